@@ -1,0 +1,262 @@
+// Package events is the internal contract of Assent: the payloads that cross a
+// process border, and the names of the subjects they travel on. It knows JSON
+// and nothing else; package stream moves what is defined here over JetStream.
+//
+// Payloads are versioned. A new field is optional and works when absent; a
+// changed meaning is a new version beside the old one. The golden files under
+// testdata are append-only: every file that was ever written must decode.
+package events
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Version is the payload version this package writes.
+const Version = 1
+
+// ErrUndecodable marks a message that no reader of this contract understands.
+// It is never retried: the message goes to the dead letters with the reason.
+var ErrUndecodable = errors.New("undecodable event")
+
+// Channel is the road to a person: one worker delivers each.
+type Channel string
+
+// The channels of Assent.
+const (
+	SMS   Channel = "sms"
+	Voice Channel = "voice"
+	Email Channel = "email"
+	Push  Channel = "push"
+)
+
+// Channels lists every channel, in the order they are shown to people.
+func Channels() []Channel { return []Channel{SMS, Voice, Email, Push} }
+
+// Challenge is what the person must answer with.
+type Challenge string
+
+// The challenges a message can carry.
+const (
+	Code     Challenge = "code"
+	Link     Challenge = "link"
+	Approval Challenge = "approval"
+)
+
+// Decision is what a person answered to a link or an approval.
+type Decision string
+
+// The decisions a person can take. NotMe refuses, and says that somebody else
+// asked in the person's name.
+const (
+	Approve Decision = "approve"
+	Deny    Decision = "deny"
+	NotMe   Decision = "not_me"
+)
+
+// Sealed is content that only the holder of one key can read: AES-256-GCM
+// with the verification id and the channel as associated data.
+type Sealed struct {
+	KeyID string `json:"key_id"`
+	// Box is the nonce followed by the ciphertext.
+	Box []byte `json:"box"`
+}
+
+// Context tells the person who asks what from where. It is shown, never acted on.
+type Context struct {
+	IP     string `json:"ip,omitempty"`
+	Action string `json:"action,omitempty"`
+	Place  string `json:"place,omitempty"`
+	Device string `json:"device,omitempty"`
+}
+
+// PushDevice is the registered app install that a push verification asks.
+type PushDevice struct {
+	// Platform is apns or fcm.
+	Platform string `json:"platform"`
+	// PublicKey is the P-256 key that signs the answers (PKIX, DER).
+	PublicKey []byte `json:"public_key"`
+}
+
+// VerificationActivated creates a verification and asks for its delivery: the
+// one durable record of both. It holds no code, token or full address in clear.
+type VerificationActivated struct {
+	Version    int       `json:"version"`
+	ID         string    `json:"id"`
+	Credential string    `json:"credential"`
+	Channel    Channel   `json:"channel"`
+	Challenge  Challenge `json:"challenge"`
+	// Send counts the messages asked for: 1, and one more with each resend.
+	Send     int         `json:"send"`
+	UserID   string      `json:"user_id,omitempty"`
+	DeviceID string      `json:"device_id,omitempty"`
+	Device   *PushDevice `json:"device,omitempty"`
+	ToMasked string      `json:"to_masked"`
+	// Destination is the keyed hash of the address: equal for equal addresses, useless without the key.
+	Destination string            `json:"destination"`
+	Locale      string            `json:"locale,omitempty"`
+	Brand       string            `json:"brand,omitempty"`
+	Context     Context           `json:"context,omitzero"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	// SecretHash is HMAC-SHA256(key KeyID, id ‖ secret) of the code or the link token; empty for an approval.
+	SecretHash []byte `json:"secret_hash,omitempty"`
+	KeyID      string `json:"key_id"`
+	CodeLength int    `json:"code_length,omitempty"`
+	MaxChecks  int    `json:"max_checks"`
+	// Content is the DeliveryContent, sealed for the channel's worker.
+	Content Sealed `json:"content"`
+	// Fingerprint is a keyed hash of the request body under an idempotency key.
+	Fingerprint []byte    `json:"fingerprint,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+	RequestedAt time.Time `json:"requested_at"` // of this send
+	ExpiresAt   time.Time `json:"expires_at"`
+}
+
+// DeliveryContent is what a worker needs and nobody else may read.
+type DeliveryContent struct {
+	// To is the full address: E.164 number, mailbox, or push token.
+	To string `json:"to"`
+	// Code is set for the code challenge, Token for link and for an approval that a page answers.
+	Code  string `json:"code,omitempty"`
+	Token string `json:"token,omitempty"`
+}
+
+// VerificationChanged is the outcome record: the half of a verification that
+// changes, written by compare-and-set only. Absence reads as pending with no checks used.
+type VerificationChanged struct {
+	Version    int        `json:"version"`
+	ID         string     `json:"id"`
+	Status     string     `json:"status"`
+	Reason     string     `json:"reason,omitempty"`
+	ChecksUsed int        `json:"checks_used,omitempty"`
+	ClosedAt   *time.Time `json:"closed_at,omitempty"`
+	ChangedAt  time.Time  `json:"changed_at"`
+}
+
+// ResponseReceived is an authenticated answer of a person. The verifier decides what follows.
+type ResponseReceived struct {
+	Version  int      `json:"version"`
+	EventID  string   `json:"event_id"`
+	ID       string   `json:"id"` // of the verification
+	Kind     string   `json:"kind"`
+	Decision Decision `json:"decision"`
+	// Evidence says what the answer came with: the id of the device that signed, the provider's message or call id.
+	Evidence   string    `json:"evidence,omitempty"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+// The kinds of responses, by the road they came back on.
+const (
+	ResponseLink  = "link"
+	ResponsePush  = "push"
+	ResponseSMS   = "sms"
+	ResponseVoice = "voice"
+)
+
+// DeliverySettled reports one step of one delivery: what the worker or the provider says happened.
+type DeliverySettled struct {
+	Version int     `json:"version"`
+	EventID string  `json:"event_id"`
+	ID      string  `json:"id"` // of the verification
+	Channel Channel `json:"channel"`
+	Send    int     `json:"send"`
+	// Status is sent, unanswered, delivered, failed, or expired.
+	Status   string `json:"status"`
+	Provider string `json:"provider,omitempty"`
+	// ProviderID is the provider's own id of the message or call.
+	ProviderID string `json:"provider_id,omitempty"`
+	// Reason says why it failed, as a stable word; Detail is the provider's code, never free text from outside.
+	Reason  string    `json:"reason,omitempty"`
+	Detail  string    `json:"detail,omitempty"`
+	Attempt int       `json:"attempt,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// The statuses of a delivery.
+const (
+	// DeliverySent: the provider took the message.
+	DeliverySent = "sent"
+	// DeliveryUnanswered: a call that was busy or that nobody took. The verification stays open.
+	DeliveryUnanswered = "unanswered"
+	// DeliveryDelivered: the provider says that the device has it.
+	DeliveryDelivered = "delivered"
+	// DeliveryFailed: it can never arrive; the verifier closes the verification with the reason.
+	DeliveryFailed = "failed"
+	// DeliveryExpired: its verification ended before a provider took it; nobody was called.
+	DeliveryExpired = "expired"
+)
+
+// The reasons a delivery fails for good. They become the verification's reason, so each
+// names something a client can act on.
+const (
+	// ReasonUndeliverable: the number or mailbox does not exist or cannot receive this channel.
+	ReasonUndeliverable = "undeliverable"
+	// ReasonUnsubscribed: the person told the carrier or mailbox to refuse our messages.
+	ReasonUnsubscribed = "unsubscribed"
+	// ReasonRegionBlocked: the provider account may not send to this country.
+	ReasonRegionBlocked = "region_blocked"
+	// ReasonDeviceGone: the app was removed or its push token replaced; register the device again.
+	ReasonDeviceGone = "device_gone"
+	// ReasonMessageRefused: the provider refuses this content or size.
+	ReasonMessageRefused = "message_refused"
+	// ReasonNotConfigured: this deployment cannot carry the challenge (no public URL, no provider for the platform).
+	ReasonNotConfigured = "not_configured"
+)
+
+// WindowEntry is one send in the rolling window of a destination or a user.
+type WindowEntry struct {
+	Version int       `json:"version"`
+	ID      string    `json:"id"`
+	At      time.Time `json:"at"`
+}
+
+// DeadLetter keeps what could not be decoded, with the reason, for a person to look at.
+type DeadLetter struct {
+	Version  int       `json:"version"`
+	Subject  string    `json:"subject"`
+	Consumer string    `json:"consumer"`
+	Reason   string    `json:"reason"`
+	Data     []byte    `json:"data"`
+	Sequence uint64    `json:"sequence"`
+	At       time.Time `json:"at"`
+}
+
+// Encode writes a payload as JSON. It fails for values that JSON cannot hold, which none of this package's types are.
+func Encode(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	return b, nil
+}
+
+// versioned is a payload of this package.
+type versioned interface {
+	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter
+}
+
+// Decode reads a payload and checks its version. Unknown fields are ignored, so that old
+// readers run beside new writers. Errors wrap ErrUndecodable and never quote the payload.
+func Decode[T versioned](data []byte) (T, error) {
+	var zero T
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return zero, fmt.Errorf("%w: not JSON of this contract", ErrUndecodable)
+	}
+	if head.Version != Version {
+		return zero, fmt.Errorf("%w: version %d, this program reads %d", ErrUndecodable, head.Version, Version)
+	}
+	var v T
+	if err := json.Unmarshal(data, &v); err != nil {
+		var field *json.UnmarshalTypeError
+		if errors.As(err, &field) {
+			return zero, fmt.Errorf("%w: field %s has the wrong type", ErrUndecodable, field.Field)
+		}
+		return zero, fmt.Errorf("%w: malformed field", ErrUndecodable)
+	}
+	return v, nil
+}

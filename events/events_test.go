@@ -1,0 +1,146 @@
+package events_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/events"
+)
+
+var update = flag.Bool("update", false, "write golden files that are missing; never changes one")
+
+var at = time.Date(2026, 11, 21, 10, 4, 31, 123e6, time.UTC)
+
+// golden lists one full value for each event of the present version. A file that exists is never
+// rewritten: change the value here only together with a new file name.
+var golden = map[string]any{
+	"verification_activated.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", Credential: "shop-prod", Channel: events.SMS,
+		Challenge: events.Code, Send: 1, UserID: "u1", DeviceID: "d1", ToMasked: "+1••••••0100",
+		Destination: "c2VjcmV0", Locale: "de", Brand: "Example Bank",
+		Context:  events.Context{IP: "203.0.113.7", Action: "Sign in", Place: "Lyon", Device: "Firefox on Windows"},
+		Metadata: map[string]string{"order": "42"}, SecretHash: []byte{1, 2, 3}, KeyID: "k1", CodeLength: 6, MaxChecks: 5,
+		Content: events.Sealed{KeyID: "k1", Box: []byte{4, 5, 6}}, Fingerprint: []byte{7},
+		CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+	},
+	"verification_activated_push.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000002", Credential: "shop-prod", Channel: events.Push,
+		Challenge: events.Approval, Send: 2, DeviceID: "d1",
+		Device:   &events.PushDevice{Platform: "apns", PublicKey: []byte{9}},
+		ToMasked: "push", Destination: "aA", KeyID: "k1", Content: events.Sealed{KeyID: "k1", Box: []byte{1}},
+		CreatedAt: at, RequestedAt: at.Add(time.Minute), ExpiresAt: at.Add(5 * time.Minute),
+	},
+	"verification_changed.v1.json": events.VerificationChanged{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", Status: "failed", Reason: "too_many_checks",
+		ChecksUsed: 5, ClosedAt: &at, ChangedAt: at,
+	},
+	"response_received.v1.json": events.ResponseReceived{
+		Version: 1, EventID: "e1", ID: "0199b1c2-0000-7000-8000-000000000001", Kind: events.ResponseLink,
+		Decision: events.NotMe, Evidence: "SM1", ReceivedAt: at,
+	},
+	"delivery_settled.v1.json": events.DeliverySettled{
+		Version: 1, EventID: "e2", ID: "0199b1c2-0000-7000-8000-000000000001", Channel: events.SMS, Send: 1,
+		Status: events.DeliveryFailed, Provider: "twilio", ProviderID: "SM1",
+		Reason: events.ReasonUndeliverable, Detail: "21211", Attempt: 1, At: at,
+	},
+	"window_entry.v1.json": events.WindowEntry{Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", At: at},
+	"dead_letter.v1.json": events.DeadLetter{
+		Version: 1, Subject: "assent.activation.sms.x", Consumer: "sms", Reason: "undecodable event: not JSON of this contract",
+		Data: []byte("garbage"), Sequence: 17, At: at,
+	},
+}
+
+// decoders reads each kind of file with the reader that consumers use.
+var decoders = map[string]func([]byte) (any, error){
+	"verification_activated": decoder[events.VerificationActivated],
+	"verification_changed":   decoder[events.VerificationChanged],
+	"response_received":      decoder[events.ResponseReceived],
+	"delivery_settled":       decoder[events.DeliverySettled],
+	"window_entry":           decoder[events.WindowEntry],
+	"dead_letter":            decoder[events.DeadLetter],
+}
+
+func decoder[T events.VerificationActivated | events.VerificationChanged | events.ResponseReceived |
+	events.DeliverySettled | events.WindowEntry | events.DeadLetter](b []byte) (any, error) {
+	v, err := events.Decode[T](b)
+	return v, err
+}
+
+func TestWhatIsWrittenTodayIsWhatTheGoldenFilesSay(t *testing.T) {
+	for name, v := range golden {
+		path := filepath.Join("testdata", name)
+		b, err := events.Encode(v)
+		require.NoError(t, err)
+		var indented bytes.Buffer
+		require.NoError(t, json.Indent(&indented, b, "", "  "))
+		indented.WriteByte('\n')
+		want, err := os.ReadFile(path)
+		if os.IsNotExist(err) && *update {
+			require.NoError(t, os.WriteFile(path, indented.Bytes(), 0o600))
+			continue
+		}
+		require.NoError(t, err, "run with -update to write a missing golden file")
+		require.Equal(t, string(want), indented.String(), name)
+	}
+}
+
+func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), len(golden))
+	for _, path := range files {
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		kind, _, _ := strings.Cut(filepath.Base(path), ".")
+		kind = strings.TrimSuffix(kind, "_push")
+		decode, ok := decoders[kind]
+		require.True(t, ok, "no reader for %s", path)
+		v, err := decode(b)
+		require.NoError(t, err, path)
+		if want, present := golden[filepath.Base(path)]; present {
+			require.Equal(t, want, v, path)
+		}
+	}
+}
+
+func TestDecodeRefusesWhatItCannotUnderstandAndQuotesNothing(t *testing.T) {
+	const secret = "482913"
+	for name, data := range map[string]string{
+		"nothing":         "",
+		"not JSON":        secret,
+		"no version":      `{"id":"` + secret + `"}`,
+		"a later version": `{"version":2,"id":"` + secret + `"}`,
+		"a wrong type":    `{"version":1,"id":{"` + secret + `":1}}`,
+		"a bad time":      `{"version":1,"created_at":"` + secret + `"}`,
+		"half a document": `{"version":1,"id":"` + secret,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := events.Decode[events.VerificationActivated]([]byte(data))
+			require.ErrorIs(t, err, events.ErrUndecodable)
+			require.NotContains(t, err.Error(), secret)
+		})
+	}
+}
+
+func TestDecodeIgnoresFieldsOfLaterWriters(t *testing.T) {
+	v, err := events.Decode[events.WindowEntry]([]byte(`{"version":1,"id":"a","color":"blue"}`))
+	require.NoError(t, err)
+	require.Equal(t, "a", v.ID)
+}
+
+func FuzzDecodeNeverPanics(f *testing.F) {
+	f.Add([]byte(`{"version":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := events.Decode[events.VerificationActivated](b); err != nil {
+			require.ErrorIs(t, err, events.ErrUndecodable)
+		}
+	})
+}

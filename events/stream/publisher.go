@@ -1,0 +1,135 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What a publish can be refused with.
+var (
+	// ErrConflict: the subject does not stand at the expected sequence any more.
+	ErrConflict = errors.New("subject was changed meanwhile")
+	// ErrFull: the subject holds as many messages as its stream allows.
+	ErrFull = errors.New("subject is full")
+)
+
+// publishTimeout bounds one publish whose caller gave no deadline.
+const publishTimeout = 5 * time.Second
+
+// Option says what must hold for a publish, or becomes of the message.
+type Option func(*nats.Msg)
+
+// WithTTL lets the broker drop the message after d, rounded up to whole seconds.
+func WithTTL(d time.Duration) Option {
+	seconds := max(1, int64((d+time.Second-1)/time.Second))
+	return func(m *nats.Msg) { m.Header.Set(jetstream.MsgTTLHeader, strconv.FormatInt(seconds, 10)+"s") }
+}
+
+// Expecting refuses the message with ErrConflict unless the subject's last message has this
+// sequence; zero means that there must be none.
+func Expecting(sequence uint64) Option {
+	return func(m *nats.Msg) {
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
+	}
+}
+
+// ExpectingNone refuses the message with ErrConflict when any subject that the filter matches holds a message.
+func ExpectingNone(filter string) Option {
+	return func(m *nats.Msg) {
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+		m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
+	}
+}
+
+// WithID lets the broker drop a second message of the same id, within two minutes.
+func WithID(id string) Option {
+	return func(m *nats.Msg) { m.Header.Set(jetstream.MsgIDHeader, id) }
+}
+
+// WithHeader sets a header, such as traceparent.
+func WithHeader(key, value string) Option {
+	return func(m *nats.Msg) { m.Header.Set(key, value) }
+}
+
+// Publisher stores events. It is safe for concurrent use and owns no connection.
+type Publisher struct{ js jetstream.JetStream }
+
+// NewPublisher publishes through js.
+func NewPublisher(js jetstream.JetStream) *Publisher { return &Publisher{js: js} }
+
+// Put stores one message and returns its sequence once the broker has acknowledged it. It fails
+// with ErrConflict or ErrFull when an option or the stream refuses it; after any other error the
+// message may or may not be stored.
+func (p *Publisher) Put(ctx context.Context, subject string, data []byte, options ...Option) (uint64, error) {
+	m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+	for _, o := range options {
+		o(m)
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	ack, err := p.js.PublishMsg(ctx, m)
+	if err != nil {
+		return 0, publishError(err)
+	}
+	return ack.Sequence, nil
+}
+
+// The broker's own codes (its errors.json), for refusals that the client library has no name for.
+const (
+	codeWrongLastSequence         jetstream.ErrorCode = 10071
+	codeWrongLastSequenceConstant jetstream.ErrorCode = 10164 // the same, in a replicated stream
+	codeStoreFailed               jetstream.ErrorCode = 10077 // wraps the store's own words
+)
+
+func publishError(err error) error {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		switch {
+		case api.ErrorCode == codeWrongLastSequence, api.ErrorCode == codeWrongLastSequenceConstant:
+			return ErrConflict
+		case api.ErrorCode == codeStoreFailed && api.Description == "maximum messages per subject exceeded":
+			return ErrFull
+		}
+	}
+	return fmt.Errorf("publish: %w", err)
+}
+
+// The metadata keys under which a Watermill message carries what Put takes as options.
+const (
+	// MetadataTTL is the Go duration after which the broker drops the message.
+	MetadataTTL = "assent-ttl"
+)
+
+// Publish is Watermill's Publisher: it stores all messages, each with its UUID as the id that
+// drops repetitions, and returns once all are acknowledged.
+func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
+	var errs []error
+	for _, m := range messages {
+		options := []Option{WithID(m.UUID)}
+		for k, v := range m.Metadata {
+			if k != MetadataTTL {
+				options = append(options, WithHeader(k, v))
+				continue
+			}
+			ttl, err := time.ParseDuration(v)
+			if err != nil {
+				return fmt.Errorf("publish: metadata %s: %w", MetadataTTL, err)
+			}
+			options = append(options, WithTTL(ttl))
+		}
+		if _, err := p.Put(m.Context(), topic, m.Payload, options...); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Close does nothing: a router closes its publishers, and the connection belongs to the process.
+func (p *Publisher) Close() error { return nil }

@@ -1,0 +1,171 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Record is one stored message.
+type Record struct {
+	Subject  string
+	Sequence uint64
+	Data     []byte
+	StoredAt time.Time
+}
+
+// Reader reads stored messages by subject. It is safe for concurrent use and owns no connection.
+type Reader struct {
+	nc         *nats.Conn
+	stream     string
+	replicated bool
+}
+
+// NewReader reads one stream, which must allow direct reads.
+func NewReader(ctx context.Context, js jetstream.JetStream, stream string) (*Reader, error) {
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	return &Reader{nc: js.Conn(), stream: stream, replicated: s.CachedInfo().Config.Replicas > 1}, nil
+}
+
+// readTimeout bounds one read whose caller gave no deadline.
+const readTimeout = 5 * time.Second
+
+const (
+	statusHeader      = "Status"
+	statusNotFound    = "404"
+	statusEndOfBatch  = "204"
+	apiDirectGet      = "$JS.API.DIRECT.GET."
+	apiLeaderGet      = "$JS.API.STREAM.MSG.GET."
+	maxBatch          = 256
+	codeNoMessage     = 10037
+	headerSequence    = jetstream.SequenceHeader
+	headerTimeStamp   = jetstream.TimeStampHeaer
+	headerSubjectName = jetstream.SubjectHeader
+)
+
+// Last is the newest message under a subject or filter; ErrAbsent when there is none. Any replica
+// may answer, and one that lags may not know the message yet, so in a replicated stream a miss is
+// asked again of the leader before it counts.
+func (r *Reader) Last(ctx context.Context, subject string) (Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	m, err := r.nc.RequestWithContext(ctx, apiDirectGet+r.stream+"."+subject, nil)
+	if err != nil {
+		return Record{}, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	switch m.Header.Get(statusHeader) {
+	case "":
+		return record(m)
+	case statusNotFound:
+		if r.replicated {
+			return r.lastFromLeader(ctx, subject)
+		}
+		return Record{}, ErrAbsent
+	default:
+		return Record{}, fmt.Errorf("read %s: status %s", r.stream, m.Header.Get(statusHeader))
+	}
+}
+
+func (r *Reader) lastFromLeader(ctx context.Context, subject string) (Record, error) {
+	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	if err != nil {
+		return Record{}, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	m, err := r.nc.RequestWithContext(ctx, apiLeaderGet+r.stream, request)
+	if err != nil {
+		return Record{}, fmt.Errorf("read %s from its leader: %w", r.stream, err)
+	}
+	var answer struct {
+		Error *struct {
+			Code int `json:"err_code"`
+		} `json:"error"`
+		Message struct {
+			Subject  string    `json:"subject"`
+			Sequence uint64    `json:"seq"`
+			Data     []byte    `json:"data"`
+			Time     time.Time `json:"time"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return Record{}, fmt.Errorf("read %s from its leader: %w", r.stream, err)
+	}
+	if e := answer.Error; e != nil {
+		if e.Code == codeNoMessage {
+			return Record{}, ErrAbsent
+		}
+		return Record{}, fmt.Errorf("read %s from its leader: code %d", r.stream, e.Code)
+	}
+	a := answer.Message
+	return Record{Subject: a.Subject, Sequence: a.Sequence, Data: a.Data, StoredAt: a.Time}, nil
+}
+
+// All reads the messages that a filter matches, oldest first, at most 256.
+func (r *Reader) All(ctx context.Context, filter string) ([]Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	request, err := json.Marshal(map[string]any{"seq": 1, "next_by_subj": filter, "batch": maxBatch})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	inbox := r.nc.NewInbox()
+	sub, err := r.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := r.nc.PublishRequest(apiDirectGet+r.stream, inbox, request); err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	var records []Record
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", r.stream, err)
+		}
+		switch status := m.Header.Get(statusHeader); status {
+		case "":
+			rec, err := record(m)
+			if err != nil {
+				return nil, err
+			}
+			records = append(records, rec)
+		case statusNotFound, statusEndOfBatch:
+			return records, nil
+		default:
+			return nil, fmt.Errorf("read %s: status %s", r.stream, status)
+		}
+	}
+}
+
+func record(m *nats.Msg) (Record, error) {
+	seq, err := strconv.ParseUint(m.Header.Get(headerSequence), 10, 64)
+	if err != nil {
+		return Record{}, errors.New("read: answer without a sequence")
+	}
+	at, err := time.Parse(time.RFC3339Nano, m.Header.Get(headerTimeStamp))
+	if err != nil {
+		return Record{}, errors.New("read: answer without a time")
+	}
+	return Record{Subject: m.Header.Get(headerSubjectName), Sequence: seq, Data: m.Data, StoredAt: at}, nil
+}
+
+// Delete removes one message by its sequence; a missing one is not an error.
+func Delete(ctx context.Context, js jetstream.JetStream, stream string, sequence uint64) error {
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("delete from %s: %w", stream, err)
+	}
+	if err := s.DeleteMsg(ctx, sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return fmt.Errorf("delete from %s: %w", stream, err)
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+// Package stream moves the events over JetStream: the streams and consumers, a
+// publisher with compare-and-set, reads by subject, and a Watermill subscriber.
+// It is the only code of Assent that publishes to or consumes from JetStream.
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/assent-io/assent/events"
+)
+
+// The streams. Their names are part of the contract with operators.
+const (
+	Activations = "ASSENT_ACTIVATIONS"
+	Outcomes    = "ASSENT_OUTCOMES"
+	Responses   = "ASSENT_RESPONSES"
+	Deliveries  = "ASSENT_DELIVERIES"
+	Windows     = "ASSENT_WINDOWS"
+	DeadLetters = "ASSENT_DEADLETTERS"
+)
+
+// Topology is what the operator may set about the streams.
+type Topology struct {
+	// Replicas of every stream: 1, or 3 in a cluster.
+	Replicas int
+	// SendQuota is how many sends one destination or user may get in SendWindow.
+	SendQuota  int
+	SendWindow time.Duration
+}
+
+// The defaults of Topology.
+const (
+	DefaultSendQuota  = 5
+	DefaultSendWindow = 10 * time.Minute
+)
+
+// Grace is how long records outlive their verification, so that a client that comes late still
+// reads how it ended, and support staff the timeline.
+const Grace = 15 * time.Minute
+
+// How long the streams keep what nobody reads.
+const (
+	responsesAge   = time.Hour
+	deliveriesAge  = 24 * time.Hour
+	deadLettersAge = 30 * 24 * time.Hour
+	duplicates     = 2 * time.Minute
+	maxMessage     = 64 << 10
+	maxDeadLetters = 1 << 30
+)
+
+func (t Topology) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		{
+			Name: Activations, Subjects: []string{events.ActivationSubjects},
+			Description: "One message for each verification: its record and its delivery's work.",
+			// One message a subject: a resend takes the place of the message before.
+			MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Outcomes, Subjects: []string{events.OutcomeSubjects},
+			Description:       "The changing half of each verification, by compare-and-set.",
+			MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+			RePublish: &jetstream.RePublish{Source: events.OutcomeSubjects, Destination: events.ChangedSubjects},
+		},
+		{
+			Name: Responses, Subjects: []string{events.ResponseSubjects},
+			Description: "Answers of people on their way to the verifier.",
+			MaxAge:      responsesAge, Duplicates: duplicates, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Deliveries, Subjects: []string{events.DeliverySubjects},
+			Description: "What happened to each message, step by step.",
+			MaxAge:      deliveriesAge, AllowDirect: true, AllowMsgTTL: true, Duplicates: duplicates, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Windows, Subjects: []string{events.WindowSubjects},
+			Description: "One message for each send in the rolling window of a destination or user.",
+			// The stream itself is the limit: it refuses one message more than the quota under a
+			// subject, and each message leaves when its window has passed.
+			MaxMsgsPerSubject: int64(t.SendQuota), Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+			AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: DeadLetters, Subjects: []string{events.DeadLetterSubjects},
+			Description: "What no consumer could decode, with the reason.",
+			MaxAge:      deadLettersAge, MaxBytes: maxDeadLetters,
+		},
+	}
+}
+
+// Ensure creates the streams that are missing and brings existing ones to this topology. Every
+// role may call it at once; the broker makes the calls one. It fails when the broker does not
+// answer within ctx, or holds a stream of the same name that cannot become this one.
+func Ensure(ctx context.Context, js jetstream.JetStream, t Topology) error {
+	if t.Replicas == 0 {
+		t.Replicas = 1
+	}
+	if t.SendQuota == 0 {
+		t.SendQuota = DefaultSendQuota
+	}
+	for _, c := range t.streams() {
+		c.Replicas = t.Replicas
+		c.Storage = jetstream.FileStorage
+		if _, err := js.CreateOrUpdateStream(ctx, c); err != nil {
+			return fmt.Errorf("ensure stream %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// Exists tells whether the streams are there. Roles that do not own the topology wait for it.
+func Exists(ctx context.Context, js jetstream.JetStream) error {
+	for _, c := range (Topology{}).streams() {
+		if _, err := js.Stream(ctx, c.Name); err != nil {
+			return fmt.Errorf("look for stream %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// ErrAbsent says that no message stands under a subject.
+var ErrAbsent = errors.New("no message under this subject")
+
+// Consumer describes one durable pull consumer, shared by all replicas of a role.
+type Consumer struct {
+	Stream string
+	Name   string
+	Filter string
+	// MaxAckPending bounds what all replicas together hold at once.
+	MaxAckPending int
+}
+
+// ackWait is short, so that what a killed process held is sent again soon; a running handler
+// says every third of it that it is still at work.
+const ackWait = 5 * time.Second
+
+func (c Consumer) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
+	cons, err := js.CreateOrUpdateConsumer(ctx, c.Stream, jetstream.ConsumerConfig{
+		Durable:       c.Name,
+		FilterSubject: c.Filter,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		MaxAckPending: c.MaxAckPending,
+		MaxDeliver:    -1, // deadlines end deliveries, not counts
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ensure consumer %s: %w", c.Name, err)
+	}
+	return cons, nil
+}

@@ -1,0 +1,68 @@
+package events
+
+import "fmt"
+
+// Subjects put the noun first and the id last, and carry the id where a read
+// needs a selective prefix. They hold no address: a hash stands in its place.
+const namespace = "assent"
+
+// The subject trees of the streams.
+const (
+	ActivationSubjects = namespace + ".activation.>"
+	OutcomeSubjects    = namespace + ".outcome.>"
+	ResponseSubjects   = namespace + ".response.>"
+	DeliverySubjects   = namespace + ".delivery.>"
+	WindowSubjects     = namespace + ".window.>"
+	DeadLetterSubjects = namespace + ".deadletter.>"
+	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
+	ChangedSubjects = namespace + ".changed.>"
+)
+
+// ActivationSubject is where the activation of one verification stands.
+func ActivationSubject(channel Channel, id string) string {
+	return fmt.Sprintf("%s.activation.%s.%s", namespace, channel, id)
+}
+
+// ActivationByID matches the activation of one verification on any channel.
+func ActivationByID(id string) string { return namespace + ".activation.*." + id }
+
+// ActivationsOf matches all activations of one channel: the filter of its worker.
+func ActivationsOf(channel Channel) string {
+	return fmt.Sprintf("%s.activation.%s.*", namespace, channel)
+}
+
+// OutcomeSubject is where the outcome of one verification stands.
+func OutcomeSubject(id string) string { return namespace + ".outcome." + id }
+
+// ChangedSubject is where the outcome of one verification is republished.
+func ChangedSubject(id string) string { return namespace + ".changed." + id }
+
+// ResponseSubject is where an answer to one verification is published.
+func ResponseSubject(kind, id string) string {
+	return fmt.Sprintf("%s.response.%s.%s", namespace, kind, id)
+}
+
+// DeliverySubject is where a step of one verification's delivery is published.
+func DeliverySubject(id, status string) string {
+	return fmt.Sprintf("%s.delivery.%s.%s", namespace, id, status)
+}
+
+// DeliveriesOf matches all delivery steps of one verification.
+func DeliveriesOf(id string) string { return namespace + ".delivery." + id + ".*" }
+
+// DeliveriesWith matches the steps of all deliveries that have this status.
+func DeliveriesWith(status string) string { return namespace + ".delivery.*." + status }
+
+// WindowSubject is the send window of one destination or user; key is a hash or an id.
+func WindowSubject(kind, key string) string {
+	return fmt.Sprintf("%s.window.%s.%s", namespace, kind, key)
+}
+
+// The kinds of send windows.
+const (
+	WindowDestination = "destination"
+	WindowUser        = "user"
+)
+
+// DeadLetterSubject is where a consumer puts what it cannot decode.
+func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }
