@@ -157,8 +157,9 @@ const (
 
 // DeliverySettled reports one step of one delivery: what the worker or the provider says happened.
 type DeliverySettled struct {
-	Version int     `json:"version"`
-	EventID string  `json:"event_id"`
+	Version int `json:"version"`
+	// EventID is set where the same report can come twice, as callbacks do; the broker drops repetitions.
+	EventID string  `json:"event_id,omitempty"`
 	ID      string  `json:"id"` // of the verification
 	Channel Channel `json:"channel"`
 	Send    int     `json:"send"`

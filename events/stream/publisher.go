@@ -101,18 +101,18 @@ func publishError(err error) error {
 	return fmt.Errorf("publish: %w", err)
 }
 
-// The metadata keys under which a Watermill message carries what Put takes as options.
-const (
-	// MetadataTTL is the Go duration after which the broker drops the message.
-	MetadataTTL = "assent-ttl"
-)
+// MetadataTTL is the metadata key for the Go duration after which the broker drops a message.
+const MetadataTTL = "assent-ttl"
 
-// Publish is Watermill's Publisher: it stores all messages, each with its UUID as the id that
-// drops repetitions, and returns once all are acknowledged.
+// Publish is Watermill's Publisher: it stores all messages and returns once all are acknowledged.
+// A message's UUID, where it has one, is the id that drops repetitions.
 func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 	var errs []error
 	for _, m := range messages {
-		options := []Option{WithID(m.UUID)}
+		var options []Option
+		if m.UUID != "" {
+			options = append(options, WithID(m.UUID))
+		}
 		for k, v := range m.Metadata {
 			if k != MetadataTTL {
 				options = append(options, WithHeader(k, v))

@@ -67,7 +67,7 @@ func (r *Reader) Last(ctx context.Context, subject string) (Record, error) {
 		return record(m)
 	case statusNotFound:
 		if r.replicated {
-			return r.lastFromLeader(ctx, subject)
+			return r.fromLeader(ctx, subject)
 		}
 		return Record{}, ErrAbsent
 	default:
@@ -75,7 +75,18 @@ func (r *Reader) Last(ctx context.Context, subject string) (Record, error) {
 	}
 }
 
-func (r *Reader) lastFromLeader(ctx context.Context, subject string) (Record, error) {
+// Latest is Last as the stream's leader knows it: for reading again after a lost compare-and-set,
+// where a lagging replica would answer with what was lost against.
+func (r *Reader) Latest(ctx context.Context, subject string) (Record, error) {
+	if !r.replicated {
+		return r.Last(ctx, subject)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return r.fromLeader(ctx, subject)
+}
+
+func (r *Reader) fromLeader(ctx context.Context, subject string) (Record, error) {
 	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
 	if err != nil {
 		return Record{}, fmt.Errorf("read %s: %w", r.stream, err)

@@ -1,0 +1,40 @@
+package stream
+
+import (
+	"context"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/assent-io/assent/events"
+)
+
+// reportLife is how long the steps of a delivery stay readable: the longest verification and its grace.
+const reportLife = 10*time.Minute + Grace
+
+// Settle reports a step of a delivery. It returns once the broker has the report.
+func (p *Publisher) Settle(ctx context.Context, d events.DeliverySettled) error {
+	d.Version = events.Version
+	return p.emit(ctx, events.DeliverySubject(d.ID, d.Status), d.EventID, d, reportLife)
+}
+
+// Respond hands an authenticated answer to the verifier. It returns once the broker has it.
+func (p *Publisher) Respond(ctx context.Context, r events.ResponseReceived) error {
+	r.Version = events.Version
+	return p.emit(ctx, events.ResponseSubject(r.Kind, r.ID), r.EventID, r, 0)
+}
+
+func (p *Publisher) emit(ctx context.Context, subject, id string, event any, life time.Duration) error {
+	data, err := events.Encode(event)
+	if err != nil {
+		return err
+	}
+	m := message.NewMessage(id, data)
+	m.SetContext(ctx)
+	if life > 0 {
+		m.Metadata.Set(MetadataTTL, life.String())
+	}
+	return p.Publish(subject, m)
+}
+
+var _ message.Publisher = (*Publisher)(nil)

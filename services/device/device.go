@@ -1,0 +1,162 @@
+// Package device describes users and the devices they registered: a phone number, a
+// mailbox, or an app install with its own key. It is pure; package store keeps them.
+package device
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"math/big"
+	"strings"
+	"time"
+)
+
+// ErrExists says that the client has a user with this external id already.
+var ErrExists = errors.New("exists already")
+
+// User is a person as the client knows them.
+type User struct {
+	ID         string
+	Credential string // the client that registered them
+	// ExternalID is the client's own name for the user, unique within the client when set.
+	ExternalID string
+	Name       string
+	CreatedAt  time.Time
+}
+
+// Kind is what a device is.
+type Kind string
+
+// The kinds of devices.
+const (
+	Phone   Kind = "phone"   // a number: sms and voice
+	Mailbox Kind = "mailbox" // an email address
+	Push    Kind = "push"    // an app install
+)
+
+// The platforms of push devices.
+const (
+	APNs = "apns"
+	FCM  = "fcm"
+)
+
+// Device is a registered way to reach a user.
+type Device struct {
+	ID         string
+	UserID     string
+	Credential string
+	Kind       Kind
+	Name       string
+	// Address is the E.164 number, the mailbox, or the push token. Stored sealed, never shown in full.
+	Address string
+	// Platform and PublicKey (PKIX, DER) are set for push devices.
+	Platform  string
+	PublicKey []byte
+	CreatedAt time.Time
+}
+
+// Channels lists the channels a device of this kind can be reached on, its default first.
+func (k Kind) Channels() []string {
+	switch k {
+	case Phone:
+		return []string{"sms", "voice"}
+	case Mailbox:
+		return []string{"email"}
+	case Push:
+		return []string{"push"}
+	default:
+		return nil
+	}
+}
+
+// Mask hides an address but for what its owner recognises: a number keeps its country code's first
+// digit and the last four, a mailbox its first letter and domain, a push token nothing.
+func Mask(k Kind, address string) string {
+	switch k {
+	case Phone:
+		if len(address) < 8 {
+			return "••••"
+		}
+		return address[:2] + strings.Repeat("•", len(address)-6) + address[len(address)-4:]
+	case Mailbox:
+		at := strings.LastIndexByte(address, '@')
+		if at < 1 {
+			return "••••"
+		}
+		first := []rune(address[:at])[:1]
+		return string(first) + "•••" + address[at:]
+	case Push:
+		return "push"
+	default:
+		return "••••"
+	}
+}
+
+// ErrKey says that a public key is not usable for signing answers.
+var ErrKey = errors.New("public key must be a P-256 key in PKIX (SubjectPublicKeyInfo) form")
+
+// CheckPublicKey refuses every key that is not a point on P-256 in PKIX DER form.
+func CheckPublicKey(der []byte) error {
+	_, err := publicKey(der)
+	return err
+}
+
+func publicKey(der []byte) (*ecdsa.PublicKey, error) {
+	k, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, ErrKey
+	}
+	pub, ok := k.(*ecdsa.PublicKey)
+	if !ok || pub.Curve != elliptic.P256() {
+		return nil, ErrKey
+	}
+	return pub, nil
+}
+
+// Answer is what a push device signs.
+type Answer struct {
+	VerificationID string
+	DeviceID       string
+	Decision       string
+	Number         string // the number the person typed; empty where none was asked
+	AnsweredAt     string // RFC 3339, exactly as sent
+	Context        string // the context exactly as it was delivered to the device
+}
+
+// ErrSignature says that an answer was not signed by the device's key, or was changed since.
+var ErrSignature = errors.New("signature does not match")
+
+// SignedText is the text whose SHA-256 digest a device signs: one line for each part, so that
+// no part can be moved into another. The parts themselves hold no line breaks.
+func (a Answer) SignedText() string {
+	digest := sha256.Sum256([]byte(a.Context))
+	return strings.Join([]string{
+		"assent-response-v1", a.VerificationID, a.DeviceID, a.Decision, a.Number, a.AnsweredAt,
+		hex.EncodeToString(digest[:]),
+	}, "\n")
+}
+
+// Verify checks the signature of an answer against the device's public key (PKIX, DER). It takes
+// both forms in use: 64 bytes r ‖ s (IEEE P1363, what WebCrypto makes) and ASN.1 DER (what iOS and
+// Android make). It fails with ErrKey or ErrSignature.
+func (a Answer) Verify(public, signature []byte) error {
+	pub, err := publicKey(public)
+	if err != nil {
+		return err
+	}
+	digest := sha256.Sum256([]byte(a.SignedText()))
+	if len(signature) == 64 {
+		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+		if ecdsa.Verify(pub, digest[:], r, s) {
+			return nil
+		}
+	}
+	// A DER signature can be 64 bytes long by chance, so both forms are tried there.
+	if ecdsa.VerifyASN1(pub, digest[:], signature) {
+		return nil
+	}
+	return ErrSignature
+}

@@ -1,0 +1,40 @@
+package store
+
+import (
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// fold makes a verification of its two records; o is nil while nothing has changed.
+func fold(a events.VerificationActivated, o *events.VerificationChanged, revision uint64) verification.Verification {
+	v := verification.Verification{
+		ID: a.ID, Credential: a.Credential,
+		Channel: verification.Channel(a.Channel), Challenge: verification.Challenge(a.Challenge),
+		UserID: a.UserID, DeviceID: a.DeviceID, ToMasked: a.ToMasked, Locale: a.Locale, Brand: a.Brand,
+		Context:  verification.Context{IP: a.Context.IP, Action: a.Context.Action, Place: a.Context.Place, Device: a.Context.Device},
+		Metadata: a.Metadata, CodeLength: a.CodeLength, MaxChecks: a.MaxChecks, SecretHash: a.SecretHash,
+		CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, Sends: a.Send,
+		Status: verification.Pending, ChangedAt: a.CreatedAt,
+	}
+	if o == nil {
+		return v
+	}
+	v.Status, v.Reason = verification.Status(o.Status), verification.Reason(o.Reason)
+	v.ChecksUsed, v.ChangedAt, v.Revision = o.ChecksUsed, o.ChangedAt, revision
+	if o.ClosedAt != nil {
+		v.ClosedAt = *o.ClosedAt
+	}
+	return v
+}
+
+// outcomeOf is the record of the half that changes.
+func outcomeOf(v verification.Verification) events.VerificationChanged {
+	o := events.VerificationChanged{
+		Version: events.Version, ID: v.ID, Status: string(v.Status), Reason: string(v.Reason),
+		ChecksUsed: v.ChecksUsed, ChangedAt: v.ChangedAt,
+	}
+	if !v.ClosedAt.IsZero() {
+		o.ClosedAt = &v.ClosedAt
+	}
+	return o
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// ByLink is the verification that a link token opens; ErrNotFound for a token that was made up,
+// changed, or outlived its record.
+func (s *Verifications) ByLink(ctx context.Context, token verification.Token) (verification.Verification, error) {
+	id, err := verification.TokenID(token)
+	if err != nil {
+		return verification.Verification{}, verification.ErrNotFound
+	}
+	a, err := s.activation(ctx, id)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	hash, err := s.cfg.Keys.Sum(a.KeyID, keyring.Checks, id, token.Reveal())
+	if err != nil {
+		return verification.Verification{}, fmt.Errorf("hash link token: %w", err)
+	}
+	if a.Challenge != events.Link || len(a.SecretHash) == 0 || subtle.ConstantTimeCompare(a.SecretHash, hash) != 1 {
+		return verification.Verification{}, verification.ErrNotFound
+	}
+	return s.Get(ctx, id)
+}
+
+// Code is the code of an open verification, to be spoken into the call that asks for it. It fails
+// with ErrNotFound, ErrClosed, or ErrChallenge for anything but a spoken code.
+func (s *Verifications) Code(ctx context.Context, id string) (verification.Verification, verification.Code, error) {
+	a, _, err := s.freshActivation(ctx, id)
+	if err != nil {
+		return verification.Verification{}, "", err
+	}
+	v, err := s.Get(ctx, id)
+	if err != nil {
+		return v, "", err
+	}
+	if v.Channel != verification.Voice || v.Challenge != verification.CodeChallenge {
+		return v, "", verification.ErrChallenge
+	}
+	if v.Status.Closed() {
+		return v, "", verification.ErrClosed
+	}
+	plain, err := s.cfg.Keys.Open(keyring.Channel(a.Channel), id, a.Content)
+	if err != nil {
+		return v, "", fmt.Errorf("open code: %w", err)
+	}
+	var c events.DeliveryContent
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return v, "", errors.New("open code: sealed content has another form")
+	}
+	return v, verification.Code(c.Code), nil
+}
+
+// PushKey is the public key (PKIX, DER) of the device that a push verification asks; ErrChallenge for others.
+func (s *Verifications) PushKey(ctx context.Context, id string) ([]byte, error) {
+	a, err := s.activation(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if a.Device == nil {
+		return nil, verification.ErrChallenge
+	}
+	return a.Device.PublicKey, nil
+}
+
+// OpenApprovals are the open SMS approvals asked of one number in the last send window, newest
+// first: a reply carries nothing but the number it came from.
+func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]verification.Verification, error) {
+	destination, err := s.destination(address)
+	if err != nil {
+		return nil, err
+	}
+	records, err := s.windows.All(ctx, events.WindowSubject(events.WindowDestination, destination))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var open []verification.Verification
+	seen := map[string]bool{}
+	for i := len(records) - 1; i >= 0; i-- {
+		entry, err := events.Decode[events.WindowEntry](records[i].Data)
+		if err != nil || seen[entry.ID] {
+			continue
+		}
+		seen[entry.ID] = true
+		v, err := s.Get(ctx, entry.ID)
+		if errors.Is(err, verification.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if v.Channel == verification.SMS && v.Challenge == verification.ApprovalChallenge && !v.Status.Closed() {
+			open = append(open, v)
+		}
+	}
+	return open, nil
+}

@@ -1,0 +1,317 @@
+// Package store keeps verifications, users, devices and credentials on JetStream. It
+// reads, calls the domain, and writes by compare-and-set; it decides nothing itself.
+//
+// A verification is the fold of two records: the activation, written once, and the
+// outcome, written by compare-and-set only. The api and the verifier call it; workers do not.
+package store
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// Config is what a store of verifications needs.
+type Config struct {
+	Keys *keyring.Keyring
+	// SendQuota sends in SendWindow are allowed to one destination and to one user.
+	SendQuota  int
+	SendWindow time.Duration
+	Now        func() time.Time
+}
+
+// Verifications creates, reads and resolves verifications. It is safe for concurrent use.
+type Verifications struct {
+	cfg         Config
+	js          jetstream.JetStream
+	pub         *stream.Publisher
+	activations *stream.Reader
+	outcomes    *stream.Reader
+	deliveries  *stream.Reader
+	windows     *stream.Reader
+	changes     *stream.Changes
+	recent      *recent
+
+	mu       sync.Mutex
+	inFlight map[string]struct{} // ids of idempotent requests being answered by this process
+}
+
+// NewVerifications opens the store. The streams must exist. Close ends it.
+func NewVerifications(ctx context.Context, js jetstream.JetStream, cfg Config) (*Verifications, error) {
+	s := &Verifications{
+		cfg: cfg, js: js, pub: stream.NewPublisher(js), recent: newRecent(),
+		inFlight: map[string]struct{}{},
+	}
+	for _, r := range []struct {
+		reader **stream.Reader
+		stream string
+	}{
+		{&s.activations, stream.Activations},
+		{&s.outcomes, stream.Outcomes},
+		{&s.deliveries, stream.Deliveries},
+		{&s.windows, stream.Windows},
+	} {
+		var err error
+		if *r.reader, err = stream.NewReader(ctx, js, r.stream); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	s.changes, err = stream.NewChanges(js.Conn())
+	return s, err
+}
+
+// Close stops listening for changes.
+func (s *Verifications) Close() { s.changes.Close() }
+
+// Create makes the record and queues the delivery with one publish. Under an idempotency key that
+// was used before it returns the first answer again and true. It fails with a
+// *verification.LimitError, ErrIdempotencyMismatch, ErrIdempotencyInProgress, or ErrUnavailable,
+// after which nothing was sent, or, when the broker's answer was lost, the message may have been queued.
+func (s *Verifications) Create(ctx context.Context, a verification.Activation) (verification.Verification, bool, error) {
+	event, err := s.activated(a)
+	if err != nil {
+		return verification.Verification{}, false, err
+	}
+	if a.IdempotencyKey == "" {
+		return s.publish(ctx, event)
+	}
+	if !s.begin(event.ID) {
+		return verification.Verification{}, false, verification.ErrIdempotencyInProgress
+	}
+	defer s.end(event.ID)
+	v, err := s.replay(ctx, event)
+	if !errors.Is(err, stream.ErrAbsent) {
+		return v, err == nil, err
+	}
+	v, _, err = s.publish(ctx, event, stream.ExpectingNone(events.ActivationByID(event.ID)))
+	var limit *verification.LimitError
+	if errors.Is(err, stream.ErrConflict) || errors.As(err, &limit) {
+		// Another process was first under this key: its answer counts, also where it took the last of a limit.
+		if first, again := s.replay(ctx, event); !errors.Is(again, stream.ErrAbsent) {
+			return first, again == nil, again
+		}
+	}
+	return v, false, err
+}
+
+// IDFor is the id that a request under an idempotency key gets: the same for the same key of the
+// same credential, so that the record itself is what is found again.
+func (s *Verifications) IDFor(credential, idempotencyKey string) string {
+	sum, err := s.cfg.Keys.Sum(s.cfg.Keys.CurrentID(), keyring.Idempotency, credential, idempotencyKey)
+	if err != nil {
+		return "" // a keyring without its root key: Create says so
+	}
+	return uuidOf(sum)
+}
+
+// uuidOf shapes a hash as a UUID of version 8 (RFC 9562 section 5.8).
+func uuidOf(sum []byte) string {
+	b := append([]byte{}, sum[:16]...)
+	b[6] = b[6]&0x0f | 0x80
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func (s *Verifications) begin(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, busy := s.inFlight[id]; busy {
+		return false
+	}
+	s.inFlight[id] = struct{}{}
+	return true
+}
+
+func (s *Verifications) end(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.inFlight, id)
+}
+
+// replay is the first answer under an idempotency key; stream.ErrAbsent when there was none.
+func (s *Verifications) replay(ctx context.Context, again events.VerificationActivated) (verification.Verification, error) {
+	rec, err := s.activations.Last(ctx, events.ActivationByID(again.ID))
+	if errors.Is(err, stream.ErrAbsent) {
+		return verification.Verification{}, err
+	}
+	if err != nil {
+		return verification.Verification{}, unavailable(err)
+	}
+	first, err := events.Decode[events.VerificationActivated](rec.Data)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	if subtle.ConstantTimeCompare(first.Fingerprint, again.Fingerprint) != 1 {
+		return verification.Verification{}, verification.ErrIdempotencyMismatch
+	}
+	return fold(first, nil, 0), nil
+}
+
+// publish takes the send windows, then stores the activation. What was taken is given back when
+// the activation is refused.
+func (s *Verifications) publish(ctx context.Context, event events.VerificationActivated, options ...stream.Option) (verification.Verification, bool, error) {
+	data, err := events.Encode(event)
+	if err != nil {
+		return verification.Verification{}, false, err
+	}
+	giveBack, err := s.takeWindows(ctx, event)
+	if err != nil {
+		return verification.Verification{}, false, err
+	}
+	options = append(options, stream.WithTTL(event.ExpiresAt.Sub(s.cfg.Now())+stream.Grace))
+	if _, err := s.pub.Put(ctx, events.ActivationSubject(event.Channel, event.ID), data, options...); err != nil {
+		if errors.Is(err, stream.ErrConflict) {
+			giveBack(ctx)
+			return verification.Verification{}, false, err
+		}
+		return verification.Verification{}, false, unavailable(err)
+	}
+	s.recent.put(event)
+	return fold(event, nil, 0), false, nil
+}
+
+// activated turns an activation into its event: the secrets hashed and sealed, the address hashed.
+func (s *Verifications) activated(a verification.Activation) (events.VerificationActivated, error) {
+	v, keys := a.Verification, s.cfg.Keys
+	e := events.VerificationActivated{
+		Version: events.Version, ID: v.ID, Credential: v.Credential,
+		Channel: events.Channel(v.Channel), Challenge: events.Challenge(v.Challenge), Send: 1,
+		UserID: v.UserID, DeviceID: v.DeviceID, ToMasked: v.ToMasked, Locale: v.Locale, Brand: v.Brand,
+		Context:  events.Context{IP: v.Context.IP, Action: v.Context.Action, Place: v.Context.Place, Device: v.Context.Device},
+		Metadata: v.Metadata, KeyID: keys.CurrentID(), CodeLength: v.CodeLength, MaxChecks: v.MaxChecks,
+		CreatedAt: v.CreatedAt, RequestedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt,
+	}
+	if a.Platform != "" {
+		e.Device = &events.PushDevice{Platform: a.Platform, PublicKey: a.PublicKey}
+	}
+	content, err := json.Marshal(events.DeliveryContent{To: a.To, Code: a.Secrets.Code.Reveal(), Token: a.Secrets.Token.Reveal()})
+	if err != nil {
+		return e, fmt.Errorf("encode delivery content: %w", err)
+	}
+	if e.Content, err = keys.Seal(keyring.Channel(e.Channel), e.ID, content); err != nil {
+		return e, fmt.Errorf("seal delivery content: %w", err)
+	}
+	if secret := a.Secrets.Code.Reveal() + a.Secrets.Token.Reveal(); secret != "" {
+		if e.SecretHash, err = keys.Sum(e.KeyID, keyring.Checks, e.ID, secret); err != nil {
+			return e, fmt.Errorf("hash secret: %w", err)
+		}
+	}
+	if e.Destination, err = s.destination(a.To); err != nil {
+		return e, err
+	}
+	if a.IdempotencyKey != "" {
+		if e.Fingerprint, err = keys.Sum(e.KeyID, keyring.Idempotency, v.Credential, string(a.Body)); err != nil {
+			return e, fmt.Errorf("hash request: %w", err)
+		}
+	}
+	return e, nil
+}
+
+// destination is what stands for an address in subjects: 128 bits of its keyed hash.
+func (s *Verifications) destination(address string) (string, error) {
+	sum, err := s.cfg.Keys.Sum(s.cfg.Keys.CurrentID(), keyring.Destination, address)
+	if err != nil {
+		return "", fmt.Errorf("hash destination: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sum[:16]), nil
+}
+
+// idForm keeps everything but a UUID out of subjects, where * and > would match other records.
+var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// activation reads the record that never changes but for the count of its sends; recent ones
+// come from this process's memory.
+func (s *Verifications) activation(ctx context.Context, id string) (events.VerificationActivated, error) {
+	if e, ok := s.recent.get(id); ok {
+		return e, nil
+	}
+	e, _, err := s.freshActivation(ctx, id)
+	if err == nil {
+		s.recent.put(e)
+	}
+	return e, err
+}
+
+// freshActivation reads the record and its sequence from the broker.
+func (s *Verifications) freshActivation(ctx context.Context, id string) (events.VerificationActivated, uint64, error) {
+	if !idForm.MatchString(id) {
+		return events.VerificationActivated{}, 0, verification.ErrNotFound
+	}
+	rec, err := s.activations.Last(ctx, events.ActivationByID(id))
+	if errors.Is(err, stream.ErrAbsent) {
+		return events.VerificationActivated{}, 0, verification.ErrNotFound
+	}
+	if err != nil {
+		return events.VerificationActivated{}, 0, unavailable(err)
+	}
+	e, err := events.Decode[events.VerificationActivated](rec.Data)
+	return e, rec.Sequence, err
+}
+
+// Get is a verification as it reads now; ErrNotFound when there is none, or no longer.
+func (s *Verifications) Get(ctx context.Context, id string) (verification.Verification, error) {
+	a, err := s.activation(ctx, id)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	rec, err := s.outcomes.Last(ctx, events.OutcomeSubject(id))
+	return s.folded(a, rec, err)
+}
+
+// folded is the fold of an activation and what reading its outcome came to.
+func (s *Verifications) folded(a events.VerificationActivated, rec stream.Record, err error) (verification.Verification, error) {
+	if errors.Is(err, stream.ErrAbsent) {
+		return fold(a, nil, 0).At(s.cfg.Now()), nil
+	}
+	if err != nil {
+		return verification.Verification{}, unavailable(err)
+	}
+	o, err := events.Decode[events.VerificationChanged](rec.Data)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	return fold(a, &o, rec.Sequence).At(s.cfg.Now()), nil
+}
+
+// Deliveries is what was reported of a verification's messages, oldest first.
+func (s *Verifications) Deliveries(ctx context.Context, id string) ([]events.DeliverySettled, error) {
+	if !idForm.MatchString(id) {
+		return nil, verification.ErrNotFound
+	}
+	return Reports(s.deliveries)(ctx, id)
+}
+
+// Reports reads delivery reports from their stream; workers use it without the rest of the store.
+func Reports(r *stream.Reader) func(ctx context.Context, id string) ([]events.DeliverySettled, error) {
+	return func(ctx context.Context, id string) ([]events.DeliverySettled, error) {
+		records, err := r.All(ctx, events.DeliveriesOf(id))
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		reports := make([]events.DeliverySettled, 0, len(records))
+		for _, rec := range records {
+			d, err := events.Decode[events.DeliverySettled](rec.Data)
+			if err != nil {
+				return nil, err
+			}
+			reports = append(reports, d)
+		}
+		return reports, nil
+	}
+}
+
+func unavailable(err error) error { return fmt.Errorf("%w: %w", verification.ErrUnavailable, err) }

@@ -1,0 +1,50 @@
+package verification
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Activation is a new verification together with what only its delivery may know. It exists
+// between the request and the one publish that makes the record; the record holds it sealed.
+type Activation struct {
+	Verification Verification
+	Secrets      Secrets
+	// To is the full address: E.164 number, mailbox, or push token.
+	To string
+	// Platform and PublicKey describe the app install of a push verification.
+	Platform  string
+	PublicKey []byte
+	// IdempotencyKey is the client's key for this request, empty without one; Body is the request
+	// as received, of which a keyed hash is kept under the key.
+	IdempotencyKey string
+	Body           []byte
+}
+
+// What a store of verifications refuses with, besides ErrClosed and ErrChallenge.
+var (
+	// ErrNotFound: there is no such verification, user or device, or no longer.
+	ErrNotFound = errors.New("not found")
+	// ErrIdempotencyMismatch: the idempotency key was used before for another request.
+	ErrIdempotencyMismatch = errors.New("idempotency key was used for another request")
+	// ErrIdempotencyInProgress: the first request under this key has not been answered yet.
+	ErrIdempotencyInProgress = errors.New("request with this idempotency key is in progress")
+	// ErrUnavailable: the broker did not answer in time; whether something was stored is not known.
+	ErrUnavailable = errors.New("event broker is not available")
+)
+
+// LimitError says that a limit is used up, and when to come back.
+type LimitError struct {
+	// Policy is destination or user.
+	Policy string
+	// Quota sends are allowed in each rolling Window.
+	Quota  int
+	Window time.Duration
+	// RetryAfter is how long until the oldest send leaves the window; at least a second.
+	RetryAfter time.Duration
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("limit of %d sends per %s in %s is used up", e.Quota, e.Policy, e.Window)
+}

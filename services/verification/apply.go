@@ -1,0 +1,114 @@
+package verification
+
+import (
+	"crypto/subtle"
+	"errors"
+	"time"
+)
+
+// What Apply refuses with.
+var (
+	// ErrClosed: the verification has ended (expired counts), so the fact changes nothing.
+	ErrClosed = errors.New("verification is closed")
+	// ErrChallenge: the fact answers another challenge than this verification asked.
+	ErrChallenge = errors.New("verification asked for another kind of answer")
+)
+
+// Fact is something that happened and may change a verification: one of the types below.
+type Fact interface{ fact() }
+
+// Checked says that somebody sent a code; Hash is the keyed hash of what they sent.
+type Checked struct{ Hash []byte }
+
+// Answered says that the person decided on a link or an approval. The caller has authenticated
+// the answer: only the link's holder, the device's key or the provider's signature leads here.
+type Answered struct{ Decision Decision }
+
+// Undelivered says that the message of this send can never arrive.
+type Undelivered struct {
+	Send   int
+	Reason Reason
+}
+
+// Cancel says that the client withdrew its question.
+type Cancel struct{}
+
+func (Checked) fact()     {}
+func (Answered) fact()    {}
+func (Undelivered) fact() {}
+func (Cancel) fact()      {}
+
+// Decision is what a person answered.
+type Decision string
+
+// The decisions.
+const (
+	Approve       Decision = "approve"
+	Deny          Decision = "deny"
+	DecisionNotMe Decision = "not_me"
+)
+
+// Apply is the only decision there is: what a verification becomes when a fact arrives at now.
+// It returns the verification as it reads at now, changed or not, and ErrClosed or ErrChallenge
+// where the fact cannot apply. It holds for every input that a closed one keeps its status and
+// reason, that ChecksUsed never exceeds MaxChecks, and that nothing is approved at or after ExpiresAt.
+func Apply(v Verification, f Fact, now time.Time) (Verification, error) {
+	v = v.At(now)
+	if v.Status.Closed() {
+		return v, ErrClosed
+	}
+	switch f := f.(type) {
+	case Checked:
+		return v.check(f, now)
+	case Answered:
+		return v.answer(f, now)
+	case Undelivered:
+		if f.Send < v.Sends {
+			return v, nil // a newer message is on its way
+		}
+		return v.close(Failed, f.Reason, now), nil
+	case Cancel:
+		return v.close(Canceled, "", now), nil
+	default:
+		return v, ErrChallenge
+	}
+}
+
+func (v Verification) check(f Checked, now time.Time) (Verification, error) {
+	if v.Challenge != CodeChallenge || v.ChecksUsed >= v.MaxChecks {
+		return v, ErrChallenge
+	}
+	v.ChecksUsed++
+	// An empty hash equals nothing: a record without one must not be approved by a check without one.
+	if len(v.SecretHash) > 0 && subtle.ConstantTimeCompare(v.SecretHash, f.Hash) == 1 {
+		return v.close(Approved, "", now), nil
+	}
+	if v.ChecksUsed >= v.MaxChecks {
+		return v.close(Failed, TooManyChecks, now), nil
+	}
+	v.ChangedAt = stamp(now)
+	return v, nil
+}
+
+func (v Verification) answer(f Answered, now time.Time) (Verification, error) {
+	if v.Challenge != LinkChallenge && v.Challenge != ApprovalChallenge {
+		return v, ErrChallenge
+	}
+	switch f.Decision {
+	case Approve:
+		return v.close(Approved, "", now), nil
+	case Deny:
+		return v.close(Denied, "", now), nil
+	case DecisionNotMe:
+		return v.close(Denied, NotMe, now), nil
+	default:
+		return v, ErrChallenge
+	}
+}
+
+func (v Verification) close(s Status, r Reason, now time.Time) Verification {
+	v.Status, v.Reason, v.ClosedAt, v.ChangedAt = s, r, stamp(now), stamp(now)
+	return v
+}
+
+func stamp(now time.Time) time.Time { return now.UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,89 @@
+// Package delivery is the one loop all workers share: take an activation, refuse
+// what is too late, open its content, hand it to the channel's Sender, and settle
+// what happened. The Sender says what happened; the loop decides what follows.
+//
+// Channels (sms, voice, email, push) live beside this package and know no
+// provider; providers live under provider and know no channel.
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/assent-io/assent/events"
+)
+
+// Code is the secret of a message: digits or a link token. It prints as REDACTED.
+type Code string
+
+// String hides the code from every formatter.
+func (Code) String() string { return "REDACTED" }
+
+// GoString hides the code from %#v.
+func (Code) GoString() string { return "REDACTED" }
+
+// LogValue hides the code from slog.
+func (Code) LogValue() slog.Value { return slog.StringValue("REDACTED") }
+
+// MarshalText hides the code from JSON.
+func (Code) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
+// Reveal is the code itself, for the one place that renders the message.
+func (c Code) Reveal() string { return string(c) }
+
+// Address is a phone number, mailbox or push token. It prints as REDACTED.
+type Address string
+
+// String hides the address from every formatter.
+func (Address) String() string { return "REDACTED" }
+
+// GoString hides the address from %#v.
+func (Address) GoString() string { return "REDACTED" }
+
+// LogValue hides the address from slog.
+func (Address) LogValue() slog.Value { return slog.StringValue("REDACTED") }
+
+// MarshalText hides the address from JSON.
+func (Address) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
+// Reveal is the address itself, for the call to the provider.
+func (a Address) Reveal() string { return string(a) }
+
+// Message is one opened activation: what a channel needs to render and send.
+type Message struct {
+	ID        string // of the verification
+	Channel   events.Channel
+	Challenge events.Challenge
+	Send      int // 1, and one more with each resend
+	Attempt   int // 1, and one more with each retry
+	To        Address
+	Code      Code // digits, for the code challenge
+	LinkToken Code // for the link challenge
+	// Device is set for push only.
+	Device    *events.PushDevice
+	DeviceID  string
+	Locale    string
+	Brand     string
+	Context   events.Context
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// Receipt is the provider's word that it took the message.
+type Receipt struct {
+	Provider string // twilio, sendgrid, apns, fcm
+	ID       string // the provider's id of the message or call
+}
+
+// Sender renders a message and makes exactly one call to its provider. It returns within
+// the context's deadline. Its error is one of this package's marks, or transient when bare.
+type Sender interface {
+	Send(ctx context.Context, m Message) (Receipt, error)
+}
+
+// SenderFunc is a Sender made of a function.
+type SenderFunc func(ctx context.Context, m Message) (Receipt, error)
+
+// Send calls f.
+func (f SenderFunc) Send(ctx context.Context, m Message) (Receipt, error) { return f(ctx, m) }

@@ -1,0 +1,193 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/stream"
+)
+
+// Handler is the loop of one channel's worker. All fields but Metrics are required.
+type Handler struct {
+	Channel events.Channel
+	Sender  Sender
+	Keys    *keyring.Keyring
+	// Settle stores a report of what happened; it is called before the message is acknowledged.
+	Settle func(context.Context, events.DeliverySettled) error
+	// Reports reads what was reported of a verification so far, oldest first.
+	Reports func(ctx context.Context, id string) ([]events.DeliverySettled, error)
+	// SendTimeout bounds one call to the provider.
+	SendTimeout time.Duration
+	Now         func() time.Time
+	Log         *slog.Logger
+	Metrics     *Metrics
+}
+
+// DefaultSendTimeout is above what providers need and below what a person waits.
+const DefaultSendTimeout = 10 * time.Second
+
+// The wait before the next attempt doubles from the first to the last value, and varies by half
+// so that a fleet does not come back at once.
+const (
+	firstBackoff = 500 * time.Millisecond
+	lastBackoff  = 15 * time.Second
+	// minLife is what must be left of a verification for another attempt to make sense.
+	minLife = time.Second
+	// A report is tried this often: an unreported send is sent again after a crash.
+	settleTries = 3
+)
+
+// Handle delivers one activation. It is a Watermill handler: nil acknowledges the message, an
+// error makes the broker deliver it again, an events.ErrUndecodable puts it aside.
+func (h *Handler) Handle(m *message.Message) error {
+	a, err := events.Decode[events.VerificationActivated](m.Payload)
+	if err != nil {
+		return err
+	}
+	if a.ID == "" || a.Channel != h.Channel {
+		return fmt.Errorf("%w: not an activation of channel %s", events.ErrUndecodable, h.Channel)
+	}
+	ctx, d := m.Context(), stream.DeliveryOf(m.Context())
+	attempt := 1
+	if d != nil {
+		attempt = d.Attempt
+	}
+	if !h.Now().Before(a.ExpiresAt) {
+		return h.expire(ctx, a, attempt)
+	}
+	if attempt > 1 {
+		sent, err := h.sentBefore(ctx, a)
+		if err != nil || sent {
+			return err
+		}
+	}
+	content, err := h.open(a)
+	if err != nil {
+		return err
+	}
+	err = h.deliver(ctx, a, content, attempt)
+	if wait := h.wait(a, attempt, err); err != nil && d != nil {
+		d.RetryAfter(wait)
+	}
+	return err
+}
+
+// sentBefore tells whether this send was reported as taken by the provider: the process was
+// killed between its report and its acknowledgement.
+func (h *Handler) sentBefore(ctx context.Context, a events.VerificationActivated) (bool, error) {
+	reports, err := h.Reports(ctx, a.ID)
+	if err != nil {
+		return false, fmt.Errorf("read delivery reports: %w", err)
+	}
+	for _, r := range reports {
+		if r.Send == a.Send && r.Channel == a.Channel && r.Status != events.DeliveryExpired {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// open unseals what to send where. Content that does not belong to this activation is undecodable;
+// a key that is missing is the operator's to bring.
+func (h *Handler) open(a events.VerificationActivated) (events.DeliveryContent, error) {
+	var c events.DeliveryContent
+	plain, err := h.Keys.Open(keyring.Channel(h.Channel), a.ID, a.Content)
+	if errors.Is(err, keyring.ErrForged) {
+		return c, fmt.Errorf("%w: %w", events.ErrUndecodable, err)
+	}
+	if err != nil {
+		h.Log.Error("activation cannot be opened", "verification_id", a.ID, "channel", string(h.Channel), "err", err)
+		return c, Misconfigured(err)
+	}
+	if json.Unmarshal(plain, &c) != nil || c.To == "" {
+		return c, fmt.Errorf("%w: sealed content has another form", events.ErrUndecodable)
+	}
+	return c, nil
+}
+
+// deliver makes one attempt and settles it. A nil error means settled for good.
+func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c events.DeliveryContent, attempt int) error {
+	sendCtx, cancel := context.WithTimeout(ctx, min(h.SendTimeout, a.ExpiresAt.Sub(h.Now())))
+	defer cancel()
+	began := h.Now()
+	receipt, err := h.Sender.Send(sendCtx, messageOf(a, c, attempt))
+	h.Metrics.sent(h.Channel, receipt.Provider, a.RequestedAt, began, h.Now(), err)
+
+	report := events.DeliverySettled{
+		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliverySent,
+		Provider: receipt.Provider, ProviderID: receipt.ID, Attempt: attempt, At: h.Now().UTC(),
+	}
+	log := h.Log.With("verification_id", a.ID, "channel", string(a.Channel), "provider", receipt.Provider,
+		"attempt", attempt, "duration_ms", h.Now().Sub(began).Milliseconds())
+	switch class := ClassOf(err); {
+	case err == nil:
+		log.Info("delivery sent", "provider_id", receipt.ID)
+	case class == ClassPermanent:
+		report.Status, report.Reason = events.DeliveryFailed, ReasonOf(err)
+		log.Warn("delivery failed", "reason", report.Reason, "err", err)
+	case class == ClassMisconfigured:
+		log.Error("delivery refused: the provider's configuration needs the operator", "err", err)
+		return err
+	default:
+		log.Warn("delivery attempt failed", "class", string(class), "err", err)
+		return err
+	}
+	return h.settle(ctx, report)
+}
+
+func messageOf(a events.VerificationActivated, c events.DeliveryContent, attempt int) Message {
+	return Message{
+		ID: a.ID, Channel: a.Channel, Challenge: a.Challenge, Send: a.Send, Attempt: attempt,
+		To: Address(c.To), Code: Code(c.Code), LinkToken: Code(c.Token), Device: a.Device, DeviceID: a.DeviceID,
+		Locale: a.Locale, Brand: a.Brand, Context: a.Context, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
+	}
+}
+
+// expire settles what came too late; nobody is called.
+func (h *Handler) expire(ctx context.Context, a events.VerificationActivated, attempt int) error {
+	h.Metrics.expired(h.Channel)
+	h.Log.Warn("delivery expired", "verification_id", a.ID, "channel", string(a.Channel), "attempt", attempt)
+	return h.settle(ctx, events.DeliverySettled{
+		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliveryExpired, Attempt: attempt, At: h.Now().UTC(),
+	})
+}
+
+// settle stores a report. Report before acknowledgement: a lost acknowledgement costs a second
+// look, a lost report would cost a second message or a stuck verification.
+func (h *Handler) settle(ctx context.Context, report events.DeliverySettled) error {
+	var err error
+	for range settleTries {
+		if err = h.Settle(ctx, report); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("report delivery: %w", err)
+}
+
+// wait is how long until the next attempt. It never outlives the verification: towards the end
+// attempts come closer, and the last message then settles as expired.
+func (h *Handler) wait(a events.VerificationActivated, attempt int, err error) time.Duration {
+	if err == nil {
+		return 0
+	}
+	backoff := lastBackoff
+	if attempt < 6 {
+		backoff = min(lastBackoff, firstBackoff<<(attempt-1))
+	}
+	backoff = backoff/2 + rand.N(backoff) //nolint:gosec // spreads retries, guards nothing
+	backoff = max(backoff, AfterOf(err))
+	left := a.ExpiresAt.Sub(h.Now())
+	if left <= minLife {
+		return max(left, 0) + time.Millisecond // then it settles as expired
+	}
+	return min(backoff, left-minLife/2)
+}

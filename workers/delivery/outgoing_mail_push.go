@@ -1,0 +1,34 @@
+package delivery
+
+import (
+	"net/mail"
+	"time"
+)
+
+// Mail is one rendered message for an email provider. Text and HTML are secrets, because
+// they hold the code or the link.
+type Mail struct {
+	// VerificationID and Send name the message; the provider's callbacks bring them back.
+	VerificationID string
+	Send           int
+	From           mail.Address
+	To             Address
+	Subject        string
+	Text, HTML     Code
+	// Headers are set on the mail besides what the provider sets by itself.
+	Headers map[string]string
+}
+
+// Push is one rendered message for a push provider. It holds no code: what is
+// visible on a locked screen, and the data from which the app draws its question.
+type Push struct {
+	// VerificationID and Send name the message: the same name twice shows one banner.
+	VerificationID string
+	Send           int
+	// To is the push token of the app install.
+	To          Address
+	Title, Body string
+	Data        map[string]string
+	// ExpiresAt is when the provider stops trying to hand it to the device.
+	ExpiresAt time.Time
+}

@@ -1,0 +1,85 @@
+// Package sms is the text message channel: it renders a code, a link or an approval and
+// hands the text to its gateway. It knows no provider and decides nothing. The delivery
+// loop calls it.
+package sms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/wording"
+)
+
+// Gateway sends one text message.
+type Gateway interface {
+	SendSMS(ctx context.Context, m delivery.SMS) (delivery.Receipt, error)
+}
+
+// Config is where messages lead back to.
+type Config struct {
+	// PublicURL is what links and callbacks start with.
+	PublicURL string
+	// Callbacks says that the provider can reach the public URL: status reports come back, and replies do.
+	Callbacks bool
+}
+
+// New is the channel's Sender. A challenge that this deployment cannot carry is refused for good.
+func New(cfg Config, gateway Gateway) delivery.Sender {
+	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
+	return &sender{cfg: cfg, gateway: gateway}
+}
+
+type sender struct {
+	cfg     Config
+	gateway Gateway
+}
+
+// Send renders the message and makes one call.
+func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt, error) {
+	life := time.Until(m.ExpiresAt)
+	body, err := s.render(m, life)
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
+	text := delivery.SMS{To: m.To, Body: delivery.Code(body), ValidFor: life}
+	if s.wayBack() {
+		text.CallbackURL = s.cfg.PublicURL + "/callbacks/twilio/sms/" + url.PathEscape(m.ID) + "/" + strconv.Itoa(m.Send)
+	}
+	return s.gateway.SendSMS(ctx, text)
+}
+
+func (s *sender) render(m delivery.Message, life time.Duration) (string, error) {
+	words := wording.For(m.Locale)
+	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: life}
+	switch m.Challenge {
+	case events.Code:
+		if m.Code == "" {
+			return "", delivery.Permanent(events.ReasonMessageRefused, errors.New("the activation holds no code"))
+		}
+		return words.CodeText(facts, m.Code.Reveal()), nil
+	case events.Link:
+		if s.cfg.PublicURL == "" {
+			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("links need a public URL"))
+		}
+		if m.LinkToken == "" {
+			return "", delivery.Permanent(events.ReasonMessageRefused, errors.New("the activation holds no link token"))
+		}
+		return words.LinkText(facts, s.cfg.PublicURL+"/l/"+url.PathEscape(m.LinkToken.Reveal())), nil
+	case events.Approval:
+		if !s.wayBack() {
+			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("replies need a public URL for callbacks"))
+		}
+		return words.ApprovalText(facts), nil
+	default:
+		return "", delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("text messages carry no challenge %q", m.Challenge))
+	}
+}
+
+func (s *sender) wayBack() bool { return s.cfg.Callbacks && s.cfg.PublicURL != "" }

@@ -1,0 +1,160 @@
+package sms_test
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/sms"
+	"github.com/assent-io/assent/workers/wording"
+)
+
+// gateway keeps what it was given.
+type gateway struct {
+	sent []delivery.SMS
+	err  error
+}
+
+func (g *gateway) SendSMS(_ context.Context, m delivery.SMS) (delivery.Receipt, error) {
+	g.sent = append(g.sent, m)
+	if g.err != nil {
+		return delivery.Receipt{}, g.err
+	}
+	return delivery.Receipt{Provider: "stub", ID: "SM1"}, nil
+}
+
+func message(challenge events.Challenge) delivery.Message {
+	m := delivery.Message{
+		ID: "vrf_01", Channel: events.SMS, Challenge: challenge, Send: 2, Attempt: 1,
+		To: "+14155550100", Brand: "Example Bank",
+		Context:   events.Context{Action: "Sign in", Place: "Lyon, France", IP: "203.0.113.7"},
+		ExpiresAt: time.Now().Add(5 * time.Minute),
+	}
+	switch challenge {
+	case events.Code:
+		m.Code = "482913"
+	case events.Link:
+		m.LinkToken = "q3Jk-7_ZtW0"
+	case events.Approval:
+	}
+	return m
+}
+
+func TestEachChallengeIsRendered(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		challenge events.Challenge
+		body      string
+	}{
+		{events.Code, "482913 is your Example Bank code. It expires in 5 minutes. Don't share it."},
+		{
+			events.Link,
+			"Example Bank: is this you? Sign in - Lyon, France (203.0.113.7). Answer within 5 minutes: https://id.example.com/l/q3Jk-7_ZtW0",
+		},
+		{
+			events.Approval,
+			"Example Bank: is this you? Sign in - Lyon, France (203.0.113.7). Reply YES to approve, NO to refuse. Expires in 5 minutes.",
+		},
+	} {
+		t.Run(string(c.challenge), func(t *testing.T) {
+			t.Parallel()
+			g := &gateway{}
+			for _, public := range []string{"https://id.example.com", "https://id.example.com/"} {
+				receipt, err := sms.New(sms.Config{PublicURL: public, Callbacks: true}, g).Send(t.Context(), message(c.challenge))
+				require.NoError(t, err)
+				require.Equal(t, delivery.Receipt{Provider: "stub", ID: "SM1"}, receipt)
+			}
+			require.Len(t, g.sent, 2)
+			for _, sent := range g.sent {
+				require.Equal(t, c.body, sent.Body.Reveal())
+				require.Equal(t, "+14155550100", sent.To.Reveal())
+				require.Equal(t, "https://id.example.com/callbacks/twilio/sms/vrf_01/2", sent.CallbackURL)
+				require.Positive(t, sent.ValidFor)
+				require.LessOrEqual(t, sent.ValidFor, 5*time.Minute)
+			}
+		})
+	}
+}
+
+func TestEveryLanguageFitsOneMessageWithTheCodeFirst(t *testing.T) {
+	t.Parallel()
+	digits := regexp.MustCompile(`\b\d{4,10}\b`)
+	for _, locale := range []string{"", "en-GB", "de-AT", "es-MX", "fr-CA", "pt-PT", "ja"} {
+		g := &gateway{}
+		s := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: true}, g)
+		for _, challenge := range []events.Challenge{events.Code, events.Link, events.Approval} {
+			m := message(challenge)
+			m.Locale, m.Brand = locale, strings.Repeat("Example 99", 3)
+			m.LinkToken = delivery.Code(strings.Repeat("x", 43))
+			_, err := s.Send(t.Context(), m)
+			require.NoError(t, err)
+			body := g.sent[len(g.sent)-1].Body.Reveal()
+			n, ok := wording.Septets(body)
+			require.True(t, ok, body)
+			require.LessOrEqual(t, n, 160, body)
+			if challenge == events.Code {
+				require.Equal(t, "482913", digits.FindString(body))
+			}
+		}
+	}
+}
+
+func TestWithoutAWayBack(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		cfg       sms.Config
+		challenge events.Challenge
+		reason    string // empty: sent
+	}{
+		{"a code is sent and nothing is called back", sms.Config{}, events.Code, ""},
+		{"a code is sent where callbacks are on but no address is known", sms.Config{Callbacks: true}, events.Code, ""},
+		{"a link needs a public URL only", sms.Config{PublicURL: "https://id.example.com"}, events.Link, ""},
+		{"a link without a public URL cannot be opened", sms.Config{Callbacks: true}, events.Link, events.ReasonNotConfigured},
+		{"an approval without callbacks cannot be answered", sms.Config{PublicURL: "https://id.example.com"}, events.Approval, events.ReasonNotConfigured},
+		{"an approval without a public URL cannot be answered", sms.Config{Callbacks: true}, events.Approval, events.ReasonNotConfigured},
+		{"a challenge from the future is refused", sms.Config{PublicURL: "https://id.example.com", Callbacks: true}, "dance", events.ReasonNotConfigured},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g := &gateway{}
+			_, err := sms.New(c.cfg, g).Send(t.Context(), message(c.challenge))
+			if c.reason == "" {
+				require.NoError(t, err)
+				require.Len(t, g.sent, 1)
+				require.Empty(t, g.sent[0].CallbackURL)
+				return
+			}
+			require.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
+			require.Equal(t, c.reason, delivery.ReasonOf(err))
+			require.Empty(t, g.sent, "nobody is called")
+		})
+	}
+}
+
+func TestAnEmptySecretIsNeverSent(t *testing.T) {
+	t.Parallel()
+	for _, challenge := range []events.Challenge{events.Code, events.Link} {
+		g := &gateway{}
+		m := message(challenge)
+		m.Code, m.LinkToken = "", ""
+		_, err := sms.New(sms.Config{PublicURL: "https://id.example.com"}, g).Send(t.Context(), m)
+		require.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
+		require.Empty(t, g.sent)
+	}
+}
+
+func TestTheGatewaysErrorComesBackAsItIs(t *testing.T) {
+	t.Parallel()
+	g := &gateway{err: delivery.RetryAfter(3*time.Second, errors.New("throttled"))}
+	_, err := sms.New(sms.Config{}, g).Send(t.Context(), message(events.Code))
+	require.ErrorIs(t, err, g.err)
+	require.Equal(t, 3*time.Second, delivery.AfterOf(err))
+}

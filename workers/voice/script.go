@@ -1,0 +1,74 @@
+package voice
+
+import (
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/workers/wording"
+)
+
+// askForKey says who calls and speaks the code only to somebody who presses a key, so
+// that no voicemail gets it. The question is repeated once.
+func askForKey(locale string, f wording.Facts, keyURL string) (string, error) {
+	w := speaker{wording.For(locale)}
+	return write(
+		gather(keyURL, w.say(w.CodeCall(f)), w.say(w.PressForCode())),
+		gather(keyURL, w.say(w.PressForCode())),
+		w.say(w.Goodbye()),
+		hangup{},
+	)
+}
+
+// askForDecision says who asks what from where, twice, and waits for the key that decides.
+func askForDecision(locale string, f wording.Facts, answerURL string) (string, error) {
+	w := speaker{wording.For(locale)}
+	question := gather(answerURL, w.say(w.ApprovalCall(f)), w.say(w.ApprovalKeys()))
+	return write(question, question, w.say(w.Goodbye()), hangup{})
+}
+
+// tellCode is the whole call where there is no way back for a key press: it greets, waits
+// until the phone is at the ear, and reads the code.
+func tellCode(locale string, f wording.Facts, code string) (string, error) {
+	w := speaker{wording.For(locale)}
+	greeting := []any{w.say(w.CodeCall(f)), pause{Length: 1}}
+	return write(append(greeting, w.code(f, code)...)...)
+}
+
+// CodeScript answers the key press: it reads the code digit by digit, twice, with a pause
+// between. The code is the last thing that is heard.
+func CodeScript(locale, brand, code string) (string, error) {
+	w := speaker{wording.For(locale)}
+	return write(w.code(wording.Facts{Brand: brand}, code)...)
+}
+
+// AnswerScript thanks for a decision and ends the call. It promises only that the answer
+// arrived: whether it still counts is decided later.
+func AnswerScript(locale, brand string, decision events.Decision) (string, error) {
+	w := speaker{wording.For(locale)}
+	return write(w.say(w.Acknowledged(decision, wording.Facts{Brand: brand})), w.say(w.Goodbye()), hangup{})
+}
+
+// RetryScript answers a key that decides nothing: it names the keys again, twice, and waits
+// for one at the same URL.
+func RetryScript(locale, answerURL string) (string, error) {
+	w := speaker{wording.For(locale)}
+	return write(
+		gather(answerURL, w.say(w.OtherKey()), w.say(w.ApprovalKeys())),
+		gather(answerURL, w.say(w.ApprovalKeys())),
+		w.say(w.Goodbye()),
+		hangup{},
+	)
+}
+
+// GoodbyeScript says that there is nothing to answer any more and ends the call.
+func GoodbyeScript(locale string) (string, error) {
+	w := speaker{wording.For(locale)}
+	return write(w.say(w.Closed()), w.say(w.Goodbye()), hangup{})
+}
+
+// speaker says the sentences of one language in a voice of that language.
+type speaker struct{ wording.Wording }
+
+func (s speaker) say(text string) say { return say{Language: s.SpeechLanguage(), Text: text} }
+
+func (s speaker) code(f wording.Facts, code string) []any {
+	return []any{s.say(s.SpokenCode(f, code)), pause{Length: 1}, s.say(s.SpokenCodeAgain(code)), hangup{}}
+}

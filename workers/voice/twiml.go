@@ -1,0 +1,61 @@
+package voice
+
+import (
+	"encoding/xml"
+	"fmt"
+)
+
+// The verbs of TwiML that scripts need. The SDK's own writer is not used: it drops empty
+// attributes, and finishOnKey="" is what makes # and * keys like any other; and it puts
+// attributes in a random order.
+
+type response struct {
+	XMLName xml.Name `xml:"Response"`
+	Verbs   []any
+}
+
+type say struct {
+	XMLName  xml.Name `xml:"Say"`
+	Language string   `xml:"language,attr"`
+	Text     string   `xml:",chardata"`
+}
+
+type pause struct {
+	XMLName xml.Name `xml:"Pause"`
+	Length  int      `xml:"length,attr"` // seconds
+}
+
+type gathering struct {
+	XMLName     xml.Name `xml:"Gather"`
+	Input       string   `xml:"input,attr"`
+	NumDigits   int      `xml:"numDigits,attr"`
+	Timeout     int      `xml:"timeout,attr"` // seconds of silence
+	FinishOnKey string   `xml:"finishOnKey,attr"`
+	Action      string   `xml:"action,attr"`
+	Method      string   `xml:"method,attr"`
+	Verbs       []any
+}
+
+type hangup struct {
+	XMLName xml.Name `xml:"Hangup"`
+}
+
+// keyWait is how long silence lasts before the script goes on, in seconds: a phone has to
+// come off the ear and the keypad onto the screen.
+const keyWait = 8
+
+// gather speaks and takes one key of any kind, also while it speaks.
+func gather(action string, spoken ...any) gathering {
+	return gathering{
+		Input: "dtmf", NumDigits: 1, Timeout: keyWait, Action: action, Method: "POST", Verbs: spoken,
+	}
+}
+
+// write makes the document. Text from outside is escaped by the encoder.
+func write(verbs ...any) (string, error) {
+	doc, err := xml.Marshal(response{Verbs: verbs})
+	if err != nil {
+		return "", fmt.Errorf("write call script: %w", err)
+	}
+	return xml.Header + string(doc), nil
+}

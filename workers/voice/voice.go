@@ -1,0 +1,94 @@
+// Package voice is the phone call channel: it writes the script of a call and hands it to
+// its gateway, and it writes what a call in progress hears after a key press. It knows no
+// provider beyond the script's language, TwiML, and decides nothing. The delivery loop
+// calls the Sender; the composition root gives the Script functions to the api, which
+// answers the callbacks of calls with them.
+package voice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/wording"
+)
+
+// Gateway starts one phone call.
+type Gateway interface {
+	StartCall(ctx context.Context, c delivery.Call) (delivery.Receipt, error)
+}
+
+// Config is where calls lead back to.
+type Config struct {
+	// PublicURL is what callbacks start with.
+	PublicURL string
+	// Callbacks says that the provider can reach the public URL: key presses and status reports come back.
+	Callbacks bool
+}
+
+// ringFor gives up before most voicemails answer.
+const ringFor = 25 * time.Second
+
+// maxScript is the longest inline script that is taken, in characters.
+const maxScript = 4000
+
+// New is the channel's Sender. A challenge that this deployment cannot carry is refused for good.
+func New(cfg Config, gateway Gateway) delivery.Sender {
+	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
+	return &sender{cfg: cfg, gateway: gateway}
+}
+
+type sender struct {
+	cfg     Config
+	gateway Gateway
+}
+
+// Send writes the script and makes one call.
+func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt, error) {
+	life := time.Until(m.ExpiresAt)
+	text, err := s.script(m, life)
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
+	if len([]rune(text)) > maxScript {
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused, fmt.Errorf("the script is longer than %d characters", maxScript))
+	}
+	call := delivery.Call{To: m.To, Script: delivery.Code(text), RingFor: min(ringFor, max(life, time.Second))}
+	if s.wayBack() {
+		call.CallbackURL = s.cfg.PublicURL + "/callbacks/twilio/call/" + url.PathEscape(m.ID) + "/" + strconv.Itoa(m.Send)
+	}
+	return s.gateway.StartCall(ctx, call)
+}
+
+func (s *sender) script(m delivery.Message, life time.Duration) (string, error) {
+	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: life}
+	switch m.Challenge {
+	case events.Code:
+		if m.Code == "" {
+			return "", delivery.Permanent(events.ReasonMessageRefused, errors.New("the activation holds no code"))
+		}
+		if s.wayBack() {
+			return askForKey(m.Locale, facts, s.keyURL(m.ID, "code"))
+		}
+		return tellCode(m.Locale, facts, m.Code.Reveal())
+	case events.Approval:
+		if !s.wayBack() {
+			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("key presses need a public URL for callbacks"))
+		}
+		return askForDecision(m.Locale, facts, s.keyURL(m.ID, "answer"))
+	case events.Link: // cannot be spoken
+	}
+	return "", delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("calls carry no challenge %q", m.Challenge))
+}
+
+func (s *sender) keyURL(id, what string) string {
+	return s.cfg.PublicURL + "/callbacks/twilio/voice/" + url.PathEscape(id) + "/" + what
+}
+
+func (s *sender) wayBack() bool { return s.cfg.Callbacks && s.cfg.PublicURL != "" }

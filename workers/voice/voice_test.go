@@ -1,0 +1,150 @@
+package voice_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/voice"
+)
+
+const public = "https://id.example.com"
+
+// gateway keeps what it was given.
+type gateway struct {
+	calls []delivery.Call
+	err   error
+}
+
+func (g *gateway) StartCall(_ context.Context, c delivery.Call) (delivery.Receipt, error) {
+	g.calls = append(g.calls, c)
+	if g.err != nil {
+		return delivery.Receipt{}, g.err
+	}
+	return delivery.Receipt{Provider: "stub", ID: "CA1"}, nil
+}
+
+func message(challenge events.Challenge) delivery.Message {
+	m := delivery.Message{
+		ID: "vrf_01", Channel: events.Voice, Challenge: challenge, Send: 1, Attempt: 1,
+		To: "+14155550100", Brand: "Example Bank",
+		Context:   events.Context{Action: "Sign in", Place: "Lyon, France", IP: "203.0.113.7"},
+		ExpiresAt: time.Now().Add(5 * time.Minute),
+	}
+	if challenge == events.Code {
+		m.Code = "482913"
+	}
+	return m
+}
+
+// send gives the script and the call that a message becomes.
+func send(t *testing.T, cfg voice.Config, m delivery.Message) (heard, delivery.Call) {
+	t.Helper()
+	g := &gateway{}
+	receipt, err := voice.New(cfg, g).Send(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, delivery.Receipt{Provider: "stub", ID: "CA1"}, receipt)
+	require.Len(t, g.calls, 1)
+	return listen(t, g.calls[0].Script.Reveal()), g.calls[0]
+}
+
+func TestACodeIsSpokenOnlyToSomebodyWhoPressesAKey(t *testing.T) {
+	t.Parallel()
+	script, call := send(t, voice.Config{PublicURL: public + "/", Callbacks: true}, message(events.Code))
+	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, script.verbs())
+	for _, g := range script.gathers() {
+		require.Equal(t, map[string]string{
+			"input": "dtmf", "numDigits": "1", "timeout": "8", "finishOnKey": "", "method": "POST",
+			"action": public + "/callbacks/twilio/voice/vrf_01/code",
+		}, g.attributes())
+		require.Contains(t, g.text(), "Press any key to hear your code.")
+	}
+	require.Contains(t, script.text(), "Example Bank")
+	require.Contains(t, script.text(), "Goodbye.")
+	require.NotContains(t, call.Script.Reveal(), "4, 8", "the script of the call does not hold the code")
+	require.NotContains(t, call.Script.Reveal(), "482913")
+	require.Equal(t, public+"/callbacks/twilio/call/vrf_01/1", call.CallbackURL)
+	require.Equal(t, 25*time.Second, call.RingFor)
+	require.Equal(t, "+14155550100", call.To.Reveal())
+}
+
+func TestWithoutAWayBackTheCodeStandsInTheScript(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []voice.Config{{}, {PublicURL: public}, {Callbacks: true}} {
+		script, call := send(t, cfg, message(events.Code))
+		require.Equal(t, []string{"Say", "Pause", "Say", "Pause", "Say", "Hangup"}, script.verbs())
+		require.Equal(t, 2, strings.Count(script.text(), "4, 8, 2, 9, 1, 3"))
+		require.Contains(t, script.text(), "Hello. This is Example Bank")
+		require.NotContains(t, script.text(), "482913", "digits are read one by one")
+		require.Empty(t, call.CallbackURL)
+	}
+}
+
+func TestAnApprovalSaysWhoAsksWhatFromWhere(t *testing.T) {
+	t.Parallel()
+	script, call := send(t, voice.Config{PublicURL: public, Callbacks: true}, message(events.Approval))
+	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, script.verbs())
+	require.Len(t, script.gathers(), 2)
+	for _, g := range script.gathers() {
+		require.Equal(t, public+"/callbacks/twilio/voice/vrf_01/answer", g.attributes()["action"])
+		for _, part := range []string{"Example Bank", "Sign in", "Lyon, France", "Press 1 to approve, 2 to deny, or 3 if this wasn't you."} {
+			require.Contains(t, g.text(), part)
+		}
+	}
+	require.NotEmpty(t, call.CallbackURL)
+}
+
+func TestWhatACallCannotCarryIsRefusedForGood(t *testing.T) {
+	t.Parallel()
+	long := message(events.Approval)
+	long.Context.Action = strings.Repeat("Pay 49.00 EUR. ", 140)
+	empty := message(events.Code)
+	empty.Code = ""
+	on := voice.Config{PublicURL: public, Callbacks: true}
+	for _, c := range []struct {
+		name   string
+		cfg    voice.Config
+		m      delivery.Message
+		reason string
+	}{
+		{"an approval without callbacks", voice.Config{PublicURL: public}, message(events.Approval), events.ReasonNotConfigured},
+		{"an approval without a public URL", voice.Config{Callbacks: true}, message(events.Approval), events.ReasonNotConfigured},
+		{"a link", on, message(events.Link), events.ReasonNotConfigured},
+		{"a script beyond the carrier's limit", on, long, events.ReasonMessageRefused},
+		{"an empty code", on, empty, events.ReasonMessageRefused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g := &gateway{}
+			_, err := voice.New(c.cfg, g).Send(t.Context(), c.m)
+			require.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
+			require.Equal(t, c.reason, delivery.ReasonOf(err))
+			require.Empty(t, g.calls, "nobody is called")
+		})
+	}
+}
+
+func TestThePhoneRingsNoLongerThanTheRequestLives(t *testing.T) {
+	t.Parallel()
+	m := message(events.Code)
+	m.ExpiresAt = time.Now().Add(10 * time.Second)
+	_, call := send(t, voice.Config{}, m)
+	require.LessOrEqual(t, call.RingFor, 10*time.Second)
+	m.ExpiresAt = time.Now().Add(-time.Second)
+	_, call = send(t, voice.Config{}, m)
+	require.Equal(t, time.Second, call.RingFor)
+}
+
+func TestTheGatewaysErrorComesBackAsItIs(t *testing.T) {
+	t.Parallel()
+	g := &gateway{err: delivery.Unknown(errors.New("no answer"))}
+	_, err := voice.New(voice.Config{}, g).Send(t.Context(), message(events.Code))
+	require.ErrorIs(t, err, g.err)
+	require.Equal(t, delivery.ClassUnknown, delivery.ClassOf(err))
+}

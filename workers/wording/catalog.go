@@ -1,0 +1,77 @@
+package wording
+
+import "golang.org/x/text/language"
+
+// counted is a length of time: one, and {n} of them.
+type counted struct{ one, many string }
+
+// sentences is everything Assent says, in one language. Named parts are in braces;
+// the same ones stand in every language. A new sentence is a new field, and a test
+// fails until every language has it.
+type sentences struct {
+	minutes, seconds counted
+
+	// Text messages, in letters of the GSM 7-bit alphabet. {code} comes first, so that
+	// nothing else that has digits is taken for it.
+	textCode    line
+	textAsk     line
+	textAnswer  string // by the link
+	textReply   string // by a reply
+	textExpires string
+
+	// Calls.
+	callCode     line // greets, and says what the call is about
+	callPress    string
+	callDigits   line
+	callAgain    string
+	callAsk      line
+	callAction   string
+	callPlace    string
+	callNetwork  string
+	callKeys     string
+	callOtherKey string
+	callApproved string
+	callDenied   string
+	callNotMe    line
+	callClosed   string
+	callGoodbye  string
+
+	// Mails.
+	mailCodeSubject  line
+	mailCodeHeadline string
+	mailCodeLead     line
+	mailCodeExpires  string
+	mailCodeKeep     line
+	mailCodeWhy      line
+	mailLinkSubject  line
+	mailLinkHeadline string
+	mailLinkLead     line
+	mailLinkButton   string
+	mailLinkAddress  string
+	mailLinkExpires  string
+	mailLinkKeep     string
+	mailLinkWhy      line
+
+	// Pushes.
+	pushTitle line
+	pushBody  string
+
+	labels labels
+}
+
+// labels name the facts of a request where they stand in a table.
+type labels struct{ action, place, device, network string }
+
+// catalog lists the languages; English comes first and stands in for all others.
+func catalog() []*tongue {
+	return []*tongue{&english, &german, &spanish, &french, &portuguese}
+}
+
+// languages chooses among the catalog. It is made once because making it is slow, and never changes.
+var languages = language.NewMatcher(func() []language.Tag {
+	var tags []language.Tag
+	for _, t := range catalog() {
+		tags = append(tags, t.tag)
+	}
+	return tags
+}())

@@ -1,0 +1,74 @@
+package wording
+
+import "golang.org/x/text/language"
+
+var german = tongue{
+	tag: language.German, speech: "de-DE",
+	words: sentences{
+		minutes: counted{"1 Minute", "{n} Minuten"},
+		seconds: counted{"1 Sekunde", "{n} Sekunden"},
+
+		textCode: line{
+			"{code} ist Ihr Code für {brand}. Er läuft in {life} ab. Geben Sie ihn nicht weiter.",
+			"{code} ist Ihr Code. Er läuft in {life} ab. Geben Sie ihn nicht weiter.",
+		},
+		textAsk:     line{"{brand}: Sind Sie das?", "Sind Sie das?"},
+		textAnswer:  "Antworten Sie binnen {life}: {link}",
+		textReply:   "Antworten Sie JA zum Bestätigen, NEIN zum Ablehnen.",
+		textExpires: "Läuft in {life} ab.",
+
+		callCode:     line{"Guten Tag. Hier ist {brand} mit Ihrem Code.", "Guten Tag. Wir rufen wegen Ihres Codes an."},
+		callPress:    "Drücken Sie eine beliebige Taste, um Ihren Code zu hören.",
+		callDigits:   line{"Ihr Code für {brand} lautet: {digits}.", "Ihr Code lautet: {digits}."},
+		callAgain:    "Noch einmal, Ihr Code lautet: {digits}.",
+		callAsk:      line{"Guten Tag. Hier ist {brand} mit der Bitte um Ihre Bestätigung.", "Guten Tag. Wir bitten um Ihre Bestätigung."},
+		callAction:   "Es geht um: {action}.",
+		callPlace:    "Die Anfrage kommt von: {place}.",
+		callNetwork:  "Die Anfrage kommt von der Netzwerkadresse {ip}.",
+		callKeys:     "Drücken Sie 1 zum Bestätigen, 2 zum Ablehnen, oder 3, wenn Sie das nicht waren.",
+		callOtherKey: "Diese Taste steht nicht zur Auswahl.",
+		callApproved: "Vielen Dank. Ihre Bestätigung ist eingegangen.",
+		callDenied:   "Vielen Dank. Ihre Ablehnung ist eingegangen. Sie haben nichts bestätigt.",
+		callNotMe: line{
+			"Vielen Dank. Sie haben nichts bestätigt, und {brand} erfährt, dass Sie das nicht waren.",
+			"Vielen Dank. Sie haben nichts bestätigt, und wir haben vermerkt, dass Sie das nicht waren.",
+		},
+		callClosed:  "Diese Anfrage ist nicht mehr offen.",
+		callGoodbye: "Auf Wiederhören.",
+
+		mailCodeSubject:  line{"Ihr Code für {brand}", "Ihr Code"},
+		mailCodeHeadline: "Ihr Code",
+		mailCodeLead: line{
+			"Geben Sie diesen Code dort ein, wo {brand} danach gefragt hat.",
+			"Geben Sie diesen Code dort ein, wo Sie danach gefragt wurden.",
+		},
+		mailCodeExpires: "Er läuft in {life} ab.",
+		mailCodeKeep: line{
+			"Geben Sie diesen Code nicht weiter. Niemand von {brand} wird Sie danach fragen.",
+			"Geben Sie diesen Code nicht weiter. Niemand von uns wird Sie danach fragen.",
+		},
+		mailCodeWhy: line{
+			"Sie erhalten diese Nachricht, weil jemand bei {brand} mit Ihrer Adresse einen Code angefordert hat. Waren Sie das nicht, können Sie sie ignorieren: Ohne den Code geschieht nichts.",
+			"Sie erhalten diese Nachricht, weil jemand mit Ihrer Adresse einen Code angefordert hat. Waren Sie das nicht, können Sie sie ignorieren: Ohne den Code geschieht nichts.",
+		},
+		mailLinkSubject:  line{"{brand}: Sind Sie das?", "Sind Sie das?"},
+		mailLinkHeadline: "Sind Sie das?",
+		mailLinkLead: line{
+			"{brand} bittet Sie, diese Anfrage zu bestätigen oder abzulehnen.",
+			"Bitte bestätigen Sie diese Anfrage, oder lehnen Sie sie ab.",
+		},
+		mailLinkButton:  "Anfrage ansehen",
+		mailLinkAddress: "Falls die Schaltfläche nicht funktioniert, öffnen Sie diese Adresse:",
+		mailLinkExpires: "Die Anfrage ist {life} lang offen.",
+		mailLinkKeep:    "Das Öffnen der Seite bestätigt nichts: Sie entscheiden dort. Leiten Sie diese Nachricht nicht weiter.",
+		mailLinkWhy: line{
+			"Sie erhalten diese Nachricht, weil jemand bei {brand} in Ihrem Namen etwas angefordert hat. Waren Sie das nicht, öffnen Sie die Seite und wählen Sie, dass Sie es nicht waren.",
+			"Sie erhalten diese Nachricht, weil jemand in Ihrem Namen etwas angefordert hat. Waren Sie das nicht, öffnen Sie die Seite und wählen Sie, dass Sie es nicht waren.",
+		},
+
+		pushTitle: line{"{brand}: Sind Sie das?", "Sind Sie das?"},
+		pushBody:  "Zum Bestätigen oder Ablehnen öffnen.",
+
+		labels: labels{action: "Anfrage", place: "Ort", device: "Gerät", network: "Netzwerk"},
+	},
+}

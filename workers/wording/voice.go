@@ -1,0 +1,78 @@
+package wording
+
+import (
+	"strings"
+
+	"github.com/assent-io/assent/events"
+)
+
+// CodeCall greets, and says that the call brings a code.
+func (w Wording) CodeCall(f Facts) string { return w.say(w.lang.words.callCode, f) }
+
+// PressForCode asks for the key press that proves a person is listening.
+func (w Wording) PressForCode() string { return w.lang.words.callPress }
+
+// SpokenCode reads a code digit by digit.
+func (w Wording) SpokenCode(f Facts, code string) string {
+	return w.say(w.lang.words.callDigits, f, "{digits}", digits(code))
+}
+
+// SpokenCodeAgain reads a code for the second time.
+func (w Wording) SpokenCodeAgain(code string) string {
+	return w.plain(w.lang.words.callAgain, Facts{}, "{digits}", digits(code))
+}
+
+// digits makes a voice read digits one at a time, instead of a large number.
+func digits(code string) string { return strings.Join(strings.Split(code, ""), ", ") }
+
+// ApprovalCall says who asks what from where. The network address is spoken only where
+// no place is known: digits are hard to listen to.
+func (w Wording) ApprovalCall(f Facts) string {
+	var action, origin string
+	if f.Context.Action != "" {
+		action = w.spoken(w.lang.words.callAction, f)
+	}
+	switch {
+	case f.Context.Place != "":
+		origin = w.spoken(w.lang.words.callPlace, f)
+	case f.Context.IP != "":
+		origin = w.spoken(w.lang.words.callNetwork, f)
+	}
+	return paragraph(w.say(w.lang.words.callAsk, f), action, origin)
+}
+
+// spoken fills a sentence that ends with a fact, which may have brought its own full stop.
+func (w Wording) spoken(text string, f Facts) string {
+	for _, end := range []string{".", "?", "!"} {
+		f.Context.Action = strings.TrimSuffix(f.Context.Action, end)
+		f.Context.Place = strings.TrimSuffix(f.Context.Place, end)
+	}
+	return w.plain(text, f)
+}
+
+// ApprovalKeys says which key means what: 1 approves, 2 denies, 3 says it was somebody else.
+func (w Wording) ApprovalKeys() string { return w.lang.words.callKeys }
+
+// OtherKey says that the pressed key is none of them.
+func (w Wording) OtherKey() string { return w.lang.words.callOtherKey }
+
+// Acknowledged thanks for a decision. It confirms that the answer arrived and promises
+// no more: whether it still counts is decided later.
+func (w Wording) Acknowledged(d events.Decision, f Facts) string {
+	switch d {
+	case events.Approve:
+		return w.lang.words.callApproved
+	case events.NotMe:
+		return w.say(w.lang.words.callNotMe, f)
+	case events.Deny:
+		return w.lang.words.callDenied
+	default:
+		return w.lang.words.callOtherKey
+	}
+}
+
+// Closed says that there is nothing to answer any more.
+func (w Wording) Closed() string { return w.lang.words.callClosed }
+
+// Goodbye ends a call.
+func (w Wording) Goodbye() string { return w.lang.words.callGoodbye }

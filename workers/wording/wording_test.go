@@ -1,0 +1,306 @@
+package wording
+
+import (
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/assent-io/assent/events"
+)
+
+func locales() []string { return []string{"en", "de", "es", "fr", "pt"} }
+
+func full() Facts {
+	return Facts{
+		Brand:   "Example Bank",
+		Context: events.Context{Action: "Sign in", Place: "Lyon, France", IP: "203.0.113.7", Device: "Firefox on Windows"},
+		Life:    5 * time.Minute,
+	}
+}
+
+func TestForChoosesTheLanguage(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ locale, language, speech string }{
+		{"", "en", "en-US"},
+		{"en", "en", "en-US"},
+		{"en-GB", "en", "en-GB"},
+		{"de", "de", "de-DE"},
+		{"de-CH", "de", "de-DE"},
+		{"es", "es", "es-ES"},
+		{"es-MX", "es", "es-MX"},
+		{"fr-CA", "fr", "fr-CA"},
+		{"fr_FR", "fr", "fr-FR"},
+		{"pt", "pt", "pt-BR"},
+		{"pt-PT", "pt", "pt-PT"},
+		{"PT-br", "pt", "pt-BR"},
+		{"ja", "en", "en-US"},
+		{"zh-Hans-CN", "en", "en-US"},
+		{"tlh", "en", "en-US"},
+		{"not a locale", "en", "en-US"},
+		{"\x00", "en", "en-US"},
+	} {
+		t.Run("locale "+c.locale, func(t *testing.T) {
+			t.Parallel()
+			w := For(c.locale)
+			require.Equal(t, c.language, w.Language())
+			require.Equal(t, c.speech, w.SpeechLanguage())
+		})
+	}
+}
+
+// eachSentence visits every sentence of a language by the name of its field.
+func eachSentence(s sentences, visit func(name, sentence string)) {
+	var walk func(name string, v reflect.Value)
+	walk = func(name string, v reflect.Value) {
+		if v.Kind() == reflect.String {
+			visit(name, v.String())
+			return
+		}
+		for i := range v.NumField() {
+			walk(name+"."+v.Type().Field(i).Name, v.Field(i))
+		}
+	}
+	walk("sentences", reflect.ValueOf(s))
+}
+
+func TestEveryLanguageHasEverySentenceWithTheSameParts(t *testing.T) {
+	t.Parallel()
+	part := regexp.MustCompile(`\{[a-z]*\}`)
+	parts := func(sentence string) []string {
+		found := part.FindAllString(sentence, -1)
+		slices.Sort(found)
+		return found
+	}
+	want := map[string][]string{}
+	eachSentence(english.words, func(name, sentence string) { want[name] = parts(sentence) })
+	require.NotEmpty(t, want)
+	known := []string{"{brand}", "{action}", "{place}", "{ip}", "{life}", "{code}", "{digits}", "{link}", "{n}"}
+	for _, lang := range catalog() {
+		eachSentence(lang.words, func(name, sentence string) {
+			require.NotEmpty(t, sentence, "%s lacks %s", lang.tag, name)
+			require.Equal(t, want[name], parts(sentence), "%s, %s", lang.tag, name)
+			require.Subset(t, known, append(parts(sentence), "{n}"), "%s, %s", lang.tag, name)
+			require.Equal(t, strings.TrimSpace(sentence), sentence, "%s, %s", lang.tag, name)
+			if strings.HasSuffix(name, ".plain") {
+				require.NotContains(t, sentence, "{brand}", "%s, %s", lang.tag, name)
+			}
+			if strings.HasSuffix(name, ".named") {
+				require.Contains(t, sentence, "{brand}", "%s, %s", lang.tag, name)
+			}
+		})
+	}
+}
+
+func everyText(w Wording, f Facts) []string {
+	code, link := w.CodeMail(f), w.LinkMail(f)
+	push := w.ApprovalPush(f)
+	texts := []string{
+		w.CodeText(f, "482913"), w.LinkText(f, "https://id.example.com/l/abc"), w.ApprovalText(f),
+		w.CodeCall(f), w.PressForCode(), w.SpokenCode(f, "482913"), w.SpokenCodeAgain("482913"),
+		w.ApprovalCall(f), w.ApprovalKeys(), w.OtherKey(), w.Closed(), w.Goodbye(),
+		w.Acknowledged(events.Approve, f), w.Acknowledged(events.Deny, f), w.Acknowledged(events.NotMe, f),
+		push.Title, push.Body,
+	}
+	for _, m := range []Mail{code, link} {
+		texts = append(texts, m.Subject, m.Headline, m.Lead, m.Expires, m.Keep, m.Why)
+	}
+	return append(texts, link.Button, link.Address)
+}
+
+func TestNothingReadsOddWhateverIsUnknown(t *testing.T) {
+	t.Parallel()
+	odd := regexp.MustCompile(`[{}]|  |^[ ,.:?!-]|[-,:(] ?[.)]|\.\.|\(\)`)
+	for _, locale := range locales() {
+		for mask := range 1 << 5 {
+			f := full()
+			for bit, part := range []*string{&f.Brand, &f.Context.Action, &f.Context.Place, &f.Context.IP, &f.Context.Device} {
+				if mask&(1<<bit) != 0 {
+					*part = ""
+				}
+			}
+			for _, text := range everyText(For(locale), f) {
+				require.NotEmpty(t, text)
+				require.NotRegexp(t, odd, text)
+			}
+		}
+	}
+}
+
+func TestPartsFromOutsideAreNotFilledThemselves(t *testing.T) {
+	t.Parallel()
+	f := full()
+	f.Brand = "{code} {life}"
+	require.Equal(t, "482913 is your {code} {life} code. It expires in 5 minutes. Don't share it.", For("en").CodeText(f, "482913"))
+}
+
+func TestLifeIsSaidInWholeUnitsAndNeverTooLong(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		life   time.Duration
+		en, de string
+	}{
+		{5 * time.Minute, "5 minutes", "5 Minuten"},
+		{5*time.Minute - 200*time.Millisecond, "5 minutes", "5 Minuten"},
+		{4*time.Minute + 20*time.Second, "4 minutes", "4 Minuten"},
+		{119 * time.Second, "2 minutes", "2 Minuten"},
+		{100 * time.Second, "1 minute", "1 Minute"},
+		{58 * time.Second, "1 minute", "1 Minute"},
+		{30 * time.Second, "30 seconds", "30 Sekunden"},
+		{time.Second, "1 second", "1 Sekunde"},
+		{0, "1 second", "1 Sekunde"},
+		{-time.Minute, "1 second", "1 Sekunde"},
+	} {
+		require.Equal(t, c.en, For("en").life(c.life), c.life)
+		require.Equal(t, c.de, For("de").life(c.life), c.life)
+	}
+}
+
+func TestSpokenTextNamesWhoWhatAndWhere(t *testing.T) {
+	t.Parallel()
+	for _, locale := range locales() {
+		w := For(locale)
+		spoken := w.ApprovalCall(full())
+		for _, part := range []string{"Example Bank", "Sign in", "Lyon, France"} {
+			require.Contains(t, spoken, part)
+		}
+		require.NotContains(t, spoken, "203.0.113.7", "digits are spoken only where no place is known")
+		f := full()
+		f.Context.Place = ""
+		require.Contains(t, w.ApprovalCall(f), "203.0.113.7")
+		require.Contains(t, w.SpokenCode(full(), "482913"), "4, 8, 2, 9, 1, 3.")
+		require.Contains(t, w.SpokenCodeAgain("482913"), "4, 8, 2, 9, 1, 3.")
+		for _, key := range []string{"1", "2", "3"} {
+			require.Contains(t, w.ApprovalKeys(), key)
+		}
+	}
+	f := full()
+	f.Context.Action = "Pay now?"
+	require.Contains(t, For("en").ApprovalCall(f), "The request is: Pay now.")
+}
+
+func TestAcknowledgementsTellTheDecisionsApart(t *testing.T) {
+	t.Parallel()
+	for _, locale := range locales() {
+		said := map[string]events.Decision{}
+		for _, d := range []events.Decision{events.Approve, events.Deny, events.NotMe, "something else"} {
+			said[For(locale).Acknowledged(d, full())] = d
+		}
+		require.Len(t, said, 4, locale)
+		require.Contains(t, For(locale).Acknowledged(events.NotMe, full()), "Example Bank")
+	}
+}
+
+func TestMailsAndPushesShowTheFactsAndNoCode(t *testing.T) {
+	t.Parallel()
+	for _, locale := range locales() {
+		w := For(locale)
+		require.Contains(t, w.CodeMail(full()).Subject, "Example Bank")
+		require.Empty(t, w.CodeMail(full()).Button)
+		require.NotEmpty(t, w.LinkMail(full()).Button)
+		require.Contains(t, w.CodeMail(full()).Expires, "5 ")
+		require.Equal(t, []string{"Sign in", "Lyon, France", "Firefox on Windows", "203.0.113.7"}, values(w.Details(full().Context)))
+		require.Empty(t, w.Details(events.Context{}))
+		push := w.ApprovalPush(full())
+		require.Contains(t, push.Title, "Example Bank")
+		require.True(t, strings.HasPrefix(push.Body, "Sign in · Lyon, France · Firefox on Windows. "), push.Body)
+	}
+}
+
+func values(details []Detail) []string {
+	var vs []string
+	for _, d := range details {
+		vs = append(vs, d.Value)
+	}
+	return vs
+}
+
+func TestRepliesAreUnderstood(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reply    string
+		decision events.Decision
+		ok       bool
+	}{
+		{"YES", events.Approve, true},
+		{" yes! ", events.Approve, true},
+		{"\"Yes.\"", events.Approve, true},
+		{"Ja", events.Approve, true},
+		{"SI", events.Approve, true},
+		{"sí", events.Approve, true},
+		{"Sí", events.Approve, true},
+		{"¡sí!", events.Approve, true},
+		{"oui", events.Approve, true},
+		{"Sim", events.Approve, true},
+		{"Bestätigen", events.Approve, true},
+		{"NO", events.Deny, true},
+		{"No.", events.Deny, true},
+		{"nein", events.Deny, true},
+		{"NON", events.Deny, true},
+		{"não", events.Deny, true},
+		{"NAO", events.Deny, true},
+		{"not me", events.NotMe, true},
+		{"Wasn’t me", events.NotMe, true},
+		{"Das war ich  nicht", events.NotMe, true},
+		{"ce n'était pas moi", events.NotMe, true},
+		{"", "", false},
+		{"...", "", false},
+		{"yes no", "", false},
+		{"yesterday", "", false},
+		{"no yes", "", false},
+		{"STOP", "", false},
+		{"stopall", "", false},
+		{"UNSUBSCRIBE", "", false},
+		{"cancel", "", false},
+		{"END", "", false},
+		{"quit", "", false},
+		{"START", "", false},
+		{"HELP", "", false},
+		{"ok", "", false},
+		{"482913", "", false},
+	} {
+		d, ok := Decision(c.reply)
+		require.Equal(t, c.ok, ok, "%q", c.reply)
+		require.Equal(t, c.decision, d, "%q", c.reply)
+	}
+}
+
+func TestEveryListedReplyIsUnderstoodAsWhatItIsListedFor(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for decision, words := range Replies() {
+		for _, word := range words {
+			require.False(t, seen[word], "%q is listed twice", word)
+			seen[word] = true
+			got, ok := Decision(strings.ToUpper(word))
+			require.True(t, ok, word)
+			require.Equal(t, decision, got, word)
+		}
+	}
+}
+
+func TestTheWordsAskedForAreUnderstood(t *testing.T) {
+	t.Parallel()
+	word := regexp.MustCompile(`\b[A-Z]{2,}\b`)
+	for _, lang := range catalog() {
+		words := word.FindAllString(lang.words.textReply, -1)
+		require.Len(t, words, 2, lang.tag)
+		yes, _ := Decision(words[0])
+		no, _ := Decision(words[1])
+		require.Equal(t, events.Approve, yes)
+		require.Equal(t, events.Deny, no)
+	}
+}
+
+func TestAnyReplyIsReadWithoutHarm(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		d, ok := Decision(rapid.String().Draw(t, "reply"))
+		require.Equal(t, ok, d != "")
+	})
+}
