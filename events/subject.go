@@ -58,10 +58,11 @@ func WindowSubject(kind, key string) string {
 	return fmt.Sprintf("%s.window.%s.%s", namespace, kind, key)
 }
 
-// The kinds of send windows.
+// The kinds of windows: sends by destination and by user, and the replies that were taken.
 const (
 	WindowDestination = "destination"
 	WindowUser        = "user"
+	WindowReply       = "reply"
 )
 
 // DeadLetterSubject is where a consumer puts what it cannot decode.

@@ -130,6 +130,15 @@ func (k *Keyring) Export(path string, use Use) error {
 	return write(path, f)
 }
 
+// ExportOnce is Export where there is no such file yet; one that is there is left as it is.
+func (k *Keyring) ExportOnce(path string, use Use) error {
+	err := k.Export(path, use)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
 func write(path string, f file) error {
 	b, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {

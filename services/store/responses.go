@@ -9,6 +9,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -104,4 +105,35 @@ func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]ve
 		}
 	}
 	return open, nil
+}
+
+// replyLife is how long a reply stays bound: longer than any verification that it could answer.
+const replyLife = verification.MaxLife + stream.Grace
+
+// Bind remembers which verification a reply answered and returns the one it was bound to first.
+// Providers sign callbacks without a time, so a recorded one could otherwise be played again and
+// answer the next question asked of the same number.
+func (s *Verifications) Bind(ctx context.Context, reply, id string) (string, error) {
+	key, err := s.destination("reply " + reply)
+	if err != nil {
+		return "", err
+	}
+	subject := events.WindowSubject(events.WindowReply, key)
+	data, err := events.Encode(events.WindowEntry{Version: events.Version, ID: id, At: s.cfg.Now().UTC()})
+	if err != nil {
+		return "", err
+	}
+	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(0), stream.WithTTL(replyLife))
+	if err == nil {
+		return id, nil
+	}
+	if !errors.Is(err, stream.ErrConflict) {
+		return "", unavailable(err)
+	}
+	rec, err := s.windows.Latest(ctx, subject)
+	if err != nil {
+		return "", unavailable(err)
+	}
+	first, err := events.Decode[events.WindowEntry](rec.Data)
+	return first.ID, err
 }

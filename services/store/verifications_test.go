@@ -488,3 +488,18 @@ func TestABrokerThatIsGoneIsSaidToBeUnavailable(t *testing.T) {
 	_, err = s.Get(ctx, v.ID)
 	require.ErrorIs(t, err, verification.ErrUnavailable)
 }
+
+func TestAReplyStaysBoundToTheVerificationItAnsweredFirst(t *testing.T) {
+	h := build(t)
+	one, two := h.store(), h.store()
+	a, b := uuid.NewString(), uuid.NewString()
+	got, err := one.Bind(t.Context(), "SM1", a)
+	require.NoError(t, err)
+	require.Equal(t, a, got)
+	got, err = two.Bind(t.Context(), "SM1", b)
+	require.NoError(t, err)
+	require.Equal(t, a, got)
+	got, err = two.Bind(t.Context(), "SM2", b)
+	require.NoError(t, err)
+	require.Equal(t, b, got)
+}

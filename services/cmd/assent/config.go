@@ -1,0 +1,381 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/rawbytes"
+	"github.com/knadh/koanf/v2"
+
+	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/email"
+	"github.com/assent-io/assent/workers/provider/apns"
+	"github.com/assent-io/assent/workers/provider/fcm"
+	"github.com/assent-io/assent/workers/provider/sendgrid"
+	"github.com/assent-io/assent/workers/provider/twilio"
+)
+
+// config is everything an operator can set: one YAML file, and the environment over it. A key
+// a.b_c of the file is ASSENT_A__B_C in the environment. Secrets may come as …_file.
+type config struct {
+	// Listen is where the API, the pages and the callbacks are served.
+	Listen string `koanf:"listen"`
+	// OpsListen is where /healthz, /readyz and /metrics are served by `assent run`.
+	OpsListen string `koanf:"ops_listen"`
+	// PublicURL is how people's phones and the providers reach Listen.
+	PublicURL string `koanf:"public_url"`
+	// Data is the directory of everything that `assent up` keeps.
+	Data string `koanf:"data"`
+	// Keyring is the path of the keyring file; by default keyring.json in Data.
+	Keyring string `koanf:"keyring"`
+
+	BootstrapClientID     string `koanf:"bootstrap_client_id"`
+	BootstrapClientSecret string `koanf:"bootstrap_client_secret"`
+
+	Log      logConfig      `koanf:"log"`
+	NATS     natsConfig     `koanf:"nats"`
+	Limits   limitsConfig   `koanf:"limits"`
+	Workers  workersConfig  `koanf:"workers"`
+	Twilio   twilio.Config  `koanf:"twilio"`
+	SendGrid sendgridConfig `koanf:"sendgrid"`
+	Email    email.Config   `koanf:"email"`
+	APNs     apns.Config    `koanf:"apns"`
+	FCM      fcm.Config     `koanf:"fcm"`
+	Sandbox  sandboxConfig  `koanf:"sandbox"`
+
+	publicURLSet bool
+}
+
+type logConfig struct {
+	Level  string `koanf:"level"`  // debug, info, warn, error
+	Format string `koanf:"format"` // json, text
+}
+
+type natsConfig struct {
+	URL      string `koanf:"url"`
+	Username string `koanf:"username"`
+	Password string `koanf:"password"`
+	// Replicas of every stream: 1, or 3 in a cluster.
+	Replicas int `koanf:"replicas"`
+	// SyncInterval and SyncAlways are for the embedded server only.
+	SyncInterval time.Duration `koanf:"sync_interval"`
+	SyncAlways   bool          `koanf:"sync_always"`
+}
+
+type limitsConfig struct {
+	// Sends to one destination, and for one user, in each rolling Window.
+	Sends  int           `koanf:"sends"`
+	Window time.Duration `koanf:"window"`
+}
+
+type workersConfig struct {
+	// MaxInFlight is how many messages one process sends at once on one channel.
+	MaxInFlight int           `koanf:"max_in_flight"`
+	SendTimeout time.Duration `koanf:"send_timeout"`
+	// Grace is how long a process that was asked to end waits for calls in flight.
+	Grace time.Duration `koanf:"grace"`
+}
+
+type sendgridConfig struct {
+	sendgrid.Config `koanf:",squash"`
+	// WebhookPublicKey verifies SendGrid's event callbacks: base64, as its console shows it.
+	WebhookPublicKey string `koanf:"webhook_public_key"`
+}
+
+type sandboxConfig struct {
+	// URL is where the roles find the sandbox carriers; empty: there are none (`assent up` brings its own).
+	URL string `koanf:"url"`
+	// Secret is what all roles derive the sandbox's accounts from; by default from the keyring.
+	Secret string `koanf:"secret"`
+	// Listen is where the role sandbox serves.
+	Listen string `koanf:"listen"`
+	// CallbackDial is the host:port that callbacks are sent to in place of the public URL's.
+	CallbackDial string `koanf:"callback_dial"`
+}
+
+// secretKeys are the keys that may come as a file: KEY_file holds the path.
+var secretKeys = []string{
+	"bootstrap_client_secret", "nats.password", "twilio.auth_token", "sendgrid.api_key",
+	"apns.key", "fcm.credentials", "fcm.token", "sandbox.secret",
+}
+
+func defaults() config {
+	return config{
+		Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:0", Data: "assent-data",
+		BootstrapClientID: "assent-dev",
+		Log:               logConfig{Level: "info", Format: "json"},
+		NATS:              natsConfig{URL: "nats://127.0.0.1:4222", Replicas: 1},
+		Limits:            limitsConfig{Sends: stream.DefaultSendQuota, Window: stream.DefaultSendWindow},
+		Workers:           workersConfig{MaxInFlight: 256, SendTimeout: delivery.DefaultSendTimeout, Grace: 25 * time.Second},
+		Sandbox:           sandboxConfig{Listen: "127.0.0.1:8081"},
+	}
+}
+
+// faultsError is everything that is wrong with a configuration.
+type faultsError struct{ faults []string }
+
+func (e *faultsError) Error() string {
+	return fmt.Sprintf("the configuration has %d fault(s):\n  %s", len(e.faults), strings.Join(e.faults, "\n  "))
+}
+
+// fault names a key with its place in the environment.
+func fault(key, format string, a ...any) string {
+	return fmt.Sprintf("%s (%s): %s", key, envName(key), fmt.Sprintf(format, a...))
+}
+
+func envName(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "__"))
+}
+
+const envPrefix = "ASSENT_"
+
+// notKeys are variables of this prefix that are no configuration keys.
+var notKeys = []string{"ASSENT_NO_COLOR", "ASSENT_CONFIG"}
+
+// load reads the file, if one is named, and the environment over it. Every fault is collected;
+// a *faultsError lists them all.
+func load(path string, env []string) (config, []string, error) {
+	k := koanf.New(".")
+	if path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return config{}, nil, fmt.Errorf("read configuration: %w", err)
+		}
+		if err := k.Load(rawbytes.Provider(b), yaml.Parser()); err != nil {
+			return config{}, nil, fmt.Errorf("read configuration %s: not YAML: %w", path, err)
+		}
+	}
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(notKeys, name) {
+			continue
+		}
+		key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__", ".")
+		if err := k.Set(key, value); err != nil {
+			return config{}, nil, fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	faults := readSecretFiles(k)
+	known := knownKeys(reflect.TypeFor[config](), "")
+	for _, key := range k.Keys() {
+		if !slices.Contains(known, key) {
+			faults = append(faults, unknown(key, known))
+			k.Delete(key)
+		}
+	}
+	c := defaults()
+	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result: &c, WeaklyTypedInput: true, TagName: "koanf",
+		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
+	}})
+	faults = append(faults, typeFaults(err)...)
+	c.publicURLSet = c.PublicURL != ""
+	if c.Keyring == "" {
+		c.Keyring = c.Data + "/keyring.json"
+	}
+	return c, faults, nil
+}
+
+// readSecretFiles replaces each KEY_file by the content of the file it names.
+func readSecretFiles(k *koanf.Koanf) (faults []string) {
+	for _, key := range secretKeys {
+		path := k.String(key + "_file")
+		if path == "" {
+			continue
+		}
+		k.Delete(key + "_file")
+		if k.String(key) != "" {
+			faults = append(faults, fault(key, "set both as a value and as a file"))
+			continue
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			faults = append(faults, fault(key+"_file", "%v", err))
+			continue
+		}
+		if err := k.Set(key, strings.TrimRight(string(b), "\r\n")); err != nil {
+			faults = append(faults, fault(key+"_file", "%v", err))
+		}
+	}
+	return faults
+}
+
+// typeFaults are the values that do not have their key's type. The values are not repeated: one
+// may be a secret on the wrong key.
+func typeFaults(err error) []string {
+	if err == nil {
+		return nil
+	}
+	var faults []string
+	var walk func(error)
+	walk = func(err error) {
+		var one *mapstructure.DecodeError
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // walks the tree itself
+			for _, e := range joined.Unwrap() {
+				walk(e)
+			}
+			return
+		}
+		if errors.As(err, &one) {
+			key := strings.ToLower(one.Name())
+			faults = append(faults, fault(key, "has the wrong type"))
+			return
+		}
+		if inner := errors.Unwrap(err); inner != nil {
+			walk(inner)
+			return
+		}
+		faults = append(faults, "a value has the wrong type")
+	}
+	walk(err)
+	return faults
+}
+
+// knownKeys lists the keys of a configuration struct.
+func knownKeys(t reflect.Type, prefix string) []string {
+	var keys []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("koanf")
+		switch {
+		case tag == "" || tag == "-":
+		case strings.HasSuffix(tag, ",squash"):
+			keys = append(keys, knownKeys(f.Type, prefix)...)
+		case f.Type.Kind() == reflect.Struct:
+			keys = append(keys, knownKeys(f.Type, prefix+tag+".")...)
+		default:
+			keys = append(keys, prefix+tag)
+		}
+	}
+	return keys
+}
+
+// unknown names a key that does not exist, and the nearest one that does.
+func unknown(key string, known []string) string {
+	best, distance := "", len(key)/2+1
+	for _, k := range known {
+		if d := editDistance(key, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	switch {
+	case strings.HasSuffix(key, "_service_host"), strings.HasSuffix(key, "_service_port"), strings.Contains(key, "_port_"):
+		return fault(key, "no such key; it looks like a Kubernetes service link (set enableServiceLinks: false)")
+	case best != "":
+		return fault(key, "no such key; did you mean %s?", best)
+	default:
+		return fault(key, "no such key")
+	}
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// check reports what is wrong with the values, for the roles that are to run.
+func (c config) check(run []role) []string {
+	var faults []string
+	add := func(key, format string, a ...any) { faults = append(faults, fault(key, format, a...)) }
+	for key, address := range map[string]string{"listen": c.Listen, "ops_listen": c.OpsListen, "sandbox.listen": c.Sandbox.Listen} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			add(key, "want host:port")
+		}
+	}
+	for key, value := range map[string]string{"public_url": c.PublicURL, "sandbox.url": c.Sandbox.URL} {
+		if value != "" && !absolute(value) {
+			add(key, "want an absolute http or https URL")
+		}
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		add("log.level", "want debug, info, warn or error")
+	}
+	if !slices.Contains([]string{"json", "text"}, c.Log.Format) {
+		add("log.format", "want json or text")
+	}
+	if c.Limits.Sends < 1 || c.Limits.Sends > 10_000 {
+		add("limits.sends", "want 1 to 10000")
+	}
+	if c.Limits.Window < time.Second || c.Limits.Window > 24*time.Hour {
+		add("limits.window", "want 1s to 24h")
+	}
+	if c.Workers.MaxInFlight < 1 || c.Workers.MaxInFlight > 4096 {
+		add("workers.max_in_flight", "want 1 to 4096")
+	}
+	if c.Workers.SendTimeout < 100*time.Millisecond || c.Workers.SendTimeout > time.Minute {
+		add("workers.send_timeout", "want 100ms to 1m")
+	}
+	if c.Workers.Grace < c.Workers.SendTimeout {
+		add("workers.grace", "want at least workers.send_timeout, or calls in flight would be cut")
+	}
+	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
+		add("nats.replicas", "want 1 to 5")
+	}
+	for _, r := range run {
+		faults = append(faults, r.check(c)...)
+	}
+	slices.Sort(faults)
+	return slices.Compact(faults)
+}
+
+func absolute(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") && u.RawQuery == "" && u.Fragment == ""
+}
+
+type configCommand struct {
+	Check configCheckCommand `cmd:"" help:"Read the configuration and report every fault."`
+}
+
+type configCheckCommand struct {
+	Config string   `help:"Configuration file." type:"path" env:"ASSENT_CONFIG"`
+	Role   []string `help:"Check what these roles need; by default what assent up needs." name:"role"`
+}
+
+// Run loads the configuration and reports its faults; without any it says so.
+func (c configCheckCommand) Run(p *program) error {
+	selected := roles
+	if len(c.Role) > 0 {
+		var err error
+		if selected, err = rolesNamed(c.Role); err != nil {
+			return err
+		}
+	}
+	cfg, faults, err := load(c.Config, p.env)
+	if err != nil {
+		return err
+	}
+	if len(c.Role) == 0 {
+		cfg.Sandbox.URL = cfg.upSandbox()
+	}
+	if faults = append(faults, cfg.check(selected)...); len(faults) > 0 {
+		return &faultsError{faults}
+	}
+	fmt.Fprintln(p.stdout, "The configuration is complete.")
+	return nil
+}

@@ -1,0 +1,159 @@
+// Command assent is the whole of Assent: every role of the pipeline, by name, and
+// `up`, which runs all of them with an embedded broker and the sandbox carriers. This
+// package is the composition root: it reads the configuration, makes the parts, and
+// wires them; it is the only one that knows all rooms, and nobody imports it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker for releases.
+var version = "dev"
+
+// The exit codes that scripts may rely on.
+const (
+	exitFault = 1
+	exitUsage = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal drains, the second ends the process at once
+	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "assent: "+err.Error())
+	var usage *usageError
+	if errors.As(err, &usage) {
+		os.Exit(exitUsage)
+	}
+	os.Exit(exitFault)
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() + "\n  try: assent --help" }
+func (e *usageError) Unwrap() error { return e.err }
+
+// program is what every command gets.
+type program struct {
+	ctx    context.Context //nolint:containedctx // one value for the life of the process, handed to the command that kong runs
+	env    []string
+	stdout io.Writer
+	stderr io.Writer
+}
+
+type commandLine struct {
+	Up          upCommand          `cmd:"" help:"Run every role with an embedded broker, and the sandbox carriers where no provider is configured."`
+	Run         runCommand         `cmd:"" help:"Run some roles against a NATS server."`
+	Roles       rolesCommand       `cmd:"" help:"List the roles."`
+	Config      configCommand      `cmd:"" help:"Look at the configuration."`
+	Keyring     keyringCommand     `cmd:"" help:"Make keyring files."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running process whether it is alive; for container health checks."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+// run parses the command line and runs one command until ctx ends. It is main without the process.
+func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
+	var line commandLine
+	exited := false
+	parser, err := kong.New(&line,
+		kong.Name("assent"),
+		kong.Description("Notifications and verifications over SMS, voice, email and push.\n\n"+
+			"  assent up                    everything on this machine; nothing leaves it\n"+
+			"  assent run sms --nats URL    one worker, as many processes as you like"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { exited = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"version": version},
+	)
+	if err != nil {
+		return fmt.Errorf("build command line: %w", err)
+	}
+	parsed, err := parser.Parse(args)
+	if exited { // help was asked for and printed
+		return nil
+	}
+	if err != nil {
+		return &usageError{err}
+	}
+	return parsed.Run(&program{ctx: ctx, env: env, stdout: stdout, stderr: stderr})
+}
+
+type rolesCommand struct{}
+
+// Run prints the table of roles.
+func (rolesCommand) Run(p *program) error {
+	for _, r := range roles {
+		fmt.Fprintf(p.stdout, "%-9s %s\n", r.name, r.does)
+	}
+	return nil
+}
+
+type versionCommand struct{}
+
+// Run prints the version and what it was built from.
+func (versionCommand) Run(p *program) error {
+	fmt.Fprintln(p.stdout, "assent "+version+" "+revision())
+	return nil
+}
+
+// revision is the commit this program was built from, where the build knew.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	var parts []string
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			parts = append(parts, s.Value)
+		case "vcs.modified":
+			if s.Value == "true" {
+				parts = append(parts, "modified")
+			}
+		}
+	}
+	return strings.Join(append(parts, info.GoVersion), " ")
+}
+
+type healthcheckCommand struct {
+	Ops string `help:"Address of the process's operations listener." default:"127.0.0.1:9090"`
+}
+
+const healthcheckTimeout = 3 * time.Second
+
+// Run asks /healthz and fails unless it answers 200.
+func (c healthcheckCommand) Run(p *program) error {
+	ctx, cancel := context.WithTimeout(p.ctx, healthcheckTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Ops+"/healthz", nil)
+	if err != nil {
+		return fmt.Errorf("ask for health: %w", err)
+	}
+	resp, err := (&http.Client{}).Do(req)
+	if err != nil {
+		return fmt.Errorf("ask for health: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask for health: status %d", resp.StatusCode)
+	}
+	return nil
+}

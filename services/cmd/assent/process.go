@@ -1,0 +1,397 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/store"
+	"github.com/assent-io/assent/workers/delivery"
+)
+
+// process is what the roles of one process share: configuration, broker, listeners, and the order
+// in which everything ends.
+type process struct {
+	cfg config
+	log *slog.Logger
+	now func() time.Time
+	js  jetstream.JetStream
+	// ownsTopology: this process makes the keyring and the streams; others wait for them.
+	ownsTopology bool
+
+	registry *prometheus.Registry
+	metrics  *metrics
+	closing  chan struct{} // closed when the process is asked to end: parked requests are answered
+
+	listeners map[string]*listener // by the address that was asked for
+	stops     [stopStages][]func()
+	failed    chan error // the first thing that ended by itself
+
+	once struct {
+		keys          func() (*keyring.Keyring, error)
+		verifications func() (*store.Verifications, error)
+		deliveries    func() *delivery.Metrics
+	}
+}
+
+// The order of ending: consumers stop pulling and finish what they hold while everything they
+// call still serves; then the listeners; then what both used.
+const (
+	stopFirst = iota
+	stopLast
+	stopStages
+)
+
+// readyTimeout bounds how long a role waits at its start for the broker, the streams and the keyring.
+const readyTimeout = 90 * time.Second
+
+func newProcess(cfg config, js jetstream.JetStream, log *slog.Logger) *process {
+	p := &process{
+		cfg: cfg, log: log, now: time.Now, js: js, registry: prometheus.NewRegistry(),
+		closing: make(chan struct{}), listeners: map[string]*listener{}, failed: make(chan error, 1),
+	}
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.metrics = newMetrics(p.registry)
+	p.once.keys = sync.OnceValues(p.openKeyring)
+	p.once.verifications = sync.OnceValues(p.openVerifications)
+	p.once.deliveries = sync.OnceValue(func() *delivery.Metrics { return delivery.NewMetrics(p.registry) })
+	return p
+}
+
+func newLogger(c logConfig, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // checked with the configuration
+	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewJSONHandler(w, o)
+	if c.Format == "text" {
+		h = slog.NewTextHandler(w, o)
+	}
+	return slog.New(h).With("version", version)
+}
+
+// connect reaches the broker, and keeps trying while it starts.
+func connect(ctx context.Context, c natsConfig, name string, log *slog.Logger) (*nats.Conn, error) {
+	options := append(connectionOptions(name, log), nats.RetryOnFailedConnect(true))
+	if c.Username != "" {
+		options = append(options, nats.UserInfo(c.Username, c.Password))
+	}
+	nc, err := nats.Connect(c.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", c.URL, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	said := false
+	for !nc.IsConnected() {
+		if !said {
+			log.Info("waiting for the broker", "url", nc.Opts.Url)
+			said = true
+		}
+		if err := pause(ctx, startPause); err != nil {
+			nc.Close()
+			return nil, fmt.Errorf("connect to the broker: no answer in %s", readyTimeout)
+		}
+	}
+	return nc, nil
+}
+
+func connectionOptions(name string, log *slog.Logger) []nats.Option {
+	return []nats.Option{
+		nats.Name("assent-" + name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("broker connection lost", "err", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { log.Info("broker connection is back") }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("broker reports a fault", "err", err) }),
+	}
+}
+
+// startPause is between two looks at something that another process is about to make.
+const startPause = 100 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// prepare makes the keyring and the streams, or waits until their owner has.
+func (p *process) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if p.ownsTopology {
+		if _, err := p.keys(ctx); err != nil {
+			return err
+		}
+		return stream.Ensure(ctx, p.js, stream.Topology{
+			Replicas: p.cfg.NATS.Replicas, SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window,
+		})
+	}
+	said := false
+	for {
+		err := stream.Exists(ctx, p.js)
+		if err == nil {
+			return nil
+		}
+		if !said {
+			p.log.Info("waiting for the streams, which the role api makes", "err", err)
+			said = true
+		}
+		if pause(ctx, startPause) != nil {
+			return fmt.Errorf("wait for the streams: %w", err)
+		}
+	}
+}
+
+func (p *process) keys(context.Context) (*keyring.Keyring, error) { return p.once.keys() }
+
+func (p *process) openKeyring() (*keyring.Keyring, error) {
+	if p.ownsTopology {
+		return keyring.LoadOrCreate(p.cfg.Keyring)
+	}
+	k, err := keyring.Load(p.cfg.Keyring)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no keyring at %s\n  the role api makes one at its first start; set keyring (ASSENT_KEYRING) to the same file", p.cfg.Keyring)
+	}
+	return k, err
+}
+
+func (p *process) verifications(context.Context) (*store.Verifications, error) {
+	return p.once.verifications()
+}
+
+func (p *process) openVerifications() (*store.Verifications, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	keys, err := p.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := store.NewVerifications(ctx, p.js, store.Config{
+		Keys: keys, SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window, Now: p.now,
+	})
+	if err == nil {
+		p.onStop(stopLast, v.Close)
+	}
+	return v, err
+}
+
+func (p *process) deliveries() *delivery.Metrics { return p.once.deliveries() }
+
+// publicURL is where people's links and the providers' callbacks start.
+func (p *process) publicURL() string {
+	if p.cfg.PublicURL != "" {
+		return p.cfg.PublicURL
+	}
+	return "http://" + p.cfg.Listen
+}
+
+func (p *process) onStop(stage int, f func()) { p.stops[stage] = append(p.stops[stage], f) }
+
+// fail reports that a part ended by itself, which ends the process.
+func (p *process) fail(err error) {
+	select {
+	case p.failed <- err:
+	default:
+	}
+}
+
+type handler = message.NoPublishHandlerFunc
+
+// consume runs handlers, by the names of their consumers, until the process ends.
+func (p *process) consume(ctx context.Context, name string, handlers map[string]handler, consumers ...stream.Consumer) error {
+	log, grace := p.log.With("role", name), p.cfg.Workers.Grace
+	router, err := stream.NewRouter(log, grace+time.Second)
+	if err != nil {
+		return err
+	}
+	pub := stream.NewPublisher(p.js)
+	router.AddMiddleware(stream.Middleware(pub, p.metrics.bury)...)
+	var subscribers []*stream.Subscriber
+	for _, c := range consumers {
+		s := stream.NewSubscriber(p.js, stream.SubscriberConfig{MaxInFlight: p.cfg.Workers.MaxInFlight, Grace: grace, Log: log}, c)
+		subscribers = append(subscribers, s)
+		router.AddConsumerHandler(c.Name, c.Name, s, handlers[c.Name])
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() {
+		err := router.Run(running)
+		ended <- err
+		if running.Err() == nil {
+			p.fail(fmt.Errorf("consumer %s ended: %w", name, err))
+		}
+	}()
+	p.onStop(stopFirst, func() {
+		cancel()
+		for _, s := range subscribers {
+			_ = s.Close()
+		}
+		<-ended
+	})
+	select {
+	case <-router.Running():
+		return nil
+	case err := <-ended:
+		return fmt.Errorf("start consumer %s: %w", name, err)
+	}
+}
+
+// listener is one address with its routes.
+type listener struct {
+	mux    *http.ServeMux
+	socket net.Listener
+	server *http.Server
+	health bool
+}
+
+// serve adds a route to an address. Nothing is bound before listen.
+func (p *process) serve(address, pattern string, h http.Handler) {
+	l := p.listeners[address]
+	if l == nil {
+		l = &listener{mux: http.NewServeMux()}
+		p.listeners[address] = l
+	}
+	l.mux.Handle(pattern, h)
+}
+
+// The limits of the listeners. There is none on the whole of a request or its answer: long polls,
+// event streams and the sandbox's slow moods take their time, and each bounds itself and its body.
+// (A ReadTimeout would also cut the context of a long poll whose request was read long ago.)
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// bind opens an address before its routes are known, so that its port is.
+func bind(ctx context.Context, address string) (net.Listener, error) {
+	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, fmt.Errorf("can't listen on %s: %w\n  try another address: --listen 127.0.0.1:8081", address, err)
+	}
+	return socket, nil
+}
+
+// listen serves every address that has routes. An address may have been bound before.
+func (p *process) listen(ctx context.Context) error {
+	for address, l := range p.listeners {
+		if l.socket == nil {
+			var err error
+			if l.socket, err = bind(ctx, address); err != nil {
+				return err
+			}
+		}
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(true)
+		protocols.SetUnencryptedHTTP2(true) // proxies speak it, and the sandbox's APNs must be spoken to in it
+		l.server = &http.Server{
+			Handler: l.mux, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+			MaxHeaderBytes: maxHeaderBytes, Protocols: protocols,
+			ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		}
+		go func() {
+			if err := l.server.Serve(l.socket); !errors.Is(err, http.ErrServerClosed) {
+				p.fail(fmt.Errorf("serve %s: %w", address, err))
+			}
+		}()
+	}
+	return nil
+}
+
+// run starts the roles and returns after ctx has ended and everything has come to rest, or with
+// the error of the first part that failed. ready is called once all roles serve.
+func (p *process) run(ctx context.Context, selected []role, ready func()) error {
+	err := p.start(ctx, selected)
+	if err == nil {
+		p.metrics.ready.Set(1)
+		ready()
+		select {
+		case <-ctx.Done():
+			p.log.Info("ending: finishing what is in flight")
+		case err = <-p.failed:
+		}
+	}
+	p.stop()
+	return err
+}
+
+func (p *process) start(ctx context.Context, selected []role) error {
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	for _, r := range selected {
+		if err := r.start(ctx, p); err != nil {
+			return fmt.Errorf("start role %s: %w", r.name, err)
+		}
+	}
+	return p.listen(ctx)
+}
+
+// stop ends everything, in order. It is called once.
+func (p *process) stop() {
+	close(p.closing) // readiness turns, parked requests are answered
+	p.metrics.ready.Set(0)
+	all(p.stops[stopFirst])
+	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.Workers.Grace)
+	defer cancel()
+	var servers []func()
+	for _, l := range p.listeners {
+		servers = append(servers, func() {
+			switch {
+			case l.server != nil:
+				if l.server.Shutdown(ctx) != nil {
+					_ = l.server.Close()
+				}
+			case l.socket != nil:
+				_ = l.socket.Close()
+			}
+		})
+	}
+	all(servers)
+	all(p.stops[stopLast])
+}
+
+// all runs functions side by side and waits for them.
+func all(functions []func()) {
+	var wg sync.WaitGroup
+	for _, f := range functions {
+		wg.Go(f)
+	}
+	wg.Wait()
+}
+
+// lockData keeps a second process off the data directory. The lock ends with the process, however it ends.
+func lockData(dir string) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	return lockFile(dir + "/lock")
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
+)
+
+type runCommand struct {
+	Roles     []string `arg:"" name:"role" help:"Roles to run; assent roles lists them."`
+	NATS      string   `name:"nats" help:"URL of the NATS server (default nats://127.0.0.1:4222)." placeholder:"URL"`
+	Config    string   `help:"Configuration file." type:"path" env:"ASSENT_CONFIG"`
+	Listen    string   `help:"Address of the API, for the role api (default 127.0.0.1:8080)." placeholder:"HOST:PORT"`
+	OpsListen string   `help:"Address of /healthz, /readyz and /metrics (default: a free port of 127.0.0.1, told in the log)." placeholder:"HOST:PORT"`
+}
+
+// Run runs some roles against a NATS server until the process is asked to end.
+func (c runCommand) Run(p *program) error {
+	selected, err := rolesNamed(c.Roles)
+	if err != nil {
+		return err
+	}
+	cfg, faults, err := load(c.Config, p.env)
+	if err != nil {
+		return err
+	}
+	cfg.flag(&cfg.NATS.URL, c.NATS)
+	cfg.flag(&cfg.Listen, c.Listen)
+	cfg.flag(&cfg.OpsListen, c.OpsListen)
+	if faults = append(faults, cfg.check(selected)...); len(faults) > 0 {
+		return &faultsError{faults}
+	}
+	ownsTopology := selected[0].name == apiRole
+	if ownsTopology {
+		if err := cfg.bootstrap(); err != nil {
+			return err
+		}
+	}
+	ops, err := bind(p.ctx, cfg.OpsListen)
+	if err != nil {
+		return err
+	}
+	log := newLogger(cfg.Log, p.stderr)
+	name := strings.Join(c.Roles, "-")
+	nc, err := connect(p.ctx, cfg.NATS, name, log)
+	if err != nil {
+		_ = ops.Close()
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		_ = ops.Close()
+		return fmt.Errorf("open JetStream: %w", err)
+	}
+	proc := newProcess(cfg, js, log)
+	proc.ownsTopology = ownsTopology
+	proc.bindTo(cfg.OpsListen, ops)
+	proc.operations(cfg.OpsListen)
+	return proc.run(p.ctx, selected, func() {
+		log.Info("ready", "roles", name, "ops", ops.Addr().String())
+	})
+}
+
+const (
+	apiRole     = "api"
+	sandboxRole = "sandbox"
+)
+
+type keyringCommand struct {
+	Init keyringInitCommand `cmd:"" help:"Make a keyring, and beside it one file for each channel's worker, which opens that channel's messages and no others."`
+}
+
+type keyringInitCommand struct {
+	Dir string `help:"Directory of the files." required:"" type:"path"`
+}
+
+// Run makes the files that are missing and prints their paths.
+func (c keyringInitCommand) Run(p *program) error {
+	whole := filepath.Join(c.Dir, "keyring.json")
+	keys, err := keyring.LoadOrCreate(whole)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, whole)
+	for _, channel := range events.Channels() {
+		path := filepath.Join(c.Dir, "keyring-"+string(channel)+".json")
+		if err := keys.ExportOnce(path, keyring.Channel(channel)); err != nil {
+			return err
+		}
+		fmt.Fprintln(p.stdout, path)
+	}
+	return nil
+}
