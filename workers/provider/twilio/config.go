@@ -14,7 +14,7 @@ const defaultBaseURL = "https://api.twilio.com"
 type Config struct {
 	// BaseURL replaces Twilio's own address; it may have a path prefix.
 	BaseURL string `koanf:"base_url"`
-	// AccountSID is AC and 32 hexadecimal digits.
+	// AccountSID is AC and 32 hexadecimal digits; for a stand-in, letters and digits.
 	AccountSID string `koanf:"account_sid"`
 	// AuthToken is the account's token. It also signs Twilio's callbacks.
 	AuthToken string `koanf:"auth_token"`
@@ -42,8 +42,10 @@ func (c Config) Validate() []error {
 	switch {
 	case c.AccountSID == "":
 		fault("account_sid: missing")
-	case !sid("AC", c.AccountSID):
+	case c.BaseURL == "" && !sid("AC", c.AccountSID):
 		fault("account_sid: want AC and 32 hexadecimal digits")
+	case strings.ContainsFunc(c.AccountSID, odd): // the SDK refuses such a name with an error of its own, at the first message
+		fault("account_sid: want letters and digits only")
 	}
 	switch {
 	case c.AuthToken == "":
@@ -71,6 +73,10 @@ var (
 func sid(prefix, s string) bool {
 	rest, ok := strings.CutPrefix(s, prefix)
 	return ok && digits.MatchString(rest)
+}
+
+func odd(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 }
 
 func unprintable(r rune) bool { return r <= ' ' || r > '~' }

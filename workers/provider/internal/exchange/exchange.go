@@ -221,16 +221,19 @@ func Bare(err error) error {
 	return err
 }
 
+// unnamed stands for a code that is no word.
+const unnamed = "unnamed"
+
 // Word is s where s looks like a provider's code word, letters and underscores, and
 // "unnamed" where it is anything else: prose may quote the message, digits may be the code
 // or a push token, and neither enters an error of ours.
 func Word(s string) string {
 	if s == "" || len(s) > 48 {
-		return "unnamed"
+		return unnamed
 	}
 	for _, c := range s {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' {
-			return "unnamed"
+			return unnamed
 		}
 	}
 	return s

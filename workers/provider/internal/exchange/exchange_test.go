@@ -205,6 +205,20 @@ func TestAWordIsNoProse(t *testing.T) {
 	}
 }
 
+func TestARefusalIsToldByItsCodeElseByItsStatus(t *testing.T) {
+	t.Parallel()
+	named := exchange.Answered("apns", 410, "Unregistered")
+	assert.EqualError(t, named, "apns answered 410 (Unregistered)")
+	assert.Equal(t, "Unregistered", named.Detail())
+	prose := exchange.Answered("fcm", 400, "no such token: 482913")
+	assert.EqualError(t, prose, "fcm answered 400")
+	assert.Equal(t, "400", prose.Detail())
+
+	var coded interface{ Detail() string }
+	require.ErrorAs(t, delivery.Permanent("device_gone", named), &coded, "the delivery loop finds it behind a mark")
+	assert.Equal(t, "Unregistered", coded.Detail())
+}
+
 func TestIdleConnectionsCloseThroughTheTransport(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})

@@ -1,0 +1,170 @@
+package push_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/push"
+)
+
+// gatewayFunc is a provider made of a function.
+type gatewayFunc func(ctx context.Context, m delivery.Push) (delivery.Receipt, error)
+
+func (f gatewayFunc) SendPush(ctx context.Context, m delivery.Push) (delivery.Receipt, error) {
+	return f(ctx, m)
+}
+
+// accepts is a provider that keeps what it got.
+func accepts(name string, got *delivery.Push) gatewayFunc {
+	return func(_ context.Context, m delivery.Push) (delivery.Receipt, error) {
+		*got = m
+		return delivery.Receipt{Provider: name, ID: "1"}, nil
+	}
+}
+
+func refusesToBeCalled(t *testing.T) gatewayFunc {
+	t.Helper()
+	return func(context.Context, delivery.Push) (delivery.Receipt, error) {
+		t.Error("the provider was called")
+		return delivery.Receipt{}, nil
+	}
+}
+
+func message(platform string) delivery.Message {
+	created := time.Date(2026, 11, 21, 15, 27, 3, 500, time.FixedZone("CET", 3600))
+	return delivery.Message{
+		ID: "vrf_01", Channel: events.Push, Challenge: events.Approval, Send: 3, To: "push-token",
+		Device: &events.PushDevice{Platform: platform}, DeviceID: "dev_01",
+		Brand:     "Example Bank",
+		Context:   events.Context{IP: "203.0.113.7", Action: "Pay €49.00 to <Café & Co>", Place: "Near Lyon", Device: "Firefox on Windows"},
+		CreatedAt: created, ExpiresAt: created.Add(5 * time.Minute),
+	}
+}
+
+var config = push.Config{PublicURL: "https://id.example.com/"}
+
+func TestAPushCarriesWhatTheAppNeedsToAskAndToAnswer(t *testing.T) {
+	t.Parallel()
+	var got delivery.Push
+	m := message("apns")
+	_, err := push.New(config, push.Gateways{APNs: accepts("apns", &got)}).Send(t.Context(), m)
+	require.NoError(t, err)
+
+	assert.Equal(t, "vrf_01", got.VerificationID)
+	assert.Equal(t, 3, got.Send)
+	assert.Equal(t, m.To, got.To)
+	assert.Equal(t, m.ExpiresAt, got.ExpiresAt)
+	assert.Contains(t, got.Title, "Example Bank", "who")
+	assert.Contains(t, got.Body, "Pay €49.00 to <Café & Co>", "what")
+	assert.Contains(t, got.Body, "Near Lyon", "from where")
+
+	signed, err := json.Marshal(m.Context)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{
+		"verification_id": "vrf_01",
+		"device_id":       "dev_01",
+		"brand":           "Example Bank",
+		"context":         string(signed),
+		"action":          "Pay €49.00 to <Café & Co>",
+		"ip":              "203.0.113.7",
+		"place":           "Near Lyon",
+		"device":          "Firefox on Windows",
+		"requested_at":    "2026-11-21T14:27:03Z",
+		"expires_at":      "2026-11-21T14:32:03Z",
+		"respond_to":      "https://id.example.com/v1/verifications/vrf_01/responses",
+	}, got.Data)
+}
+
+func TestAPushNeverHoldsASecret(t *testing.T) {
+	t.Parallel()
+	var got delivery.Push
+	m := message("fcm")
+	m.Code, m.LinkToken = "482913", "q7Zk-3vX_token"
+	_, err := push.New(config, push.Gateways{FCM: accepts("fcm", &got)}).Send(t.Context(), m)
+	require.NoError(t, err)
+	texts := []string{got.Title, got.Body}
+	for _, value := range got.Data {
+		texts = append(texts, value)
+	}
+	for _, text := range texts {
+		assert.NotContains(t, text, "482913")
+		assert.NotContains(t, text, "q7Zk-3vX_token")
+		assert.NotContains(t, text, "push-token")
+	}
+}
+
+func TestThePlatformChoosesTheGateway(t *testing.T) {
+	t.Parallel()
+	for _, platform := range []string{"apns", "fcm"} {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			var got delivery.Push
+			gateways := push.Gateways{APNs: refusesToBeCalled(t), FCM: refusesToBeCalled(t)}
+			if platform == "apns" {
+				gateways.APNs = accepts(platform, &got)
+			} else {
+				gateways.FCM = accepts(platform, &got)
+			}
+			receipt, err := push.New(config, gateways).Send(t.Context(), message(platform))
+			require.NoError(t, err)
+			assert.Equal(t, platform, receipt.Provider)
+		})
+	}
+}
+
+func TestAnUnknownContextStillHasEveryKey(t *testing.T) {
+	t.Parallel()
+	var got delivery.Push
+	m := message("apns")
+	m.Brand, m.Context = "", events.Context{}
+	_, err := push.New(config, push.Gateways{APNs: accepts("apns", &got)}).Send(t.Context(), m)
+	require.NoError(t, err)
+	assert.Len(t, got.Data, 11)
+	assert.Equal(t, "{}", got.Data["context"])
+	assert.NotEmpty(t, got.Title)
+	assert.NotEmpty(t, got.Body)
+	assert.NotContains(t, got.Title+got.Body, "{")
+}
+
+func TestWhatNoPushCanCarryIsRefusedForGood(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cfg    push.Config
+		change func(*delivery.Message)
+		reason string
+	}{
+		"a code":                    {config, func(m *delivery.Message) { m.Challenge = events.Code }, events.ReasonNotConfigured},
+		"a link":                    {config, func(m *delivery.Message) { m.Challenge = events.Link }, events.ReasonNotConfigured},
+		"no way back":               {push.Config{}, func(*delivery.Message) {}, events.ReasonNotConfigured},
+		"a platform not configured": {config, func(m *delivery.Message) { m.Device.Platform = "fcm" }, events.ReasonNotConfigured},
+		"a platform nobody knows":   {config, func(m *delivery.Message) { m.Device.Platform = "pigeon" }, events.ReasonNotConfigured},
+		"no device":                 {config, func(m *delivery.Message) { m.Device = nil }, events.ReasonDeviceGone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := message("apns")
+			tc.change(&m)
+			_, err := push.New(tc.cfg, push.Gateways{APNs: refusesToBeCalled(t)}).Send(t.Context(), m)
+			assert.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
+			assert.Equal(t, tc.reason, delivery.ReasonOf(err))
+		})
+	}
+}
+
+func TestTheGatewaysMarkPassesThrough(t *testing.T) {
+	t.Parallel()
+	gateway := gatewayFunc(func(context.Context, delivery.Push) (delivery.Receipt, error) {
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonDeviceGone, errors.New("gone"))
+	})
+	_, err := push.New(config, push.Gateways{APNs: gateway}).Send(t.Context(), message("apns"))
+	assert.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
+	assert.Equal(t, events.ReasonDeviceGone, delivery.ReasonOf(err))
+}
