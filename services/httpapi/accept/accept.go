@@ -1,0 +1,302 @@
+// Package accept serves the page behind a link, /l/{token}: it shows who asks what
+// from where, and takes the person's answer. Looking never answers: GET and HEAD only
+// show, and a POST counts only from somebody who was shown the page and had time to
+// read it, so that mail scanners neither approve nor deny nor use the link up. The
+// answer is published as an event; the verifier decides, and the page waits for its
+// word. No JavaScript is used or served. The HTTP server mounts the handler at /l/.
+package accept
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed" // the stylesheet
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const (
+	defaultMinReading = 1500 * time.Millisecond
+	// outcomeWithin is how long an answer waits for the verifier before the page says it is on its way.
+	outcomeWithin = 2 * time.Second
+	// answerWithin bounds everything else that a request asks of the broker.
+	answerWithin = 5 * time.Second
+	// maxLooks bounds how often the page looks again by itself, every two seconds.
+	maxLooks = 15
+	maxForm  = 4 << 10
+)
+
+//go:embed assets/accept.css
+var stylesheet []byte
+
+// Verifications finds what a link belongs to and waits for its outcome.
+type Verifications interface {
+	// ByLink fails with verification.ErrNotFound for a token that is unknown, forged or cut.
+	ByLink(ctx context.Context, t verification.Token) (verification.Verification, error)
+	// Await returns once the revision differs from seen or the verification is closed, or with the
+	// present state when ctx ends.
+	Await(ctx context.Context, id string, seen uint64) (verification.Verification, error)
+}
+
+// Responses publishes an answer, durably, before it returns.
+type Responses interface {
+	Respond(ctx context.Context, r events.ResponseReceived) error
+}
+
+// Config is what the page needs. Verifications, Responses, PageKey and PublicURL are required.
+type Config struct {
+	Verifications Verifications
+	Responses     Responses
+	// PageKey is a keyed hash (HMAC) over the parts: it signs forms and cookies, so it must be the
+	// same in every process that serves this page.
+	PageKey func(parts ...string) []byte
+	// PublicURL is where links start. Answers from pages of any other origin are refused.
+	PublicURL func() string
+	// MinReading is how long the page must have been shown before an answer counts; zero means 1.5 seconds.
+	MinReading time.Duration
+	Now        func() time.Time // nil: time.Now
+	Log        *slog.Logger     // nil: nothing is logged
+	Registerer prometheus.Registerer
+}
+
+type handler struct {
+	Config
+	stylesheetPath string // below /l/
+	pages          *prometheus.CounterVec
+}
+
+// New makes the handler of everything under /l/.
+func New(cfg Config) http.Handler {
+	if cfg.MinReading == 0 {
+		cfg.MinReading = defaultMinReading
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	sum := sha256.Sum256(stylesheet)
+	h := &handler{
+		Config:         cfg,
+		stylesheetPath: "assets/" + hex.EncodeToString(sum[:8]) + ".css",
+		pages: promauto.With(cfg.Registerer).NewCounterVec(prometheus.CounterOpts{
+			Name: "assent_link_pages_total",
+			Help: "Requests of accept pages, by what was shown or done.",
+		}, []string{"result"}),
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/l/"+h.stylesheetPath, h.style)
+	mux.HandleFunc("/l/{token}", func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+			h.show(w, r)
+		case http.MethodPost:
+			h.answer(w, r)
+		default:
+			w.Header().Set("Allow", "GET, HEAD, POST")
+			h.render(w, r, http.StatusMethodNotAllowed, h.notice(r, sayUnknown, resultMalformed))
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		h.render(w, r, http.StatusNotFound, h.notice(r, sayUnknown, resultUnknown))
+	})
+	return mux
+}
+
+// The results that assent_link_pages_total counts.
+const (
+	resultAsked       = "asked"
+	resultAnswered    = "answered"
+	resultTooSoon     = "too_soon"
+	resultNoCookie    = "no_cookie"
+	resultForeign     = "foreign_origin"
+	resultMalformed   = "malformed"
+	resultClosed      = "closed"
+	resultWaiting     = "waiting"
+	resultUnknown     = "unknown"
+	resultUnavailable = "unavailable"
+)
+
+func (h *handler) style(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(stylesheet) // a browser that is gone needs no style
+}
+
+// show is GET and HEAD: whatever is asked, nothing changes.
+func (h *handler) show(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	token := verification.Token(r.PathValue("token"))
+	v, err := h.Verifications.ByLink(ctx, token)
+	if err != nil {
+		h.lost(w, r, v, err, sayAway)
+		return
+	}
+	v = v.At(h.Now())
+	sees := h.visitor(r, token)
+	switch {
+	case v.Status.Closed():
+		h.render(w, r, http.StatusOK, h.closed(r, v, sees))
+	case sees.answered != "":
+		h.render(w, r, http.StatusOK, h.waiting(r, v))
+	default:
+		if r.Method == http.MethodGet {
+			h.remember(w, token, &sees)
+		}
+		h.render(w, r, http.StatusOK, h.question(r, v, h.newForm(token, sees), nil))
+	}
+}
+
+// answer is POST: the one way to decide.
+func (h *handler) answer(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	token := verification.Token(r.PathValue("token"))
+	if h.foreign(r) {
+		h.render(w, r, http.StatusForbidden, h.notice(r, sayElsewhere, resultForeign))
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		h.render(w, r, http.StatusBadRequest, h.notice(r, sayUnknown, resultMalformed))
+		return
+	}
+	v, err := h.Verifications.ByLink(ctx, token)
+	if err != nil {
+		h.lost(w, r, v, err, sayNotSaved)
+		return
+	}
+	v = v.At(h.Now())
+	sees := h.visitor(r, token)
+	if v.Status.Closed() || sees.answered != "" {
+		h.pages.WithLabelValues(resultClosed).Inc()
+		h.toState(w, r, token)
+		return
+	}
+	decision := events.Decision(r.PostForm.Get("decision"))
+	shown, ok := h.shownAt(r.PostForm.Get("form"), token, sees)
+	switch {
+	case sees.nonce == "" || !ok:
+		h.remember(w, token, &sees)
+		h.render(w, r, http.StatusForbidden, h.question(r, v, h.newForm(token, sees), &fault{cookieLost, resultNoCookie}))
+	case decision != events.Approve && decision != events.Deny && decision != events.NotMe:
+		h.render(w, r, http.StatusUnprocessableEntity, h.question(r, v, r.PostForm.Get("form"), &fault{noDecision, resultMalformed}))
+	case h.Now().Sub(shown) < h.MinReading:
+		h.render(w, r, http.StatusOK, h.question(r, v, r.PostForm.Get("form"), &fault{tooSoon, resultTooSoon}))
+	default:
+		h.respond(ctx, w, r, v, decision, token, sees)
+	}
+}
+
+func (h *handler) respond(ctx context.Context, w http.ResponseWriter, r *http.Request,
+	v verification.Verification, d events.Decision, token verification.Token, sees visitor,
+) {
+	err := h.Responses.Respond(ctx, events.ResponseReceived{
+		Version: events.Version,
+		// Equal for equal answers, so that a button pressed twice is one event.
+		EventID: events.ResponseLink + ":" + v.ID + ":" + string(d),
+		ID:      v.ID, Kind: events.ResponseLink, Decision: d, Evidence: string(v.Channel), ReceivedAt: h.Now().UTC(),
+	})
+	if err != nil {
+		h.lost(w, r, v, err, sayNotSaved)
+		return
+	}
+	h.pages.WithLabelValues(resultAnswered).Inc()
+	h.Log.InfoContext(ctx, "answered on the accept page", "verification_id", v.ID, "channel", string(v.Channel),
+		"decision", string(d), "user_agent", userAgentClass(r.UserAgent()))
+	sees.answered = d
+	h.remember(w, token, &sees)
+
+	waitCtx, cancel := context.WithTimeout(ctx, outcomeWithin)
+	defer cancel()
+	for !v.Status.Closed() && waitCtx.Err() == nil {
+		changed, err := h.Verifications.Await(waitCtx, v.ID, v.Revision)
+		if err != nil {
+			break // the answer is safe; the next page says how it stands
+		}
+		v = changed.At(h.Now())
+	}
+	h.toState(w, r, token)
+}
+
+// toState ends a POST: the state is a page of its own, so that reload and Back never answer twice.
+func (h *handler) toState(w http.ResponseWriter, r *http.Request, token verification.Token) {
+	to := h.path(token)
+	if lang := r.URL.Query().Get("lang"); known(lang) {
+		to += "?lang=" + lang
+	}
+	headers(w)
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// lost answers when the verification is unknown or cannot be reached.
+func (h *handler) lost(w http.ResponseWriter, r *http.Request, v verification.Verification, err error, say says) {
+	if errors.Is(err, verification.ErrNotFound) || errors.Is(err, verification.ErrToken) {
+		h.render(w, r, http.StatusNotFound, h.notice(r, sayUnknown, resultUnknown))
+		return
+	}
+	h.Log.ErrorContext(r.Context(), "accept page without its verification", "verification_id", v.ID, "err", err)
+	p := h.notice(r, say, resultUnavailable)
+	if v.ID != "" { // the answer could not be published
+		p = h.state(r, v, sayNotSavedOpen, resultUnavailable)
+	}
+	p.Again = true
+	w.Header().Set("Retry-After", "60")
+	h.render(w, r, http.StatusServiceUnavailable, p)
+}
+
+// foreign tells whether another site sent the form. Browsers send "null" for a page that, like
+// ours, gives no referrer; the form's own token covers that case.
+func (h *handler) foreign(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" || origin == "null" {
+		return false
+	}
+	public, err := url.Parse(h.PublicURL())
+	return err != nil || !strings.EqualFold(origin, public.Scheme+"://"+public.Host)
+}
+
+// path is where the page of a token stands, as browsers see it.
+func (h *handler) path(token verification.Token) string {
+	prefix := ""
+	if public, err := url.Parse(h.PublicURL()); err == nil {
+		prefix = strings.TrimSuffix(public.EscapedPath(), "/")
+	}
+	return prefix + "/l/" + url.PathEscape(token.Reveal())
+}
+
+// userAgentClass says what kind of program called, without keeping what identifies it.
+func userAgentClass(agent string) string {
+	agent = strings.ToLower(agent)
+	for _, sign := range []string{"bot", "crawl", "scan", "spider", "preview", "headless", "curl", "python", "go-http"} {
+		if strings.Contains(agent, sign) {
+			return "program"
+		}
+	}
+	switch {
+	case agent == "":
+		return "none"
+	case strings.HasPrefix(agent, "mozilla/"):
+		return "browser"
+	default:
+		return "other"
+	}
+}

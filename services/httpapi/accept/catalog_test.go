@@ -1,0 +1,49 @@
+package accept
+
+import (
+	"reflect"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sentences collects every text of a language by its field's path.
+func sentences(prefix string, v reflect.Value, into map[string]string) {
+	switch v.Kind() { //nolint:exhaustive // a wording holds nothing else
+	case reflect.String:
+		into[prefix] = v.String()
+	case reflect.Struct:
+		for i := range v.NumField() {
+			sentences(prefix+"."+v.Type().Field(i).Name, v.Field(i), into)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			sentences(prefix+"[]", v.Index(i), into)
+		}
+	}
+}
+
+func TestEveryLanguageSaysEverythingWithTheSameParts(t *testing.T) {
+	t.Parallel()
+	parts := regexp.MustCompile(`\{[a-z]+\}`)
+	want := map[string]string{}
+	sentences("", reflect.ValueOf(*english), want)
+	for _, w := range catalog {
+		got := map[string]string{}
+		sentences("", reflect.ValueOf(*w), got)
+		for path, english := range want {
+			require.Equal(t, english == "", got[path] == "", "%s %s", w.tag, path)
+			require.ElementsMatch(t, parts.FindAllString(english, -1), parts.FindAllString(got[path], -1), "%s %s", w.tag, path)
+		}
+	}
+}
+
+func TestDurations(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "30 seconds", english.duration(30*time.Second))
+	require.Equal(t, "90 seconds", english.duration(90*time.Second))
+	require.Equal(t, "1 minute", english.duration(time.Minute))
+	require.Equal(t, "10 Minuten", german.duration(10*time.Minute))
+}

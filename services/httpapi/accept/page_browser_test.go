@@ -1,0 +1,214 @@
+package accept_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/services/verification"
+)
+
+const chromium = "/usr/bin/chromium"
+
+// tab is a page of a real browser that runs no scripts, and notes what the browser objects to.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu         sync.Mutex
+	objections []string
+}
+
+// chrome starts a browser with a profile of its own; its tabs share their cookies.
+func chrome(t *testing.T) context.Context {
+	t.Helper()
+	require.FileExists(t, chromium, "this test needs Debian's chromium")
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()))
+	// Not the test's own context: it ends before the clean-up, which closes the browser in good order.
+	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	t.Cleanup(stop)
+	ctx, _ = chromedp.NewContext(ctx)
+	require.NoError(t, chromedp.Do(ctx), "start chromium")
+	t.Cleanup(func() { assert.NoError(t, chromedp.Cancel(ctx)) })
+	return ctx
+}
+
+func newTab(browser context.Context, t *testing.T) *tab {
+	t.Helper()
+	ctx, closeTab := chromedp.NewContext(browser)
+	t.Cleanup(closeTab)
+	require.NoError(t, chromedp.Do(ctx), "open a tab") // without a deadline: it would be the tab's
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(cancel)
+	p := &tab{t: t, ctx: ctx}
+	require.NoError(t, chromedp.Listen(ctx, func(event any) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		switch e := event.(type) {
+		case *log.EventEntryAdded:
+			// A page that was answered with 403 or 503 is logged as a failed load; that is no fault of the page.
+			if e.Entry.Level == log.EntryLevelError && !strings.HasPrefix(e.Entry.Text, "Failed to load resource") {
+				p.objections = append(p.objections, e.Entry.Text)
+			}
+		case *audits.EventIssueAdded:
+			if e.Issue.Code == audits.InspectorIssueCodeContentSecurityPolicyIssue {
+				p.objections = append(p.objections, "content security policy")
+			}
+		}
+	}))
+	call(p, log.Enable, cdp.Empty{})
+	call(p, audits.Enable, cdp.Empty{})
+	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	return p
+}
+
+func call[P, R any](p *tab, command cdp.Command[P, R], params P) {
+	p.t.Helper()
+	_, err := chromedp.Call(p.ctx, command, params)
+	require.NoError(p.t, err)
+}
+
+func ask[T any](p *tab, action chromedp.Action[T]) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, action)
+	require.NoError(p.t, err)
+	return v
+}
+
+func (p *tab) open(link string) {
+	p.t.Helper()
+	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.Navigate(link)))
+}
+
+// press clicks an answer and reads the page that follows.
+func (p *tab) press(button string) string {
+	p.t.Helper()
+	_, err := chromedp.RunResponse(p.ctx, chromedp.Click(chromedp.CSS(`button[value="`+button+`"]`)))
+	require.NoError(p.t, err)
+	return p.text()
+}
+
+func (p *tab) text() string {
+	p.t.Helper()
+	return strings.Join(strings.Fields(ask(p, chromedp.TextContent(chromedp.CSS("main")))), " ")
+}
+
+func (p *tab) silent() {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	require.Empty(p.t, p.objections)
+}
+
+func (p *tab) look(width, height int64, dark bool) {
+	p.t.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.EmulateViewport(width, height)))
+	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+}
+
+// shoot keeps a picture for people; `go test -artifacts` says where.
+func (p *tab) shoot(name string) {
+	p.t.Helper()
+	png := ask(p, chromedp.CaptureScreenshot())
+	require.NoError(p.t, os.WriteFile(filepath.Join(p.t.ArtifactDir(), name+".png"), png, 0o600))
+}
+
+func TestARealBrowserWithoutScripts(t *testing.T) {
+	t.Parallel()
+	browser := chrome(t)
+	for button, want := range map[string]string{"approve": "Approved", "deny": "Denied.", "not_me": "Thank you."} {
+		b := start(t)
+		p := newTab(browser, t)
+		p.look(390, 844, false)
+		p.open(b.link)
+		require.Contains(t, p.press(button), "Read the details, then press your answer again.", "pressed at once")
+		require.Empty(t, b.records.published())
+		focused := ask(p, chromedp.Evaluate[string](`document.activeElement.getAttribute("role")`))
+		require.Equal(t, "alert", focused, "what is wrong is read first")
+		if button == "approve" {
+			p.shoot("too-soon-phone-light")
+		}
+		b.clock.forward(2 * time.Second)
+		require.Contains(t, p.press(button), want)
+		require.Len(t, b.records.published(), 1)
+		p.shoot(button + "-phone-light")
+		p.look(1280, 800, true)
+		p.shoot(button + "-desktop-dark")
+		_, err := chromedp.RunResponse(p.ctx, chromedp.Reload())
+		require.NoError(t, err)
+		require.Contains(t, p.text(), want)
+		require.Len(t, b.records.published(), 1, "reload does not answer again")
+		p.silent()
+	}
+}
+
+func TestTheBrowserFindsTheOutcomeByItself(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.records.change(func(s *records) { s.verifierAway = true })
+	p := newTab(chrome(t), t)
+	p.look(390, 844, true)
+	p.open(b.link)
+	b.clock.forward(2 * time.Second)
+	require.Contains(t, p.press("approve"), "Your answer is on its way…")
+	p.shoot("waiting-phone-dark")
+	b.records.change(func(s *records) { s.apply(verification.Answered{Decision: verification.Approve}) })
+	require.NoError(t, chromedp.Do(p.ctx, chromedp.WaitVisible(chromedp.CSS("h1.good"))))
+	p.silent()
+}
+
+func TestThePageFitsItsScreens(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.records.change(func(s *records) {
+		s.v.Brand, s.v.Context.Place = "Sparkasse Musterstadt-Umland", "Saint-Germain-en-Laye, Yvelines, France"
+	})
+	p := newTab(chrome(t), t)
+	for _, lang := range []string{"en", "de", "es", "fr", "pt"} {
+		for _, screen := range []struct {
+			name          string
+			width, height int64
+			dark          bool
+		}{
+			{"phone-light", 390, 844, false},
+			{"phone-dark", 390, 844, true},
+			{"small", 500, 720, false},
+			{"narrow", 320, 700, true},
+			{"desktop-light", 1280, 800, false},
+			{"desktop-dark", 1280, 800, true},
+		} {
+			p.look(screen.width, screen.height, screen.dark)
+			p.open(b.link + "?lang=" + lang)
+			wide := ask(p, chromedp.Evaluate[float64](`document.documentElement.scrollWidth`))
+			high := ask(p, chromedp.Evaluate[float64](`document.documentElement.scrollHeight`))
+			button := ask(p, chromedp.Evaluate[float64](
+				`Math.min(...[...document.querySelectorAll("button")].map(b => b.getBoundingClientRect().height))`))
+			require.LessOrEqual(t, wide, float64(screen.width), "%s %s scrolls sideways", lang, screen.name)
+			require.GreaterOrEqual(t, button, 48.0)
+			if screen.name == "small" {
+				require.LessOrEqual(t, high, float64(screen.height), "%s scrolls", lang)
+			}
+			p.shoot("question-" + lang + "-" + screen.name)
+		}
+	}
+	p.silent()
+}

@@ -1,0 +1,164 @@
+package accept
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/language"
+)
+
+// phrase is a whole sentence with named parts: {brand}, {time} and {life}. Plain stands where a
+// request has no brand. Closed phrases name the time it ended, others the time it ends.
+type phrase struct {
+	branded, plain string
+	closed         bool
+}
+
+// state is what a page says about a request that cannot be answered.
+type state struct {
+	mark          string
+	heading, text phrase
+}
+
+type says func(*wording) state
+
+func sayUnknown(w *wording) state      { return w.unknown }
+func sayElsewhere(w *wording) state    { return w.elsewhere }
+func sayAway(w *wording) state         { return w.away }
+func sayNotSaved(w *wording) state     { return w.notSaved }
+func sayNotSavedOpen(w *wording) state { return w.notSavedOpen }
+func sayApproved(w *wording) state     { return w.approved }
+func sayDenied(w *wording) state       { return w.denied }
+func sayNotMe(w *wording) state        { return w.notMe }
+func sayExpired(w *wording) state      { return w.expired }
+func sayAnswered(w *wording) state     { return w.answered }
+func sayWithdrawn(w *wording) state    { return w.withdrawn }
+func sayFailed(w *wording) state       { return w.failed }
+func sayWaiting(w *wording) state      { return w.waiting }
+func sayWaitingLong(w *wording) state  { return w.waitingLong }
+
+func tooSoon(w *wording) phrase    { return w.tooSoon }
+func cookieLost(w *wording) phrase { return w.cookieLost }
+func noDecision(w *wording) phrase { return w.noDecision }
+
+// wording is everything the page says in one language.
+type wording struct {
+	tag, name string
+
+	What, Where, Estimate, Device, Network, Asked string
+	Approve, Deny, NotMe                          string
+	Error, LookAgain, OtherLanguages              string
+
+	question, note, open            phrase
+	tooSoon, cookieLost, noDecision phrase
+	answeredAt, askedAt             string
+
+	unknown, elsewhere, away, notSaved, notSavedOpen           state
+	approved, denied, notMe                                    state
+	expired, answered, withdrawn, failed, waiting, waitingLong state
+
+	// oneMinute, minutes, oneSecond and seconds hold {n}.
+	oneMinute, minutes, seconds string
+	months                      [12]string
+	date                        string // {day} and {month}
+}
+
+func only(s string) phrase                       { return phrase{branded: s} }
+func either(branded, plain string) phrase        { return phrase{branded: branded, plain: plain} }
+func ended(s string) phrase                      { return phrase{branded: s, closed: true} }
+func is(mark string, heading, text phrase) state { return state{mark, heading, text} }
+
+func wordingOf(tag string) *wording {
+	for _, w := range catalog {
+		if w.tag == tag {
+			return w
+		}
+	}
+	return catalog[0]
+}
+
+func known(tag string) bool {
+	for _, w := range catalog {
+		if w.tag == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// languageFor is the language of a page: the link that was chosen, the request's own locale, what
+// the browser asks for, English.
+func languageFor(r *http.Request, locale string) string {
+	if chosen := r.URL.Query().Get("lang"); known(chosen) {
+		return chosen
+	}
+	tags := make([]language.Tag, len(catalog))
+	for i, w := range catalog {
+		tags[i] = language.Make(w.tag)
+	}
+	matcher := language.NewMatcher(tags)
+	if wanted, err := language.Parse(locale); err == nil {
+		if _, i, confidence := matcher.Match(wanted); confidence >= language.Low {
+			return catalog[i].tag
+		}
+	}
+	wanted, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
+	if err != nil {
+		return catalog[0].tag
+	}
+	_, i, _ := matcher.Match(wanted...)
+	return catalog[i].tag
+}
+
+// split cuts a sentence at its named parts, so that the template isolates each: a brand may be
+// written in the other direction, and a time carries its machine form.
+func (w *wording) split(sentence, brand string, moment part, life string) []part {
+	var parts []part
+	for sentence != "" {
+		before, rest, found := strings.Cut(sentence, "{")
+		if before != "" {
+			parts = append(parts, part{Kind: "text", Text: before})
+		}
+		if !found {
+			break
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		switch name {
+		case "brand":
+			parts = append(parts, part{Kind: "brand", Text: brand})
+		case "time":
+			parts = append(parts, moment)
+		case "life":
+			parts = append(parts, part{Kind: "text", Text: life})
+		}
+		sentence = after
+	}
+	return parts
+}
+
+// clock is a time of today. It names its zone: the page does not know where the person is.
+func (w *wording) clock(t time.Time) part {
+	t = t.UTC()
+	return part{Kind: "time", Text: t.Format("15:04") + " UTC", At: t}
+}
+
+// moment is a time with its day.
+func (w *wording) moment(t time.Time) part {
+	p := w.clock(t)
+	date := strings.ReplaceAll(w.date, "{day}", strconv.Itoa(p.At.Day()))
+	p.Text += ", " + strings.ReplaceAll(date, "{month}", w.months[p.At.Month()-1])
+	return p
+}
+
+func (w *wording) duration(d time.Duration) string {
+	n, sentence := int(d/time.Second), w.seconds
+	switch {
+	case d == time.Minute:
+		n, sentence = 1, w.oneMinute
+	case d%time.Minute == 0:
+		n, sentence = int(d/time.Minute), w.minutes
+	}
+	return strings.ReplaceAll(sentence, "{n}", strconv.Itoa(n))
+}
