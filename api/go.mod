@@ -1,0 +1,3 @@
+module github.com/assent-io/assent/api
+
+go 1.26.0

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// up loads a configuration as `assent up` would and returns everything that is wrong with it.
+func up(t *testing.T, file string, env ...string) (config, []string) {
+	t.Helper()
+	path := ""
+	if file != "" {
+		path = filepath.Join(t.TempDir(), "assent.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+	}
+	c, faults, err := load(path, env)
+	require.NoError(t, err)
+	c.Sandbox.URL = c.upSandbox()
+	return c, append(faults, c.check(roles)...)
+}
+
+func TestNothingConfiguredIsComplete(t *testing.T) {
+	c, faults := up(t, "", "HOME=/root", "ASSENT_NO_COLOR=1")
+	require.Empty(t, faults)
+	require.Equal(t, "127.0.0.1:8080", c.Listen)
+	require.Equal(t, "assent-data/keyring.json", c.Keyring)
+	require.Equal(t, 5, c.Limits.Sends)
+}
+
+func TestTheEnvironmentWinsOverTheFileAndReachesEveryKey(t *testing.T) {
+	c, faults := up(t, `
+listen: 127.0.0.1:1
+limits: {sends: 7, window: 1m}
+twilio: {account_sid: AC0123456789abcdef0123456789abcdef, from: "+15005550006"}
+`, "ASSENT_LISTEN=127.0.0.1:2", "ASSENT_TWILIO__AUTH_TOKEN=token", "ASSENT_LIMITS__SENDS=9", "ASSENT_NATS__SYNC_ALWAYS=true",
+		"ASSENT_SENDGRID__API_KEY=SG.x", "ASSENT_EMAIL__FROM=Shop <no-reply@shop.test>", "ASSENT_SENDGRID__BASE_URL=http://127.0.0.1:9/x")
+	require.Empty(t, faults)
+	require.Equal(t, "127.0.0.1:2", c.Listen)
+	require.Equal(t, 9, c.Limits.Sends)
+	require.Equal(t, time.Minute, c.Limits.Window)
+	require.Equal(t, "token", c.Twilio.AuthToken)
+	require.True(t, c.NATS.SyncAlways)
+	require.Equal(t, "http://127.0.0.1:9/x", c.SendGrid.BaseURL)
+	require.Equal(t, "Twilio, SendGrid", c.realProviders())
+}
+
+func TestAllFaultsAreToldAtOnceWithTheirKeysAndNoValues(t *testing.T) {
+	_, faults := up(t, `
+lisen: 127.0.0.1:1
+limits: {sends: many, window: 1m}
+log: {level: loud}
+twilio: {from: "+15005550006"}
+public_url: example.com
+`, "ASSENT_SENDGRID__API_KEYS=hunter2", "ASSENT_WORKERS__GRACE=1s", "ASSENT_API_PORT_8080_TCP=tcp://10.0.0.1:8080")
+	all := strings.Join(faults, "\n")
+	for _, want := range []string{
+		"lisen (ASSENT_LISEN): no such key; did you mean listen?",
+		"limits.sends (ASSENT_LIMITS__SENDS): has the wrong type",
+		"log.level (ASSENT_LOG__LEVEL): want debug, info, warn or error",
+		"twilio.account_sid (ASSENT_TWILIO__ACCOUNT_SID): missing",
+		"twilio.auth_token (ASSENT_TWILIO__AUTH_TOKEN): missing",
+		"public_url (ASSENT_PUBLIC_URL): want an absolute http or https URL",
+		"did you mean sendgrid.api_key?",
+		"workers.grace (ASSENT_WORKERS__GRACE): want at least workers.send_timeout",
+		"enableServiceLinks: false",
+	} {
+		require.Contains(t, all, want)
+	}
+	require.NotContains(t, all, "hunter2")
+	require.NotContains(t, all, "many")
+	require.Len(t, faults, 9)
+}
+
+func TestASecretMayComeAsAFileButNotTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(path, []byte("from-the-file\n"), 0o600))
+	c, faults := up(t, "", "ASSENT_BOOTSTRAP_CLIENT_SECRET_FILE="+path)
+	require.Empty(t, faults)
+	require.Equal(t, "from-the-file", c.BootstrapClientSecret)
+
+	_, faults = up(t, "", "ASSENT_BOOTSTRAP_CLIENT_SECRET_FILE="+path, "ASSENT_BOOTSTRAP_CLIENT_SECRET=x")
+	require.Equal(t, []string{"bootstrap_client_secret (ASSENT_BOOTSTRAP_CLIENT_SECRET): set both as a value and as a file"}, faults)
+
+	_, faults = up(t, "", "ASSENT_NATS__PASSWORD_FILE=/nowhere/at/all")
+	require.Len(t, faults, 1)
+	require.Contains(t, faults[0], "nats.password_file")
+}
+
+func TestAWorkerWithoutAProviderOrASandboxDoesNotStart(t *testing.T) {
+	for _, name := range []string{"sms", "voice", "email", "push"} {
+		selected, err := rolesNamed([]string{name})
+		require.NoError(t, err)
+		c, faults, err := load("", nil)
+		require.NoError(t, err)
+		require.Empty(t, faults)
+		faults = c.check(selected)
+		require.Len(t, faults, 1, name)
+		require.Contains(t, faults[0], "no provider is configured")
+		c.Sandbox.URL = "http://127.0.0.1:8081"
+		require.Empty(t, c.check(selected))
+	}
+}
+
+func TestAnUnreadableFileIsAFaultOfItsOwn(t *testing.T) {
+	_, _, err := load("/nowhere/assent.yaml", nil)
+	require.ErrorContains(t, err, "/nowhere/assent.yaml")
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("a: [b"), 0o600))
+	_, _, err = load(path, nil)
+	require.ErrorContains(t, err, "not YAML")
+}
+
+func TestCommandsThatOnlyTell(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"roles":        {[]string{"roles"}, "verifier"},
+		"version":      {[]string{"version"}, "assent dev"},
+		"help":         {[]string{"--help"}, "assent up"},
+		"help of one":  {[]string{"run", "--help"}, "--ops-listen"},
+		"config check": {[]string{"config", "check"}, "complete"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			require.NoError(t, run(t.Context(), c.args, nil, &out, &out))
+			require.Contains(t, out.String(), c.want)
+		})
+	}
+}
+
+func TestCommandLinesThatCannotBeUnderstood(t *testing.T) {
+	for name, args := range map[string][]string{
+		"no command": nil, "an unknown command": {"fly"}, "an unknown flag": {"up", "--speed", "9"},
+		"an unknown role": {"run", "fax"}, "no role": {"run"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			var usage *usageError
+			require.ErrorAs(t, run(t.Context(), args, nil, &out, &out), &usage)
+		})
+	}
+}
+
+func TestConfigCheckTellsWhatARoleLacks(t *testing.T) {
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"config", "check", "--role", "sms"}, nil, &out, &out)
+	var faults *faultsError
+	require.ErrorAs(t, err, &faults)
+	require.Contains(t, err.Error(), "twilio (ASSENT_TWILIO)")
+}
+
+func TestTheBootstrapSecretIsMadeOnceAndKept(t *testing.T) {
+	c := defaults()
+	c.Data = t.TempDir()
+	require.NoError(t, c.bootstrap())
+	first := c.BootstrapClientSecret
+	require.Len(t, first, 26)
+	again := defaults()
+	again.Data = c.Data
+	require.NoError(t, again.bootstrap())
+	require.Equal(t, first, again.BootstrapClientSecret)
+	info, err := os.Stat(filepath.Join(c.Data, "bootstrap.json"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.NoError(t, os.WriteFile(filepath.Join(c.Data, "bootstrap.json"), []byte("{"), 0o600))
+	again.BootstrapClientSecret = ""
+	require.ErrorContains(t, again.bootstrap(), "not a credential")
+}
+
+func TestOneProcessHoldsADataDirectory(t *testing.T) {
+	dir := t.TempDir()
+	release, err := lockData(dir)
+	require.NoError(t, err)
+	_, err = lockData(dir)
+	require.ErrorContains(t, err, "another assent (pid")
+	release()
+	release, err = lockData(dir)
+	require.NoError(t, err)
+	release()
+}
+
+func TestKeyringInitMakesOneFileForEachWorker(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 { // the second run changes nothing
+		var out bytes.Buffer
+		require.NoError(t, run(t.Context(), []string{"keyring", "init", "--dir", dir}, nil, &out, &out))
+		require.Equal(t, 5, strings.Count(out.String(), "\n"))
+	}
+	files, err := filepath.Glob(dir + "/*.json")
+	require.NoError(t, err)
+	require.Len(t, files, 5)
+}

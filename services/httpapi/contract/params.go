@@ -1,0 +1,33 @@
+// Package contract is the public API as Go sees it: an interface with one method for
+// every operation of the OpenAPI document, and the routes that lead to them. It is
+// generated, so an operation without a handler does not compile. Package httpapi
+// implements it; nobody else uses it.
+package contract
+
+import "github.com/assent-io/assent/api"
+
+// The parameters of the operations are wire types, so they are generated beside the document.
+type (
+	// VerificationID is a path parameter.
+	VerificationID = api.VerificationID
+	// UserID is a path parameter.
+	UserID = api.UserID
+	// DeviceID is a path parameter.
+	DeviceID = api.DeviceID
+	// IdempotencyKey is a header.
+	IdempotencyKey = api.IdempotencyKey
+	// Wait is a query parameter.
+	Wait = api.Wait
+	// Prefer is a header.
+	Prefer = api.Prefer
+	// IfNoneMatch is a header.
+	IfNoneMatch = api.IfNoneMatch
+	// CreateVerificationParams are the headers of a create.
+	CreateVerificationParams = api.CreateVerificationParams
+	// GetVerificationParams are the query and headers of a read.
+	GetVerificationParams = api.GetVerificationParams
+	// StreamVerificationParams are the headers of an event stream.
+	StreamVerificationParams = api.StreamVerificationParams
+	// ListUsersParams are the query of a list.
+	ListUsersParams = api.ListUsersParams
+)

@@ -1,0 +1,381 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const (
+	maxBody   = 64 << 10
+	maxFaults = 32 // one request lists no more
+)
+
+// faults is everything wrong with a request.
+type faults []api.Fault
+
+// add notes a fault of a field, given as its pointer without the leading "#/". The first fault of
+// a field is kept: what follows is often a consequence of it.
+func (f *faults) add(field, detail string) {
+	pointer := "#"
+	if field != "" {
+		pointer += "/" + field
+	}
+	if f.has(field) || len(*f) >= maxFaults {
+		return
+	}
+	*f = append(*f, api.Fault{Pointer: pointer, Detail: detail})
+}
+
+func (f *faults) has(field string) bool {
+	for _, known := range *f {
+		if known.Pointer == "#/"+field {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *faults) addAll(list []verification.Fault) {
+	for _, x := range list {
+		f.add(x.Field, x.Detail)
+	}
+}
+
+// readBody reads a JSON body within its limits and checks that it is one JSON value in UTF-8.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if err := wantJSON(r.Header); err != nil {
+		return nil, err
+	}
+	if r.ContentLength > maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
+	var buf bytes.Buffer
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return nil, large
+		}
+		return nil, malformed("The body ended before it was complete.")
+	}
+	data := buf.Bytes()
+	switch {
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, malformed("The body is empty; a JSON object is needed.")
+	case !utf8.Valid(data):
+		return nil, malformed("The body is not valid UTF-8.")
+	case !json.Valid(data):
+		return nil, malformed(syntaxDetail(data))
+	}
+	return data, nil
+}
+
+func malformed(detail string) error {
+	return &refusal{code: api.ProblemCodeMalformedJSON, detail: detail}
+}
+
+// syntaxDetail says where the JSON breaks, by position only: the text around it is the client's.
+func syntaxDetail(data []byte) string {
+	d := json.NewDecoder(bytes.NewReader(data))
+	var whole json.RawMessage
+	err := d.Decode(&whole)
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return fmt.Sprintf("The JSON value ends at byte %d, and something follows it.", d.InputOffset())
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("The body is not valid JSON at byte %d.", syntax.Offset)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "The JSON ends before it is complete."
+	default:
+		return "The body is not valid JSON."
+	}
+}
+
+func wantJSON(h http.Header) error {
+	refuse := func(detail string) error {
+		return &refusal{code: api.ProblemCodeUnsupportedMediaType, detail: detail, header: http.Header{"Accept": {"application/json"}}}
+	}
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return refuse("Send the body without Content-Encoding.")
+	}
+	given := h.Get("Content-Type")
+	if given == "application/json" {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(given)
+	if err != nil || media != "application/json" {
+		return refuse("Send Content-Type: application/json.")
+	}
+	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") {
+		return refuse("JSON is UTF-8; send Content-Type: application/json.")
+	}
+	return nil
+}
+
+// decode reads a body into the wire type T, strictly: every unknown field, missing field and wrong
+// type is a fault, so that a misspelt option is refused instead of ignored. What could be read is
+// in the value even when there are faults, so that the caller can add its own to the same answer.
+func decode[T any](s shapes, w http.ResponseWriter, r *http.Request) (value T, body []byte, f faults, err error) {
+	body, err = readBody(w, r)
+	if err != nil {
+		return value, nil, nil, err
+	}
+	f, err = s.check(reflect.TypeFor[T](), body)
+	if err != nil {
+		return value, nil, nil, err
+	}
+	// Unmarshal reads what it can of fields of the wrong type; those are faults already.
+	if err := json.Unmarshal(body, &value); err != nil && len(f) == 0 {
+		return value, nil, nil, fmt.Errorf("decode checked body: %w", err)
+	}
+	return value, body, f, nil
+}
+
+// kind is the JSON type that a field takes.
+type kind int
+
+const (
+	object  kind = iota
+	text         // a string that is not empty
+	integer      // a number without fraction
+	texts        // an object whose values are strings
+)
+
+func (k kind) String() string {
+	return [...]string{"an object", "a string", "an integer", "an object"}[k]
+}
+
+// shape is what the JSON of a wire type must look like.
+type shape struct {
+	kind   kind
+	fields []field
+}
+
+type field struct {
+	name     string
+	required bool
+	shape    *shape
+}
+
+// shapes holds the shape of each request type, read from the generated types once at start.
+type shapes map[reflect.Type]*shape
+
+func newShapes(requests ...any) shapes {
+	s := shapes{}
+	for _, r := range requests {
+		t := reflect.TypeOf(r)
+		s[t] = shapeOf(t)
+	}
+	return s
+}
+
+func shapeOf(t reflect.Type) *shape {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return shapeOf(t.Elem())
+	case reflect.String:
+		return &shape{kind: text}
+	case reflect.Int:
+		return &shape{kind: integer}
+	case reflect.Map:
+		return &shape{kind: texts}
+	case reflect.Struct:
+		sh := &shape{kind: object}
+		for i := range t.NumField() {
+			name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			sh.fields = append(sh.fields, field{name, options == "", shapeOf(t.Field(i).Type)})
+		}
+		return sh
+	default:
+		panic("httpapi: no shape for the request type " + t.String()) // at start, in every test
+	}
+}
+
+// check compares a valid JSON document with a shape. The error is a refusal for fields given twice.
+func (s shapes) check(t reflect.Type, data []byte) (faults, error) {
+	w := &walker{data: data}
+	w.value(s[t], "")
+	if w.twice != "" {
+		return nil, malformed(fmt.Sprintf("The field %q is given twice.", w.twice))
+	}
+	return w.faults, nil
+}
+
+// walker goes through JSON that is known to be valid.
+type walker struct {
+	data   []byte
+	pos    int
+	faults faults
+	twice  string
+}
+
+// next is the first byte of what follows.
+func (w *walker) next() byte {
+	for w.data[w.pos] == ' ' || w.data[w.pos] == '\t' || w.data[w.pos] == '\n' || w.data[w.pos] == '\r' {
+		w.pos++
+	}
+	return w.data[w.pos]
+}
+
+func (w *walker) value(sh *shape, at string) {
+	first := w.next()
+	switch {
+	case (sh.kind == object || sh.kind == texts) && first == '{':
+		w.object(sh, at)
+		return
+	case sh.kind == text && first == '"':
+		if w.string() == `""` {
+			w.faults.add(at, "must not be empty")
+		}
+		return
+	case sh.kind == integer && (first == '-' || first >= '0' && first <= '9'):
+		start := w.pos
+		w.skip()
+		if _, err := strconv.ParseInt(string(w.data[start:w.pos]), 10, 32); err == nil {
+			return
+		}
+	default:
+		w.skip()
+	}
+	w.faults.add(at, "must be "+sh.kind.String())
+}
+
+func (w *walker) object(sh *shape, at string) {
+	w.pos++ // {
+	var buf [12]string
+	seen := buf[:0]
+	for w.next() != '}' {
+		if w.data[w.pos] == ',' {
+			w.pos++
+			w.next()
+		}
+		name := unquote(w.string())
+		for _, s := range seen {
+			if s == name {
+				w.twice = name
+			}
+		}
+		if seen = append(seen, name); len(seen) > 256 {
+			w.faults.add(at, "has too many fields")
+			w.pos = len(w.data) // what follows cannot make it right
+			return
+		}
+		w.next()
+		w.pos++ // :
+		w.member(sh, at, name)
+		if w.pos >= len(w.data) {
+			return
+		}
+	}
+	w.pos++ // }
+	for _, f := range sh.fields {
+		if f.required && !contains(seen, f.name) {
+			w.faults.add(join(at, f.name), "is required")
+		}
+	}
+}
+
+func (w *walker) member(sh *shape, at, name string) {
+	if sh.kind == texts {
+		if first := w.next(); first != '"' {
+			w.faults.add(join(at, name), "must be a string")
+		}
+		w.skip()
+		return
+	}
+	for _, f := range sh.fields {
+		if f.name == name {
+			w.value(f.shape, join(at, name))
+			return
+		}
+	}
+	w.skip()
+	w.faults.add(join(at, name), "is not a field of this request")
+}
+
+// string passes a JSON string and returns it with its quotes.
+func (w *walker) string() string {
+	start := w.pos
+	for w.pos++; w.data[w.pos] != '"'; w.pos++ {
+		if w.data[w.pos] == '\\' {
+			w.pos++
+		}
+	}
+	w.pos++
+	return string(w.data[start:w.pos])
+}
+
+// skip passes any value, without recursion: the client chooses how deep it nests.
+func (w *walker) skip() {
+	depth := 0
+	for {
+		switch w.next() {
+		case '{', '[':
+			depth++
+			w.pos++
+		case '}', ']':
+			depth--
+			w.pos++
+		case ',', ':':
+			w.pos++
+			continue
+		case '"':
+			w.string()
+		default:
+			for w.pos < len(w.data) && !bytes.ContainsRune([]byte(" \t\r\n,:]}"), rune(w.data[w.pos])) {
+				w.pos++
+			}
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+func unquote(quoted string) string {
+	if !strings.Contains(quoted, `\`) {
+		return quoted[1 : len(quoted)-1]
+	}
+	var s string
+	_ = json.Unmarshal([]byte(quoted), &s) // valid, or the body would not have come this far
+	return s
+}
+
+// join makes the pointer of a member: RFC 6901 escapes, in the form of a URI fragment.
+func join(at, name string) string {
+	const longest = 64
+	if len(name) > longest {
+		name = strings.ToValidUTF8(name[:longest], "") + "…"
+	}
+	name = strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
+	name = (&url.URL{Fragment: name}).EscapedFragment()
+	if at == "" {
+		return name
+	}
+	return at + "/" + name
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}

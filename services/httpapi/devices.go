@@ -1,0 +1,206 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// CreateDevice registers a phone, a mailbox or an app install of a user.
+func (s *Server) CreateDevice(w http.ResponseWriter, r *http.Request, userID contract.UserID) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	request, _, f, err := decode[api.CreateDevice](s.shapes, w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	d := device.Device{
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: userID, Credential: client,
+		Kind: device.Kind(request.Kind), Name: request.Name, CreatedAt: s.config.Now().UTC().Truncate(time.Millisecond),
+	}
+	f.text("name", request.Name, maxName)
+	describeDevice(&f, request, &d)
+	if err := invalid(f); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if _, err := s.user(r, client, userID); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := s.config.Users.CreateDevice(r.Context(), d); err != nil {
+		s.fail(w, r, fmt.Errorf("create device: %w", err))
+		return
+	}
+	w.Header().Set("Location", "/v1/devices/"+d.ID)
+	writeJSON(w, http.StatusCreated, deviceWire(d))
+}
+
+// describeDevice fills in the address of a phone or mailbox, or what reaches and recognises an app.
+func describeDevice(f *faults, request api.CreateDevice, d *device.Device) {
+	var err error
+	switch request.Kind {
+	case api.DeviceKindPhone:
+		d.Address, err = number(request.Address)
+	case api.DeviceKindMailbox:
+		d.Address, err = mailbox(request.Address)
+	case api.DeviceKindApp:
+		if request.Address != "" {
+			f.add("address", "goes with a phone or mailbox; an app has a push_token")
+		}
+		describeApp(f, request, d)
+		return
+	default:
+		f.add("kind", "must be phone, mailbox or push")
+		return
+	}
+	if request.Address == "" {
+		f.add("address", "is required")
+	} else if err != nil {
+		f.add("address", err.Error())
+	}
+	for name, given := range map[string]bool{
+		"platform": request.Platform != "", "push_token": request.PushToken != "", "public_key": request.PublicKey != "",
+	} {
+		if given {
+			f.add(name, "goes with the kind push only")
+		}
+	}
+}
+
+func describeApp(f *faults, request api.CreateDevice, d *device.Device) {
+	d.Platform, d.Address = string(request.Platform), request.PushToken
+	if !request.Platform.Valid() {
+		f.add("platform", "must be apns or fcm")
+	}
+	switch {
+	case request.PushToken == "":
+		f.add("push_token", "is required")
+	case len(request.PushToken) > maxPushToken || !visibleASCII(request.PushToken):
+		f.add("push_token", fmt.Sprintf("must be at most %d visible ASCII characters", maxPushToken))
+	case request.Platform == api.PlatformAPNs:
+		if raw, err := hex.DecodeString(request.PushToken); err != nil || len(raw) < 32 || len(raw) > 100 {
+			f.add("push_token", "must be an APNs token: 64 or more hexadecimal digits")
+		}
+	}
+	if request.PublicKey == "" {
+		f.add("public_key", "is required")
+		return
+	}
+	var err error
+	d.PublicKey, err = decodeKey(request.PublicKey)
+	if err == nil {
+		err = device.CheckPublicKey(d.PublicKey)
+	}
+	if err != nil {
+		f.add("public_key", "must be a P-256 public key as SubjectPublicKeyInfo (DER) in base64")
+	}
+}
+
+// decodeKey takes base64 in both alphabets, padded or not: phones differ.
+func decodeKey(s string) ([]byte, error) {
+	if len(s) > maxEncodedKey {
+		return nil, device.ErrKey
+	}
+	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(s), "="))
+	if err != nil {
+		return nil, device.ErrKey
+	}
+	return b, nil
+}
+
+// ListDevices lists a user's devices.
+func (s *Server) ListDevices(w http.ResponseWriter, r *http.Request, userID contract.UserID) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if _, err := s.user(r, client, userID); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	devices, err := s.config.Users.Devices(r.Context(), client, userID)
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("list devices: %w", err))
+		return
+	}
+	list := api.DeviceList{Data: make([]api.Device, 0, len(devices))}
+	for _, d := range devices {
+		list.Data = append(list.Data, deviceWire(d))
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+// GetDevice reads a device.
+func (s *Server) GetDevice(w http.ResponseWriter, r *http.Request, id contract.DeviceID) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	d, err := s.device(r.Context(), client, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, deviceWire(d))
+}
+
+// DeleteDevice removes a device.
+func (s *Server) DeleteDevice(w http.ResponseWriter, r *http.Request, id contract.DeviceID) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if !isID(id) {
+		s.fail(w, r, verification.ErrNotFound)
+		return
+	}
+	if err := s.config.Users.DeleteDevice(r.Context(), client, id); err != nil {
+		s.fail(w, r, fmt.Errorf("delete device: %w", err))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) device(ctx context.Context, client, id string) (device.Device, error) {
+	if !isID(id) {
+		return device.Device{}, verification.ErrNotFound
+	}
+	d, err := s.config.Users.Device(ctx, client, id)
+	if err != nil {
+		return d, fmt.Errorf("read device: %w", err)
+	}
+	return d, nil
+}
+
+func deviceWire(d device.Device) api.Device {
+	out := api.Device{
+		ID: d.ID, UserID: d.UserID, Kind: api.DeviceKind(d.Kind), Name: d.Name, Platform: api.Platform(d.Platform),
+		CreatedAt: d.CreatedAt.UTC(),
+	}
+	if d.Kind != device.Push {
+		out.Address = device.Mask(d.Kind, d.Address)
+	}
+	for _, c := range d.Kind.Channels() {
+		out.Channels = append(out.Channels, api.Channel(c))
+	}
+	return out
+}

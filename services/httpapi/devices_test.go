@@ -1,0 +1,132 @@
+package httpapi_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/api"
+)
+
+// exampleKey is the P-256 key of the API document's example.
+const exampleKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUKRmozUU7/B0fPhihFvhkOZ5o6XVqLPG1gqiw8e3NR6uN7kNuyJvoK5w6haxqEqfue2Pxn5HrA+WJWHWChKMfA=="
+
+func TestDevicesOfEveryKind(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.register(`{}`)
+	path := "/v1/users/" + u.ID + "/devices"
+	for _, test := range []struct {
+		body string
+		want api.Device
+		full string
+	}{
+		{`{"kind":"phone","address":"+49 151 23456789","name":"Private"}`, api.Device{Kind: "phone", Name: "Private", Address: "+4••••••••6789", Channels: []api.Channel{"sms", "voice"}}, "+4915123456789"},
+		{`{"kind":"mailbox","address":"ana@Example.com"}`, api.Device{Kind: "mailbox", Address: "a•••@example.com", Channels: []api.Channel{"email"}}, "ana@example.com"},
+		{`{"kind":"push","platform":"apns","push_token":"` + apnsToken + `","public_key":"` + exampleKey + `"}`, api.Device{Kind: "push", Platform: "apns", Channels: []api.Channel{"push"}}, apnsToken},
+		{`{"kind":"push","platform":"fcm","push_token":"abc:DEF_-1","public_key":"` + strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(exampleKey) + `"}`, api.Device{Kind: "push", Platform: "fcm", Channels: []api.Channel{"push"}}, "abc:DEF_-1"},
+	} {
+		a := b.post(path, test.body)
+		require.Equal(t, http.StatusCreated, a.StatusCode, "%s", a.body)
+		require.NotContains(t, string(a.body), test.full)
+		var d api.Device
+		a.json(t, &d)
+		require.Equal(t, "/v1/devices/"+d.ID, a.Header.Get("Location"))
+		test.want.ID, test.want.UserID, test.want.CreatedAt = d.ID, u.ID, d.CreatedAt
+		require.Equal(t, test.want, d)
+		require.Equal(t, test.full, b.store.devices[len(b.store.devices)-1].Address)
+		var read api.Device
+		b.get("/v1/devices/"+d.ID).json(t, &read)
+		require.Equal(t, d, read)
+	}
+	var list api.DeviceList
+	b.get(path).json(t, &list)
+	require.Len(t, list.Data, 4)
+
+	id := list.Data[0].ID
+	remove := call{method: http.MethodDelete, path: "/v1/devices/" + id, client: other}
+	require.Equal(t, http.StatusNotFound, b.do(remove).problem(t).Status)
+	remove.client = ""
+	require.Equal(t, http.StatusNoContent, b.do(remove).StatusCode)
+	require.Equal(t, http.StatusNotFound, b.get("/v1/devices/"+id).problem(t).Status)
+	require.Equal(t, http.StatusNotFound, b.do(remove).problem(t).Status)
+	for _, c := range []call{{method: http.MethodGet, path: path}, {method: http.MethodPost, path: path, body: `{"kind":"mailbox","address":"eve@example.com"}`}} {
+		c.client = other
+		require.Equal(t, http.StatusNotFound, b.do(c).problem(t).Status, "the user belongs to another client")
+	}
+	require.Len(t, b.store.devices, 3)
+}
+
+func TestBadDevicesAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	path := "/v1/users/" + b.register(`{}`).ID + "/devices"
+	key384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	require.NoError(t, err)
+	der384, err := x509.MarshalPKIXPublicKey(&key384.PublicKey)
+	require.NoError(t, err)
+	app := func(platform, token, key string) string {
+		return `{"kind":"push","platform":"` + platform + `","push_token":"` + token + `","public_key":"` + key + `"}`
+	}
+	for body, pointer := range map[string]string{
+		`{}`:               "#/kind",
+		`{"kind":"fax"}`:   "#/kind",
+		`{"kind":"phone"}`: "#/address",
+		`{"kind":"phone","address":"ana@example.com"}`:                           "#/address",
+		`{"kind":"mailbox","address":"+14155550123"}`:                            "#/address",
+		`{"kind":"phone","address":"+14155550123","platform":"apns"}`:            "#/platform",
+		`{"kind":"phone","address":"+14155550123","push_token":"x"}`:             "#/push_token",
+		`{"kind":"mailbox","address":"ana@example.com","public_key":"x"}`:        "#/public_key",
+		`{"kind":"phone","address":"+14155550123","name":"a\u202e"}`:             "#/name",
+		`{"kind":"push","push_token":"x","public_key":"` + exampleKey + `"}`:     "#/platform",
+		`{"kind":"push","platform":"fcm","public_key":"` + exampleKey + `"}`:     "#/push_token",
+		`{"kind":"push","platform":"fcm","push_token":"x"}`:                      "#/public_key",
+		app("web", "x", exampleKey):                                              "#/platform",
+		app("apns", "not hex", exampleKey):                                       "#/push_token",
+		app("apns", "0f0f", exampleKey):                                          "#/push_token",
+		app("fcm", "two words", exampleKey):                                      "#/push_token",
+		app("fcm", strings.Repeat("x", 4097), exampleKey):                        "#/push_token",
+		app("fcm", "x", "!"):                                                     "#/public_key",
+		app("fcm", "x", "AAAA"):                                                  "#/public_key",
+		app("fcm", "x", strings.Repeat("A", 300)):                                "#/public_key",
+		app("fcm", "x", base64.StdEncoding.EncodeToString(der384)):               "#/public_key",
+		strings.Replace(app("fcm", "x", exampleKey), "{", `{"address":"+1",`, 1): "#/address",
+	} {
+		p := b.post(path, body).problem(t)
+		require.Equal(t, http.StatusUnprocessableEntity, p.Status, body)
+		require.Equal(t, pointer, p.Errors[0].Pointer, body)
+	}
+	require.Empty(t, b.store.devices)
+	require.Equal(t, http.StatusNotFound, b.post("/v1/users/019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90/devices", `{"kind":"phone","address":"+14155550123"}`).problem(t).Status)
+}
+
+func TestAVerificationByDeviceTakesTheDevicesChannel(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	path := "/v1/users/" + b.register(`{}`).ID + "/devices"
+	var d api.Device
+	b.post(path, `{"kind":"phone","address":"+14155550123"}`).json(t, &d)
+
+	v, _ := b.create(`{"device_id":"` + d.ID + `"}`)
+	require.Equal(t, api.ChannelSMS, v.Channel)
+	require.Equal(t, d.UserID, v.UserID)
+	require.Equal(t, "+14155550123", b.store.activation(v.ID).To)
+	v, _ = b.create(`{"device_id":"` + d.ID + `","channel":"voice"}`)
+	require.Equal(t, api.ChannelVoice, v.Channel)
+
+	p := b.post("/v1/verifications", `{"device_id":"`+d.ID+`","channel":"email"}`).problem(t)
+	require.Equal(t, "#/channel", p.Errors[0].Pointer)
+	require.Contains(t, p.Errors[0].Detail, "sms or voice")
+	foreign := b.do(call{method: http.MethodPost, path: "/v1/verifications", body: `{"device_id":"` + d.ID + `"}`, client: other}).problem(t)
+	require.Equal(t, "#/device_id", foreign.Errors[0].Pointer)
+	push := b.registerPhone("fcm", "token")
+	p = b.post("/v1/verifications", `{"device_id":"`+push.id+`","challenge":"code"}`).problem(t)
+	require.Equal(t, "#/challenge", p.Errors[0].Pointer)
+}

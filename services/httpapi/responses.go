@@ -1,0 +1,115 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const (
+	// maxSkew is how far a phone's clock may be off.
+	maxSkew = 5 * time.Minute
+	// earliest is how long before the question an answer may be dated: a phone's clock may be slow.
+	earliest = time.Minute
+)
+
+// RespondToVerification takes the signed answer of a push device. The signature is the credential,
+// so nothing about the verification is told before it is checked.
+func (s *Server) RespondToVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
+	answer, signature, answeredAt, err := s.readAnswer(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	v, err := s.find(w, r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	signed, err := s.verifyAnswer(r, v, answer, signature)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	now := s.config.Now()
+	if off := now.Sub(answeredAt).Abs(); off > maxSkew || answeredAt.Before(v.CreatedAt.Add(-earliest)) {
+		s.fail(w, r, invalid(faults{{
+			Pointer: "#/answered_at", Detail: "must be within five minutes of the server's time, and not before the question",
+		}}))
+		return
+	}
+	if v.Status.Closed() {
+		s.fail(w, r, closed(v))
+		return
+	}
+	digest := sha256.Sum256([]byte(signed.SignedText()))
+	err = s.config.Responses.Respond(r.Context(), events.ResponseReceived{
+		Version: events.Version,
+		// The same answer sent twice is one event.
+		EventID: "push-" + v.ID + "-" + hex.EncodeToString(digest[:16]),
+		ID:      v.ID, Kind: events.ResponsePush, Decision: events.Decision(answer.Decision),
+		Evidence: answer.DeviceID, ReceivedAt: now.UTC(),
+	})
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("publish response: %w", err))
+		return
+	}
+	w.Header().Set("Location", "/v1/verifications/"+v.ID)
+	writeJSON(w, http.StatusAccepted, api.ReceivedAnswer{ID: v.ID, Status: api.Status(v.Status)})
+}
+
+// readAnswer reads the body of a push answer.
+func (s *Server) readAnswer(w http.ResponseWriter, r *http.Request) (answer api.PushAnswer, signature []byte, at time.Time, err error) {
+	answer, _, f, err := decode[api.PushAnswer](s.shapes, w, r)
+	if err != nil {
+		return answer, nil, at, err
+	}
+	if !answer.Decision.Valid() {
+		f.add("decision", "must be approve, deny or not_me")
+	}
+	// Padding and the other alphabet are taken too: what counts is whether the bytes verify.
+	signature, err = base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(answer.Signature))
+	if err != nil || len(signature) > 80 {
+		f.add("signature", "must be a P-256 signature in unpadded base64url")
+	}
+	at, err = time.Parse(time.RFC3339, answer.AnsweredAt)
+	if err != nil {
+		f.add("answered_at", "must be a time in RFC 3339, such as 2026-11-21T10:05:02Z")
+	}
+	return answer, signature, at, invalid(f)
+}
+
+// verifyAnswer checks that the device that was asked has signed this answer to this question.
+func (s *Server) verifyAnswer(r *http.Request, v verification.Verification, answer api.PushAnswer, signature []byte) (device.Answer, error) {
+	var none device.Answer
+	if v.Channel != verification.Push || v.DeviceID == "" || answer.DeviceID != v.DeviceID {
+		return none, device.ErrSignature
+	}
+	key, err := s.config.Verifications.PushKey(r.Context(), v.ID)
+	if err != nil {
+		return none, fmt.Errorf("read key of device: %w", err)
+	}
+	shown, err := json.Marshal(events.Context(v.Context))
+	if err != nil {
+		return none, fmt.Errorf("encode context: %w", err)
+	}
+	signed := device.Answer{
+		VerificationID: v.ID, DeviceID: answer.DeviceID, Decision: string(answer.Decision),
+		AnsweredAt: answer.AnsweredAt, Context: string(shown),
+	}
+	if err := signed.Verify(key, signature); err != nil {
+		return none, fmt.Errorf("verify answer: %w", err)
+	}
+	return signed, nil
+}

@@ -1,0 +1,207 @@
+package httpapi_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// phone is an app install with its key.
+type phone struct {
+	id  string
+	key *ecdsa.PrivateKey
+}
+
+func (b *bench) registerPhone(platform, token string) phone {
+	b.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(b.t, err)
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	require.NoError(b.t, err)
+	var u api.User
+	b.post("/v1/users", `{"name":"Ana"}`).json(b.t, &u)
+	a := b.post("/v1/users/"+u.ID+"/devices", `{"kind":"push","platform":"`+platform+`","push_token":"`+token+`","public_key":"`+
+		base64.StdEncoding.EncodeToString(der)+`"}`)
+	require.Equal(b.t, http.StatusCreated, a.StatusCode, "%s", a.body)
+	var d api.Device
+	a.json(b.t, &d)
+	return phone{d.ID, key}
+}
+
+var apnsToken = strings.Repeat("0f", 32)
+
+// sign makes the body of an answer as an app would.
+func (p phone) sign(t *testing.T, v api.Verification, shown, decision, at string, der bool) string {
+	t.Helper()
+	digest := sha256.Sum256([]byte(device.Answer{
+		VerificationID: v.ID, DeviceID: p.id, Decision: decision, AnsweredAt: at, Context: shown,
+	}.SignedText()))
+	var signature []byte
+	var err error
+	if der {
+		signature, err = ecdsa.SignASN1(rand.Reader, p.key, digest[:])
+	} else {
+		r, s, signErr := ecdsa.Sign(rand.Reader, p.key, digest[:])
+		signature, err = make([]byte, 64), signErr
+		r.FillBytes(signature[:32])
+		s.FillBytes(signature[32:])
+	}
+	require.NoError(t, err)
+	body, err := json.Marshal(api.PushAnswer{
+		DeviceID: p.id, Decision: api.Decision(decision), AnsweredAt: at, Signature: base64.RawURLEncoding.EncodeToString(signature),
+	})
+	require.NoError(t, err)
+	return string(body)
+}
+
+const (
+	shownContext = `{"ip":"203.0.113.7","action":"Pay 20 \u0026 more"}`
+	answeredAt   = "2026-11-21T11:04:40+01:00"
+)
+
+func (b *bench) askPhone() (phone, api.Verification) {
+	b.t.Helper()
+	p := b.registerPhone("apns", apnsToken)
+	v, _ := b.create(`{"device_id":"` + p.id + `","context":{"action":"Pay 20 & more","ip":"203.0.113.7"}}`)
+	return p, v
+}
+
+func TestAPushIsAnsweredByTheDevicesSignature(t *testing.T) {
+	t.Parallel()
+	for _, decision := range []string{"approve", "deny", "not_me"} {
+		for name, der := range map[string]bool{"DER": true, "raw": false} {
+			t.Run(decision+" signed in "+name+" form", func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				p, v := b.askPhone()
+				require.Equal(t, api.ChallengeApproval, v.Challenge)
+				require.Equal(t, api.ChannelPush, v.Channel)
+				require.Equal(t, p.id, v.DeviceID)
+				require.NotEmpty(t, v.UserID)
+				c := call{
+					method: http.MethodPost, path: "/v1/verifications/" + v.ID + "/responses", anonymous: true,
+					body: p.sign(t, v, shownContext, decision, answeredAt, der),
+				}
+				for range 2 { // an app may repeat its answer
+					a := b.do(c)
+					require.Equal(t, http.StatusAccepted, a.StatusCode, "%s", a.body)
+					require.Equal(t, "/v1/verifications/"+v.ID, a.Header.Get("Location"))
+					require.JSONEq(t, `{"id":"`+v.ID+`","status":"pending"}`, string(a.body))
+				}
+				require.Len(t, b.store.responses, 2)
+				got := b.store.responses[0]
+				require.Equal(t, got, b.store.responses[1], "a repetition is the same event")
+				require.NotEmpty(t, got.EventID)
+				require.Equal(t, events.ResponseReceived{
+					Version: events.Version, EventID: got.EventID, ID: v.ID, Kind: events.ResponsePush,
+					Decision: events.Decision(decision), Evidence: p.id, ReceivedAt: b.clock.now(),
+				}, got)
+			})
+		}
+	}
+}
+
+func TestAPushAnswerIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		body func(t *testing.T, b *bench, p phone, v api.Verification) string
+		code api.ProblemCode
+		at   string
+	}{
+		"signed by another key": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			require.NoError(t, err)
+			p.key = key
+			return p.sign(t, v, shownContext, "approve", answeredAt, true)
+		}, api.ProblemCodeBadSignature, ""},
+		"with the decision changed": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			return strings.Replace(p.sign(t, v, shownContext, "deny", answeredAt, true), `"deny"`, `"approve"`, 1)
+		}, api.ProblemCodeBadSignature, ""},
+		"to another context": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			return p.sign(t, v, `{}`, "approve", answeredAt, true)
+		}, api.ProblemCodeBadSignature, ""},
+		"to another verification": {func(t *testing.T, b *bench, p phone, _ api.Verification) string {
+			v, _ := b.create(`{"device_id":"` + p.id + `"}`)
+			return p.sign(t, v, shownContext, "approve", answeredAt, true)
+		}, api.ProblemCodeBadSignature, ""},
+		"by another device": {func(t *testing.T, b *bench, _ phone, v api.Verification) string {
+			return b.registerPhone("fcm", "token").sign(t, v, shownContext, "approve", answeredAt, true)
+		}, api.ProblemCodeBadSignature, ""},
+		"with an old date": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			return p.sign(t, v, shownContext, "approve", "2026-11-21T09:00:00Z", true)
+		}, api.ProblemCodeInvalidRequest, "#/answered_at"},
+		"dated before the question": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			return p.sign(t, v, shownContext, "approve", "2026-11-21T10:03:31Z", true)
+		}, api.ProblemCodeInvalidRequest, "#/answered_at"},
+		"dated in the future": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			return p.sign(t, v, shownContext, "approve", "2026-11-21T10:09:40Z", true)
+		}, api.ProblemCodeInvalidRequest, "#/answered_at"},
+		"after the end": {func(t *testing.T, b *bench, p phone, v api.Verification) string {
+			b.resolve(v.ID, verification.Cancel{})
+			return p.sign(t, v, shownContext, "approve", answeredAt, true)
+		}, api.ProblemCodeVerificationClosed, ""},
+		"without a date": {func(*testing.T, *bench, phone, api.Verification) string {
+			return `{"device_id":"d","decision":"approve","signature":"AA"}`
+		}, api.ProblemCodeInvalidRequest, "#/answered_at"},
+		"with a date that is none": {func(*testing.T, *bench, phone, api.Verification) string {
+			return `{"device_id":"d","decision":"approve","signature":"AA","answered_at":"yesterday at noon, sir"}`
+		}, api.ProblemCodeInvalidRequest, "#/answered_at"},
+		"with a decision that is none": {func(*testing.T, *bench, phone, api.Verification) string {
+			return `{"device_id":"d","decision":"maybe","signature":"AA","answered_at":"` + answeredAt + `"}`
+		}, api.ProblemCodeInvalidRequest, "#/decision"},
+		"with a signature that is none": {func(*testing.T, *bench, phone, api.Verification) string {
+			return `{"device_id":"d","decision":"deny","signature":"!","answered_at":"` + answeredAt + `"}`
+		}, api.ProblemCodeInvalidRequest, "#/signature"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			p, v := b.askPhone()
+			body := test.body(t, b, p, v)
+			got := b.do(call{method: http.MethodPost, path: "/v1/verifications/" + v.ID + "/responses", anonymous: true, body: body}).problem(t)
+			require.Equal(t, test.code, got.Code, "%v", got)
+			if test.at != "" {
+				require.Equal(t, test.at, got.Errors[0].Pointer)
+			}
+			require.Empty(t, b.store.responses)
+		})
+	}
+}
+
+func TestAnAnswerToNoPushIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.registerPhone("apns", apnsToken)
+	v, _ := b.create(smsCode)
+	body := p.sign(t, v, `{}`, "approve", answeredAt, true)
+	path := "/v1/verifications/" + v.ID + "/responses"
+	require.Equal(t, api.ProblemCodeBadSignature, b.do(call{method: http.MethodPost, path: path, body: body, anonymous: true}).problem(t).Code)
+	unknown := "/v1/verifications/019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90/responses"
+	require.Equal(t, api.ProblemCodeNotFound, b.do(call{method: http.MethodPost, path: unknown, body: body, anonymous: true}).problem(t).Code)
+}
+
+func TestAnAnswerThatCannotBeKeptIsNotAccepted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p, v := b.askPhone()
+	body := p.sign(t, v, shownContext, "approve", answeredAt, true)
+	b.store.fail(verification.ErrUnavailable)
+	got := b.do(call{method: http.MethodPost, path: "/v1/verifications/" + v.ID + "/responses", anonymous: true, body: body}).problem(t)
+	require.Equal(t, http.StatusServiceUnavailable, got.Status)
+	require.Equal(t, 5*time.Minute, v.ExpiresAt.Sub(v.CreatedAt))
+}

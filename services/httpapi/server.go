@@ -1,0 +1,204 @@
+// Package httpapi is the public door: it turns HTTP requests into calls of the domain
+// and its stores, and what they say into JSON and problem documents. It decides
+// nothing about a verification and stores nothing; the small interfaces it needs are
+// declared here and implemented in package store. The composition root makes one
+// Server and mounts the people's pages, callbacks and reference beside it.
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// Verifications keeps verifications. Every method fails with verification.ErrNotFound for an id it
+// does not know and with verification.ErrUnavailable when it cannot be asked.
+type Verifications interface {
+	// Create stores the record and queues its message in one step. Under an idempotency key that
+	// was used before it returns what was stored then, and replayed.
+	Create(ctx context.Context, a verification.Activation) (v verification.Verification, replayed bool, err error)
+	Get(ctx context.Context, id string) (verification.Verification, error)
+	// Check compares a code and counts it. With verification.ErrClosed or ErrChallenge it returns
+	// the verification as it is.
+	Check(ctx context.Context, id string, code verification.Code) (v verification.Verification, valid bool, err error)
+	Resolve(ctx context.Context, id string, f verification.Fact) (verification.Verification, error)
+	Resend(ctx context.Context, id string) (verification.Verification, error)
+	// Await returns as soon as the revision differs from seen, or the verification is closed
+	// (by expiry too), or ctx ends: then the present state and no error.
+	Await(ctx context.Context, id string, seen uint64) (verification.Verification, error)
+	// Deliveries lists the steps of all messages, oldest first.
+	Deliveries(ctx context.Context, id string) ([]events.DeliverySettled, error)
+	// PushKey is the public key (PKIX, DER) of the device that a push verification asked.
+	PushKey(ctx context.Context, id string) ([]byte, error)
+}
+
+// Users keeps users and their devices, apart for each credential. What belongs to another
+// credential is verification.ErrNotFound.
+type Users interface {
+	// CreateUser fails with device.ErrExists where the external id is taken.
+	CreateUser(ctx context.Context, u device.User) error
+	User(ctx context.Context, credential, id string) (device.User, error)
+	// Users lists at most limit users behind after, in a stable order; next is empty on the last page.
+	Users(ctx context.Context, credential, after string, limit int) (users []device.User, next string, err error)
+	// DeleteUser removes the user's devices too.
+	DeleteUser(ctx context.Context, credential, id string) error
+	CreateDevice(ctx context.Context, d device.Device) error
+	Device(ctx context.Context, credential, id string) (device.Device, error)
+	Devices(ctx context.Context, credential, userID string) ([]device.Device, error)
+	DeleteDevice(ctx context.Context, credential, id string) error
+}
+
+// ErrCredential says that a client id or secret is wrong. Which of the two is not told.
+var ErrCredential = errors.New("credential is wrong")
+
+// Credentials knows the clients.
+type Credentials interface {
+	// Authenticate fails with ErrCredential where the pair is wrong, in the same time whichever half is.
+	Authenticate(ctx context.Context, clientID, secret string) error
+}
+
+// Responses takes the answers of people.
+type Responses interface {
+	// Respond returns once the answer is durable.
+	Respond(ctx context.Context, r events.ResponseReceived) error
+}
+
+// Config is what a Server needs. All fields are required but where a default is named.
+type Config struct {
+	Verifications Verifications
+	Users         Users
+	Credentials   Credentials
+	Responses     Responses
+	// Sign is a keyed hash (HMAC) that only access tokens are made with.
+	Sign func(parts ...string) []byte
+	// IDFor is the verification id that belongs to a credential's idempotency key: a UUID in its
+	// usual form, the same for the same pair in every process.
+	IDFor func(credential, idempotencyKey string) string
+
+	// Accept serves /l/, Callbacks /callbacks/, Reference /docs. Nil: the path is not found.
+	Accept, Callbacks, Reference http.Handler
+
+	// Closing is closed when the process shuts down: parked requests are then answered at once
+	// with their present state. Nil: never.
+	Closing <-chan struct{}
+	// TokenLife is how long an access token works; zero: an hour.
+	TokenLife time.Duration
+	// Heartbeat is the pause between comments on an event stream; zero: 15 seconds.
+	Heartbeat time.Duration
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Random draws codes and link tokens; nil: crypto/rand.
+	Random     io.Reader
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Server is the handler of the whole public listener but for health and metrics.
+type Server struct {
+	config  Config
+	handler http.Handler
+	shapes  shapes
+	titles  map[api.ProblemCode]explanation
+	metrics *metrics
+	// closing ends when the process shuts down.
+	closing context.Context
+}
+
+// New makes a Server. It fails where the embedded API document cannot be read, which tests rule out,
+// or where a metric is registered twice with different labels.
+func New(c Config) (*Server, error) {
+	if c.TokenLife == 0 {
+		c.TokenLife = time.Hour
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = 15 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	document, explanations, err := readDocument(api.Spec())
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(c.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		config: c, titles: explanations, metrics: m, closing: closingContext(c.Closing),
+		shapes: newShapes(api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{}),
+	}
+	s.handler = s.routes(document)
+	return s, nil
+}
+
+var _ contract.ServerInterface = (*Server)(nil)
+
+func (s *Server) routes(document []byte) *http.ServeMux {
+	mux := http.NewServeMux()
+	contract.HandlerWithOptions(s, contract.StdHTTPServerOptions{BaseRouter: mux, ErrorHandlerFunc: s.refuseParameter})
+	mux.HandleFunc("GET /openapi.json", serveBytes("application/json", "public, max-age=300", document))
+	mux.HandleFunc("GET /robots.txt", serveBytes("text/plain; charset=utf-8", "public, max-age=3600", []byte(robots)))
+	mux.HandleFunc("GET /problems/{code}", s.explainProblem)
+	for pattern, h := range map[string]http.Handler{
+		"/l/": s.config.Accept, "/callbacks/": s.config.Callbacks, "/docs": s.config.Reference, "/docs/": s.config.Reference,
+	} {
+		if h != nil {
+			mux.Handle(pattern, mounted(h))
+		}
+	}
+	return mux
+}
+
+// ServeHTTP answers one request, and writes one log line about it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := &recorder{ResponseWriter: w, server: s, request: r, started: time.Now(), requestID: requestID(r)}
+	h := w.Header()
+	h.Set("X-Request-Id", rec.requestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cache-Control", "no-store")
+	defer rec.finish()
+	s.handler.ServeHTTP(rec, r)
+}
+
+// mounted hands a path to a handler of its own, whose not-found pages are left as they are.
+func mounted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rec := observed(w); rec != nil {
+			// The handler may have a mux that overwrites the pattern.
+			rec.mounted, rec.route = true, r.Pattern
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// closingContext is a context that ends with the channel. One goroutine for the whole server waits
+// on the channel, so that a parked request needs none.
+func closingContext(closing <-chan struct{}) context.Context {
+	if closing == nil {
+		return context.Background()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-closing
+		cancel()
+	}()
+	return ctx
+}

@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 100
+	maxCursor   = 255
+	limitRule   = "must be a whole number from 1"
+)
+
+// CreateUser registers a user.
+func (s *Server) CreateUser(w http.ResponseWriter, r *http.Request) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	request, _, f, err := decode[api.CreateUser](s.shapes, w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	f.text("external_id", request.ExternalID, maxExternalID)
+	f.text("name", request.Name, maxName)
+	if err := invalid(f); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	u := device.User{
+		ID: uuid.Must(uuid.NewV7()).String(), Credential: client, ExternalID: request.ExternalID, Name: request.Name,
+		CreatedAt: s.config.Now().UTC().Truncate(time.Millisecond),
+	}
+	if err := s.config.Users.CreateUser(r.Context(), u); err != nil {
+		s.fail(w, r, fmt.Errorf("create user: %w", err))
+		return
+	}
+	w.Header().Set("Location", "/v1/users/"+u.ID)
+	writeJSON(w, http.StatusCreated, userWire(u))
+}
+
+// ListUsers lists the client's users, a page at a time.
+func (s *Server) ListUsers(w http.ResponseWriter, r *http.Request, params contract.ListUsersParams) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	limit, after, err := readPage(r, params)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	users, next, err := s.config.Users.Users(r.Context(), client, after, limit)
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("list users: %w", err))
+		return
+	}
+	page := api.UserList{Data: make([]api.User, 0, len(users))}
+	for _, u := range users {
+		page.Data = append(page.Data, userWire(u))
+	}
+	if next != "" {
+		cursor := base64.RawURLEncoding.EncodeToString([]byte(next))
+		page.Next = &cursor
+	}
+	writeJSON(w, http.StatusOK, page)
+}
+
+// readPage reads the paging of a list. The cursor is opaque to clients, and ours is checked for its
+// form only: a made-up one starts somewhere in the client's own list.
+func readPage(r *http.Request, params contract.ListUsersParams) (limit int, after string, err error) {
+	limit = params.Limit
+	query := r.URL.Query()
+	switch {
+	case !query.Has("limit"):
+		limit = defaultPage
+	case limit < 1 || query.Get("limit") != strconv.Itoa(limit):
+		return 0, "", invalid(faults{{Parameter: "limit", Detail: limitRule}})
+	}
+	if query.Has("after") {
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(params.After)
+		if err != nil || len(raw) == 0 || len(raw) > maxCursor || !visibleASCII(string(raw)) {
+			return 0, "", &refusal{code: api.ProblemCodeInvalidCursor, faults: faults{{
+				Parameter: "after", Detail: "must be the next of an earlier page",
+			}}}
+		}
+		after = string(raw)
+	}
+	return min(limit, maxPage), after, nil
+}
+
+// GetUser reads a user.
+func (s *Server) GetUser(w http.ResponseWriter, r *http.Request, id contract.UserID) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	u, err := s.user(r, client, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, userWire(u))
+}
+
+// DeleteUser removes a user and their devices.
+func (s *Server) DeleteUser(w http.ResponseWriter, r *http.Request, id contract.UserID) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if !isID(id) {
+		s.fail(w, r, verification.ErrNotFound)
+		return
+	}
+	if err := s.config.Users.DeleteUser(r.Context(), client, id); err != nil {
+		s.fail(w, r, fmt.Errorf("delete user: %w", err))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) user(r *http.Request, client, id string) (device.User, error) {
+	if !isID(id) {
+		return device.User{}, verification.ErrNotFound
+	}
+	u, err := s.config.Users.User(r.Context(), client, id)
+	if err != nil {
+		return u, fmt.Errorf("read user: %w", err)
+	}
+	return u, nil
+}
+
+func userWire(u device.User) api.User {
+	return api.User{ID: u.ID, ExternalID: u.ExternalID, Name: u.Name, CreatedAt: u.CreatedAt.UTC()}
+}

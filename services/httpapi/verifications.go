@@ -1,0 +1,355 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// CreateVerification stores a new verification and queues its message, in one write.
+func (s *Server) CreateVerification(w http.ResponseWriter, r *http.Request, _ contract.CreateVerificationParams) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	a, err := s.readActivation(w, r, client)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	v, replayed, err := s.config.Verifications.Create(r.Context(), a)
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("create verification: %w", err))
+		return
+	}
+	if replayed {
+		v = firstState(v)
+		w.Header().Set("Idempotent-Replayed", "true")
+	} else {
+		s.metrics.created.WithLabelValues(string(v.Channel), string(v.Challenge)).Inc()
+	}
+	w.Header().Set("Location", "/v1/verifications/"+v.ID)
+	s.writeVerification(w, http.StatusCreated, v)
+}
+
+// readActivation reads and checks a create request. All its faults are reported at once.
+func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client string) (verification.Activation, error) {
+	var a verification.Activation
+	key, err := idempotencyKey(r.Header)
+	if err != nil {
+		return a, err
+	}
+	request, body, f, err := decode[api.CreateVerification](s.shapes, w, r)
+	if err != nil {
+		return a, err
+	}
+	p := verification.Params{
+		Credential: client,
+		Channel:    verification.Channel(request.Channel), Challenge: verification.Challenge(request.Challenge),
+		Locale: request.Locale, Brand: request.Brand, Metadata: request.Metadata,
+	}
+	checkTexts(&f, request)
+	if c := request.Context; c != nil {
+		p.Context = verification.Context{IP: c.IP, Action: c.Action, Place: c.Place, Device: c.Device}
+	}
+	if n := request.ExpiresIn; n != nil {
+		p.Life = time.Duration(*n) * time.Second
+		if p.Life == 0 { // the domain reads zero as its default
+			f.add("expires_in", "must be from 30 to 600 seconds")
+		}
+	}
+	if n := request.CodeLength; n != nil {
+		if p.CodeLength = *n; *n == 0 {
+			f.add("code_length", "must be from 4 to 10")
+		}
+	}
+	if err := s.addressee(r, request, client, &f, &p, &a); err != nil {
+		return a, err
+	}
+	if p.ID = uuid.Must(uuid.NewV7()).String(); key != "" {
+		p.ID = s.config.IDFor(client, key)
+	}
+	var wrong *verification.InvalidError
+	a.Verification, a.Secrets, err = verification.New(p, s.config.Now(), s.config.Random)
+	if errors.As(err, &wrong) {
+		f.addAll(wrong.Faults)
+	} else if err != nil {
+		return a, fmt.Errorf("make verification: %w", err)
+	}
+	a.IdempotencyKey, a.Body = key, body
+	return a, invalid(f)
+}
+
+func checkTexts(f *faults, request api.CreateVerification) {
+	f.sentText("brand", request.Brand, maxBrand)
+	f.locale("locale", request.Locale)
+	f.metadata("metadata", request.Metadata)
+	if c := request.Context; c != nil {
+		f.sentText("context/action", c.Action, maxContext)
+		f.sentText("context/place", c.Place, maxContext)
+		f.sentText("context/device", c.Device, maxContext)
+		if c.IP != "" {
+			if _, err := netip.ParseAddr(c.IP); err != nil {
+				f.add("context/ip", "must be an IP address such as 203.0.113.7")
+			}
+		}
+	}
+}
+
+// addressee finds out whom to ask: an address with its channel, or a registered device.
+func (s *Server) addressee(
+	r *http.Request, request api.CreateVerification, client string, f *faults, p *verification.Params, a *verification.Activation,
+) error {
+	switch {
+	case request.To != "" && request.DeviceID != "":
+		f.add("device_id", "must not be given together with to")
+		return nil
+	case request.DeviceID != "":
+		return s.registered(r, request, client, f, p, a)
+	case request.Channel == api.ChannelPush:
+		f.add("device_id", "is required for the channel push")
+		return nil
+	case request.To == "":
+		f.add("to", "is required, or device_id instead")
+	}
+	if request.Channel == "" {
+		f.add("channel", "is required with to")
+	}
+	var err error
+	var kind device.Kind
+	switch {
+	case request.To == "":
+		return nil
+	case request.Channel == api.ChannelSMS, request.Channel == api.ChannelVoice:
+		kind = device.Phone
+		a.To, err = number(request.To)
+	case request.Channel == api.ChannelEmail:
+		kind = device.Mailbox
+		a.To, err = mailbox(request.To)
+	default:
+		return nil // the channel is a fault already
+	}
+	if err != nil {
+		f.add("to", err.Error())
+	}
+	p.ToMasked = device.Mask(kind, a.To)
+	return nil
+}
+
+func (s *Server) registered(
+	r *http.Request, request api.CreateVerification, client string, f *faults, p *verification.Params, a *verification.Activation,
+) error {
+	d, err := s.device(r.Context(), client, request.DeviceID)
+	if errors.Is(err, verification.ErrNotFound) {
+		f.add("device_id", "is not a registered device")
+		if p.Channel == "" {
+			p.Channel = verification.SMS // carries every challenge, so that the domain finds no fault that follows from this one
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	channels := d.Kind.Channels()
+	if p.Channel == "" {
+		p.Channel = verification.Channel(channels[0])
+	} else if !contains(channels, string(p.Channel)) {
+		f.add("channel", fmt.Sprintf("must be %s for this device", strings.Join(channels, " or ")))
+	}
+	p.UserID, p.DeviceID, p.ToMasked = d.UserID, d.ID, device.Mask(d.Kind, d.Address)
+	a.To, a.Platform, a.PublicKey = d.Address, d.Platform, d.PublicKey
+	return nil
+}
+
+// CheckCode compares a code with the one that was sent.
+func (s *Server) CheckCode(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
+	v, err := s.owned(w, r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	request, _, f, err := decode[api.CheckCode](s.shapes, w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	code, ok := typedCode(request.Code)
+	if !ok {
+		f.add("code", "must be 4 to 10 digits")
+	}
+	if err := invalid(f); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if v.Challenge != verification.CodeChallenge {
+		s.fail(w, r, &refusal{
+			code: api.ProblemCodeWrongChallenge, detail: "It asked for the challenge " + string(v.Challenge) + "; there is no code to check.",
+		})
+		return
+	}
+	checked, valid, err := s.config.Verifications.Check(r.Context(), v.ID, code)
+	if err != nil {
+		s.fail(w, r, s.explainClosed(checked, v, fmt.Errorf("check code: %w", err)))
+		return
+	}
+	result := "invalid"
+	if valid {
+		result = "valid"
+	}
+	s.metrics.checks.WithLabelValues(result).Inc()
+	s.metrics.countClosed(checked)
+	w.Header().Set("ETag", etag(checked))
+	writeJSON(w, http.StatusOK, checkedWire(checked, valid))
+}
+
+// typedCode is what the person typed without the spaces and dashes that people put in. False where
+// it cannot be a code; such a thing is not worth a check.
+func typedCode(s string) (verification.Code, bool) {
+	if len(s) > maxCodeAsTyped {
+		return "", false
+	}
+	digits := make([]byte, 0, verification.MaxCodeLength)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			digits = append(digits, c)
+		case c == ' ' || c == '-':
+		default:
+			return "", false
+		}
+	}
+	return verification.Code(digits), len(digits) >= verification.MinCodeLength && len(digits) <= verification.MaxCodeLength
+}
+
+// ResendVerification queues the same message once more.
+func (s *Server) ResendVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
+	v, err := s.owned(w, r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	sent, err := s.config.Verifications.Resend(r.Context(), v.ID)
+	if err != nil {
+		s.fail(w, r, s.explainClosed(sent, v, fmt.Errorf("resend verification: %w", err)))
+		return
+	}
+	w.Header().Set("Location", "/v1/verifications/"+v.ID)
+	s.writeVerification(w, http.StatusAccepted, sent)
+}
+
+// CancelVerification withdraws the question.
+func (s *Server) CancelVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
+	v, err := s.owned(w, r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	canceled, err := s.config.Verifications.Resolve(r.Context(), v.ID, verification.Cancel{})
+	if err != nil {
+		s.fail(w, r, s.explainClosed(canceled, v, fmt.Errorf("cancel verification: %w", err)))
+		return
+	}
+	s.metrics.countClosed(canceled)
+	s.writeVerification(w, http.StatusOK, canceled)
+}
+
+// explainClosed says how a closed verification ended, from the store's answer or from what was read before.
+func (s *Server) explainClosed(now, before verification.Verification, err error) error {
+	if !errors.Is(err, verification.ErrClosed) {
+		return err
+	}
+	if now.ID == "" {
+		now = before.At(s.config.Now())
+	}
+	return closed(now)
+}
+
+// ListDeliveries is the timeline of the messages.
+func (s *Server) ListDeliveries(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
+	v, err := s.owned(w, r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	steps, err := s.config.Verifications.Deliveries(r.Context(), v.ID)
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("list deliveries: %w", err))
+		return
+	}
+	const requested = "requested"
+	list := api.DeliveryList{Data: make([]api.Delivery, 0, len(steps)+1)}
+	if len(steps) == 0 || steps[0].Status != requested {
+		// That the first message was asked for is known from the verification itself.
+		list.Data = append(list.Data, api.Delivery{Status: requested, Channel: api.Channel(v.Channel), Send: 1, At: v.CreatedAt.UTC()})
+	}
+	for _, d := range steps {
+		list.Data = append(list.Data, deliveryWire(d))
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+// owned reads a verification of the client that asks. That of another client is not found.
+func (s *Server) owned(w http.ResponseWriter, r *http.Request, id string) (verification.Verification, error) {
+	client, err := s.authenticate(w, r)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	v, err := s.find(w, r, id)
+	if err == nil && v.Credential != client {
+		return verification.Verification{}, verification.ErrNotFound
+	}
+	return v, err
+}
+
+// find reads a verification for whoever asks. An id that is none of ours never reaches the store,
+// where it would become part of a subject.
+func (s *Server) find(w http.ResponseWriter, r *http.Request, id string) (verification.Verification, error) {
+	if !isID(id) {
+		return verification.Verification{}, verification.ErrNotFound
+	}
+	if rec := observed(w); rec != nil {
+		rec.verificationID = id
+	}
+	v, err := s.config.Verifications.Get(r.Context(), id)
+	if err != nil {
+		return v, fmt.Errorf("read verification: %w", err)
+	}
+	return v.At(s.config.Now()), nil
+}
+
+// isID tells whether s is a UUID in its usual form.
+func isID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash {
+			if c != '-' {
+				return false
+			}
+		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Server) writeVerification(w http.ResponseWriter, status int, v verification.Verification) {
+	w.Header().Set("ETag", etag(v))
+	if rec := observed(w); rec != nil {
+		rec.verificationID = v.ID
+	}
+	writeJSON(w, status, wire(v))
+}
