@@ -214,20 +214,20 @@ type AccessToken struct {
 	// Examples: c2hvcA.1795255471.9mYx
 	AccessToken string `json:"access_token"`
 
-	// CreatedAt When the token was made.
+	// TokenType Always `bearer`.
 	//
-	// Examples: 2026-11-21T10:04:31Z
-	CreatedAt time.Time `json:"created_at"`
+	// Examples: bearer
+	TokenType string `json:"token_type"`
 
 	// ExpiresIn Seconds until the token ends.
 	//
 	// Examples: 3600
 	ExpiresIn int `json:"expires_in"`
 
-	// TokenType Always `bearer`.
+	// CreatedAt When the token was made.
 	//
-	// Examples: bearer
-	TokenType string `json:"token_type"`
+	// Examples: 2026-11-21T10:04:31Z
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
@@ -250,50 +250,20 @@ type CheckCode struct {
 
 // CheckedVerification The verification after the check.
 type CheckedVerification struct {
-	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
-	//
-	// Examples: code
-	Challenge Challenge `json:"challenge"`
-
-	// Channel The road to the person.
-	//
-	// Examples: sms
-	Channel Channel `json:"channel"`
-
-	// ChecksLeft Codes that may still be checked. 0 once closed, and for challenges without a code.
-	//
-	// Examples: 5
-	ChecksLeft int `json:"checks_left"`
-
-	// ClosedAt When it closed. Absent while pending.
-	//
-	// Examples: 2026-11-21T10:05:02.456Z
-	ClosedAt *time.Time `json:"closed_at,omitempty"`
-
-	// CreatedAt When it was asked.
-	//
-	// Examples: 2026-11-21T10:04:31.123Z
-	CreatedAt time.Time `json:"created_at"`
-
-	// DeviceID The device that was asked.
-	//
-	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
-	DeviceID string `json:"device_id,omitempty"`
-
-	// ExpiresAt When it expires if nobody answers.
-	//
-	// Examples: 2026-11-21T10:09:31.123Z
-	ExpiresAt time.Time `json:"expires_at"`
-
 	// ID Opaque.
 	//
 	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
 	ID string `json:"id"`
 
-	// Metadata The client's own notes, echoed and never shown. At most 16 pairs; keys of 1 to 40 characters, values of up to 256.
+	// Valid Whether this was the code.
 	//
-	// Examples: {"order":"4711"}
-	Metadata Metadata `json:"metadata,omitempty"`
+	// Examples: true
+	Valid bool `json:"valid"`
+
+	// Status Where the verification stands. All but `pending` are closed.
+	//
+	// Examples: pending
+	Status Status `json:"status"`
 
 	// Reason Why it closed, where the status does not say it all. `too_many_checks`: the last wrong code. `not_me`: the person says that
 	// somebody else asked. `undeliverable`: the address does not exist or cannot receive this channel. `unsubscribed`: the person told
@@ -305,15 +275,15 @@ type CheckedVerification struct {
 	// Examples: too_many_checks
 	Reason string `json:"reason,omitempty"`
 
-	// Sends Messages asked for so far: 1, and one more with each resend.
+	// Channel The road to the person.
 	//
-	// Examples: 1
-	Sends int `json:"sends"`
+	// Examples: sms
+	Channel Channel `json:"channel"`
 
-	// Status Where the verification stands. All but `pending` are closed.
+	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
 	//
-	// Examples: pending
-	Status Status `json:"status"`
+	// Examples: code
+	Challenge Challenge `json:"challenge"`
 
 	// To The address, masked; `push` for an app.
 	//
@@ -325,42 +295,67 @@ type CheckedVerification struct {
 	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 	UserID string `json:"user_id,omitempty"`
 
-	// Valid Whether this was the code.
+	// DeviceID The device that was asked.
 	//
-	// Examples: true
-	Valid bool `json:"valid"`
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id,omitempty"`
+
+	// Sends Messages asked for so far: 1, and one more with each resend.
+	//
+	// Examples: 1
+	Sends int `json:"sends"`
+
+	// ChecksLeft Codes that may still be checked. 0 once closed, and for challenges without a code.
+	//
+	// Examples: 5
+	ChecksLeft int `json:"checks_left"`
+
+	// CreatedAt When it was asked.
+	//
+	// Examples: 2026-11-21T10:04:31.123Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt When it expires if nobody answers.
+	//
+	// Examples: 2026-11-21T10:09:31.123Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ClosedAt When it closed. Absent while pending.
+	//
+	// Examples: 2026-11-21T10:05:02.456Z
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// Metadata The client's own notes, echoed and never shown. At most 16 pairs; keys of 1 to 40 characters, values of up to 256.
+	//
+	// Examples: {"order":"4711"}
+	Metadata Metadata `json:"metadata,omitempty"`
 }
 
 // Context Shown to the person who answers, so that they can tell their own request from somebody else's. No control characters; no web addresses.
 type Context struct {
-	// Action What is asked for.
-	//
-	// Examples: Sign in
-	Action string `json:"action,omitempty"`
-
-	// Device What the request was made with.
-	//
-	// Examples: Firefox on Linux
-	Device string `json:"device,omitempty"`
-
 	// IP The IP address the request came from.
 	//
 	// Examples: 203.0.113.7
 	IP string `json:"ip,omitempty"`
 
+	// Action What is asked for.
+	//
+	// Examples: Sign in
+	Action string `json:"action,omitempty"`
+
 	// Place Where the request came from.
 	//
 	// Examples: Lisbon, Portugal
 	Place string `json:"place,omitempty"`
+
+	// Device What the request was made with.
+	//
+	// Examples: Firefox on Linux
+	Device string `json:"device,omitempty"`
 }
 
 // CreateDevice A phone or mailbox has an `address`; an app install has a `platform`, `push_token` and `public_key`.
 type CreateDevice struct {
-	// Address The phone number in international form or the email address.
-	//
-	// Examples: +14155550123
-	Address string `json:"address,omitempty"`
-
 	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`.
 	//
 	// Examples: phone
@@ -371,20 +366,25 @@ type CreateDevice struct {
 	// Examples: Private phone
 	Name string `json:"name,omitempty"`
 
+	// Address The phone number in international form or the email address.
+	//
+	// Examples: +14155550123
+	Address string `json:"address,omitempty"`
+
 	// Platform Who carries pushes to the app, Apple or Firebase.
 	//
 	// Examples: apns
 	Platform Platform `json:"platform,omitempty"`
 
-	// PublicKey The app's P-256 public key as SubjectPublicKeyInfo (DER) in base64. The private key never leaves the phone.
-	//
-	// Examples: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUKRmozUU7/B0fPhihFvhkOZ5o6XVqLPG1gqiw8e3NR6uN7kNuyJvoK5w6haxqEqfue2Pxn5HrA+WJWHWChKMfA==
-	PublicKey string `json:"public_key,omitempty"`
-
 	// PushToken What the app got from Apple (hexadecimal) or Firebase.
 	//
 	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
 	PushToken string `json:"push_token,omitempty"`
+
+	// PublicKey The app's P-256 public key as SubjectPublicKeyInfo (DER) in base64. The private key never leaves the phone.
+	//
+	// Examples: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUKRmozUU7/B0fPhihFvhkOZ5o6XVqLPG1gqiw8e3NR6uN7kNuyJvoK5w6haxqEqfue2Pxn5HrA+WJWHWChKMfA==
+	PublicKey string `json:"public_key,omitempty"`
 }
 
 // CreateUser A person as the client knows them. Every field is optional.
@@ -402,53 +402,53 @@ type CreateUser struct {
 
 // CreateVerification Whom to ask, how, and what to show them.
 type CreateVerification struct {
-	// Brand Who asks, as the person knows them. Shown in the message. No control characters; no web addresses.
+	// To A phone number in international form (E.164) for `sms` and `voice`, an email address for `email`. Not together with `device_id`.
 	//
-	// Examples: Example Bank
-	Brand string `json:"brand,omitempty"`
-
-	// Challenge What the person answers with. The default is `code`; for `push` it is `approval`.
-	//
-	// Examples: code
-	Challenge Challenge `json:"challenge,omitempty"`
+	// Examples: +14155550123
+	To string `json:"to,omitempty"`
 
 	// Channel Required with `to`. With `device_id` the default is the device's first channel.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel,omitempty"`
 
-	// CodeLength Digits of the code. For the challenge `code` only.
-	//
-	// Examples: 6
-	CodeLength *int `json:"code_length,omitempty"`
-
-	// Context Shown to the person who answers, so that they can tell their own request from somebody else's. No control characters; no web addresses.
-	Context *Context `json:"context,omitempty"`
-
 	// DeviceID A registered device instead of an address. The only way for `push`.
 	//
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id,omitempty"`
+
+	// Challenge What the person answers with. The default is `code`; for `push` it is `approval`.
+	//
+	// Examples: code
+	Challenge Challenge `json:"challenge,omitempty"`
 
 	// ExpiresIn Seconds until the verification expires.
 	//
 	// Examples: 300
 	ExpiresIn *int `json:"expires_in,omitempty"`
 
+	// CodeLength Digits of the code. For the challenge `code` only.
+	//
+	// Examples: 6
+	CodeLength *int `json:"code_length,omitempty"`
+
 	// Locale Language of the message (BCP 47). Where it is not translated, the closest translation is used, then English.
 	//
 	// Examples: pt-BR
 	Locale Locale `json:"locale,omitempty"`
 
+	// Brand Who asks, as the person knows them. Shown in the message. No control characters; no web addresses.
+	//
+	// Examples: Example Bank
+	Brand string `json:"brand,omitempty"`
+
+	// Context Shown to the person who answers, so that they can tell their own request from somebody else's. No control characters; no web addresses.
+	Context *Context `json:"context,omitempty"`
+
 	// Metadata The client's own notes, echoed and never shown. At most 16 pairs; keys of 1 to 40 characters, values of up to 256.
 	//
 	// Examples: {"order":"4711"}
 	Metadata Metadata `json:"metadata,omitempty"`
-
-	// To A phone number in international form (E.164) for `sms` and `voice`, an email address for `email`. Not together with `device_id`.
-	//
-	// Examples: +14155550123
-	To string `json:"to,omitempty"`
 }
 
 // Decision What the person decided. `not_me` denies, and says that somebody else asked.
@@ -458,25 +458,22 @@ type Decision string
 
 // Delivery One step of one message.
 type Delivery struct {
-	// At When it happened.
+	// Status `requested`: queued. `sent`: the provider took it. `delivered`: the carrier, mailbox or phone confirmed it. `unanswered`: the call
+	// was not taken. `failed`: it will not arrive. `expired`: the verification ended before it could be sent. More may come.
 	//
-	// Examples: 2026-11-21T10:04:31.160Z
-	At time.Time `json:"at"`
-
-	// Attempt Which call to the provider this was.
 	//
-	// Examples: 1
-	Attempt int `json:"attempt,omitempty"`
+	// Examples: sent
+	Status string `json:"status"`
 
 	// Channel The road to the person.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
 
-	// Detail The provider's error code.
+	// Send Which message: 1 is the first, each resend counts on.
 	//
-	// Examples: 30003
-	Detail string `json:"detail,omitempty"`
+	// Examples: 1
+	Send int `json:"send"`
 
 	// Provider Who carried it.
 	//
@@ -493,17 +490,20 @@ type Delivery struct {
 	// Examples: undeliverable
 	Reason string `json:"reason,omitempty"`
 
-	// Send Which message: 1 is the first, each resend counts on.
+	// Detail The provider's error code.
+	//
+	// Examples: 30003
+	Detail string `json:"detail,omitempty"`
+
+	// Attempt Which call to the provider this was.
 	//
 	// Examples: 1
-	Send int `json:"send"`
+	Attempt int `json:"attempt,omitempty"`
 
-	// Status `requested`: queued. `sent`: the provider took it. `delivered`: the carrier, mailbox or phone confirmed it. `unanswered`: the call
-	// was not taken. `failed`: it will not arrive. `expired`: the verification ended before it could be sent. More may come.
+	// At When it happened.
 	//
-	//
-	// Examples: sent
-	Status string `json:"status"`
+	// Examples: 2026-11-21T10:04:31.160Z
+	At time.Time `json:"at"`
 }
 
 // DeliveryList defines model for DeliveryList.
@@ -514,25 +514,15 @@ type DeliveryList struct {
 
 // Device A registered way to reach a user.
 type Device struct {
-	// Address The number or mailbox, masked. Absent for an app install.
-	//
-	// Examples: +1••••••0123
-	Address string `json:"address,omitempty"`
-
-	// Channels The channels it can be reached on, its default first.
-	//
-	// Examples: ["sms","voice"]
-	Channels []Channel `json:"channels"`
-
-	// CreatedAt When it was registered.
-	//
-	// Examples: 2026-11-21T10:01:00Z
-	CreatedAt time.Time `json:"created_at"`
-
 	// ID Opaque.
 	//
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	ID string `json:"id"`
+
+	// UserID Whose device it is.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id"`
 
 	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`.
 	//
@@ -544,15 +534,25 @@ type Device struct {
 	// Examples: Private phone
 	Name string `json:"name,omitempty"`
 
+	// Address The number or mailbox, masked. Absent for an app install.
+	//
+	// Examples: +1••••••0123
+	Address string `json:"address,omitempty"`
+
 	// Platform Who carries pushes to the app, Apple or Firebase.
 	//
 	// Examples: apns
 	Platform Platform `json:"platform,omitempty"`
 
-	// UserID Whose device it is.
+	// Channels The channels it can be reached on, its default first.
 	//
-	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
-	UserID string `json:"user_id"`
+	// Examples: ["sms","voice"]
+	Channels []Channel `json:"channels"`
+
+	// CreatedAt When it was registered.
+	//
+	// Examples: 2026-11-21T10:01:00Z
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // DeviceKind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`.
@@ -568,25 +568,25 @@ type DeviceList struct {
 
 // Fault One thing wrong with a request. It has a `pointer`, a `parameter` or a `header`.
 type Fault struct {
-	// Detail What is wrong, and what would be right.
+	// Pointer The field of the body (RFC 6901).
 	//
-	// Examples: must start with + and the country code, as in +14155550123
-	Detail string `json:"detail"`
-
-	// Header The header.
-	//
-	// Examples: Idempotency-Key
-	Header string `json:"header,omitempty"`
+	// Examples: #/to
+	Pointer string `json:"pointer,omitempty"`
 
 	// Parameter The query parameter.
 	//
 	// Examples: wait
 	Parameter string `json:"parameter,omitempty"`
 
-	// Pointer The field of the body (RFC 6901).
+	// Header The header.
 	//
-	// Examples: #/to
-	Pointer string `json:"pointer,omitempty"`
+	// Examples: Idempotency-Key
+	Header string `json:"header,omitempty"`
+
+	// Detail What is wrong, and what would be right.
+	//
+	// Examples: must start with + and the country code, as in +14155550123
+	Detail string `json:"detail"`
 }
 
 // Locale Language of the message (BCP 47). Where it is not translated, the closest translation is used, then English.
@@ -606,21 +606,36 @@ type Platform string
 
 // Problem What went wrong (RFC 9457). Programs read `code`.
 type Problem struct {
-	// Code Stable name of the problem.
-	Code ProblemCode `json:"code"`
+	// Type Names the problem; leads to its cause and fix.
+	//
+	// Examples: /problems/verification_closed
+	Type string `json:"type"`
+
+	// Title The same for every problem of this type.
+	//
+	// Examples: The verification is closed
+	Title string `json:"title"`
+
+	// Status The HTTP status.
+	//
+	// Examples: 409
+	Status int `json:"status"`
 
 	// Detail What is wrong this time, for people.
 	//
 	// Examples: It was approved at 2026-11-21T10:05:02Z.
 	Detail string `json:"detail"`
 
-	// Errors Every fault of the request.
-	Errors []Fault `json:"errors,omitempty"`
-
 	// Instance What the problem is about.
 	//
 	// Examples: /v1/verifications/019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
 	Instance string `json:"instance,omitempty"`
+
+	// Code Stable name of the problem.
+	Code ProblemCode `json:"code"`
+
+	// Errors Every fault of the request.
+	Errors []Fault `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this exchange.
 	//
@@ -631,21 +646,6 @@ type Problem struct {
 	//
 	// Examples: 412
 	RetryAfter int `json:"retry_after,omitempty"`
-
-	// Status The HTTP status.
-	//
-	// Examples: 409
-	Status int `json:"status"`
-
-	// Title The same for every problem of this type.
-	//
-	// Examples: The verification is closed
-	Title string `json:"title"`
-
-	// Type Names the problem; leads to its cause and fix.
-	//
-	// Examples: /problems/verification_closed
-	Type string `json:"type"`
 
 	// ViolatedPolicies The limits that are used up.
 	//
@@ -658,20 +658,20 @@ type ProblemCode string
 
 // PushAnswer A signed answer of a registered app.
 type PushAnswer struct {
-	// AnsweredAt When the person decided (RFC 3339). At most five minutes from the server's clock, and not before the question.
+	// DeviceID The device that answers.
 	//
-	// Examples: 2026-11-21T10:05:02Z
-	AnsweredAt string `json:"answered_at"`
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id"`
 
 	// Decision What the person decided. `not_me` denies, and says that somebody else asked.
 	//
 	// Examples: approve
 	Decision Decision `json:"decision"`
 
-	// DeviceID The device that answers.
+	// AnsweredAt When the person decided (RFC 3339). At most five minutes from the server's clock, and not before the question.
 	//
-	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
-	DeviceID string `json:"device_id"`
+	// Examples: 2026-11-21T10:05:02Z
+	AnsweredAt string `json:"answered_at"`
 
 	// Signature Unpadded base64url of the ECDSA signature, as 64 bytes r ‖ s or as ASN.1 DER.
 	//
@@ -709,30 +709,35 @@ type TokenError struct {
 	// Examples: The client id or secret is wrong.
 	ErrorDescription string `json:"error_description"`
 	Status           struct {
-		// Code The HTTP status.
-		//
-		// Examples: 401
-		Code int `json:"code"`
-
 		// Error Always true.
 		//
 		// Examples: true
 		Error bool `json:"error"`
 
-		// Message The same as `error_description`.
+		// Code The HTTP status.
 		//
-		// Examples: The client id or secret is wrong.
-		Message string `json:"message"`
+		// Examples: 401
+		Code int `json:"code"`
 
 		// Type The HTTP status in words.
 		//
 		// Examples: Unauthorized
 		Type string `json:"type"`
+
+		// Message The same as `error_description`.
+		//
+		// Examples: The client id or secret is wrong.
+		Message string `json:"message"`
 	} `json:"status"`
 }
 
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
+	// GrantType Always `client_credentials`.
+	//
+	// Examples: client_credentials
+	GrantType string `json:"grant_type"`
+
 	// ClientID The client id, where HTTP Basic is not used.
 	//
 	// Examples: shop
@@ -742,34 +747,29 @@ type TokenRequest struct {
 	//
 	// Examples: correct-horse
 	ClientSecret string `json:"client_secret,omitempty"`
-
-	// GrantType Always `client_credentials`.
-	//
-	// Examples: client_credentials
-	GrantType string `json:"grant_type"`
 }
 
 // User A person as the client knows them.
 type User struct {
-	// CreatedAt When the user was registered.
+	// ID Opaque.
 	//
-	// Examples: 2026-11-21T10:00:00Z
-	CreatedAt time.Time `json:"created_at"`
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	ID string `json:"id"`
 
 	// ExternalID The client's own name for the user.
 	//
 	// Examples: customer-4711
 	ExternalID string `json:"external_id,omitempty"`
 
-	// ID Opaque.
-	//
-	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
-	ID string `json:"id"`
-
 	// Name For people who look at lists.
 	//
 	// Examples: Ana
 	Name string `json:"name,omitempty"`
+
+	// CreatedAt When the user was registered.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // UserList defines model for UserList.
@@ -785,50 +785,15 @@ type UserList struct {
 
 // Verification One question "is it you?", with a status and an end.
 type Verification struct {
-	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
-	//
-	// Examples: code
-	Challenge Challenge `json:"challenge"`
-
-	// Channel The road to the person.
-	//
-	// Examples: sms
-	Channel Channel `json:"channel"`
-
-	// ChecksLeft Codes that may still be checked. 0 once closed, and for challenges without a code.
-	//
-	// Examples: 5
-	ChecksLeft int `json:"checks_left"`
-
-	// ClosedAt When it closed. Absent while pending.
-	//
-	// Examples: 2026-11-21T10:05:02.456Z
-	ClosedAt *time.Time `json:"closed_at,omitempty"`
-
-	// CreatedAt When it was asked.
-	//
-	// Examples: 2026-11-21T10:04:31.123Z
-	CreatedAt time.Time `json:"created_at"`
-
-	// DeviceID The device that was asked.
-	//
-	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
-	DeviceID string `json:"device_id,omitempty"`
-
-	// ExpiresAt When it expires if nobody answers.
-	//
-	// Examples: 2026-11-21T10:09:31.123Z
-	ExpiresAt time.Time `json:"expires_at"`
-
 	// ID Opaque.
 	//
 	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
 	ID string `json:"id"`
 
-	// Metadata The client's own notes, echoed and never shown. At most 16 pairs; keys of 1 to 40 characters, values of up to 256.
+	// Status Where the verification stands. All but `pending` are closed.
 	//
-	// Examples: {"order":"4711"}
-	Metadata Metadata `json:"metadata,omitempty"`
+	// Examples: pending
+	Status Status `json:"status"`
 
 	// Reason Why it closed, where the status does not say it all. `too_many_checks`: the last wrong code. `not_me`: the person says that
 	// somebody else asked. `undeliverable`: the address does not exist or cannot receive this channel. `unsubscribed`: the person told
@@ -840,15 +805,15 @@ type Verification struct {
 	// Examples: too_many_checks
 	Reason string `json:"reason,omitempty"`
 
-	// Sends Messages asked for so far: 1, and one more with each resend.
+	// Channel The road to the person.
 	//
-	// Examples: 1
-	Sends int `json:"sends"`
+	// Examples: sms
+	Channel Channel `json:"channel"`
 
-	// Status Where the verification stands. All but `pending` are closed.
+	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
 	//
-	// Examples: pending
-	Status Status `json:"status"`
+	// Examples: code
+	Challenge Challenge `json:"challenge"`
 
 	// To The address, masked; `push` for an app.
 	//
@@ -859,6 +824,41 @@ type Verification struct {
 	//
 	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 	UserID string `json:"user_id,omitempty"`
+
+	// DeviceID The device that was asked.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id,omitempty"`
+
+	// Sends Messages asked for so far: 1, and one more with each resend.
+	//
+	// Examples: 1
+	Sends int `json:"sends"`
+
+	// ChecksLeft Codes that may still be checked. 0 once closed, and for challenges without a code.
+	//
+	// Examples: 5
+	ChecksLeft int `json:"checks_left"`
+
+	// CreatedAt When it was asked.
+	//
+	// Examples: 2026-11-21T10:04:31.123Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt When it expires if nobody answers.
+	//
+	// Examples: 2026-11-21T10:09:31.123Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ClosedAt When it closed. Absent while pending.
+	//
+	// Examples: 2026-11-21T10:05:02.456Z
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// Metadata The client's own notes, echoed and never shown. At most 16 pairs; keys of 1 to 40 characters, values of up to 256.
+	//
+	// Examples: {"order":"4711"}
+	Metadata Metadata `json:"metadata,omitempty"`
 }
 
 // DeviceID Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d

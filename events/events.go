@@ -163,7 +163,7 @@ type DeliverySettled struct {
 	ID      string  `json:"id"` // of the verification
 	Channel Channel `json:"channel"`
 	Send    int     `json:"send"`
-	// Status is sent, unanswered, delivered, failed, or expired.
+	// Status is requested, sent, unanswered, delivered, failed, or expired.
 	Status   string `json:"status"`
 	Provider string `json:"provider,omitempty"`
 	// ProviderID is the provider's own id of the message or call.
@@ -177,6 +177,8 @@ type DeliverySettled struct {
 
 // The statuses of a delivery.
 const (
+	// DeliveryRequested: a message was asked for once more. That the first was is the activation itself.
+	DeliveryRequested = "requested"
 	// DeliverySent: the provider took the message.
 	DeliverySent = "sent"
 	// DeliveryUnanswered: a call that was busy or that nobody took. The verification stays open.

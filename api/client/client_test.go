@@ -108,7 +108,7 @@ func TestCreateRepeatsUnderTheSameKeyWhenTheConnectionBreaks(t *testing.T) {
 	if len(key) < 20 || key != s.seen[1].Header.Get("Idempotency-Key") {
 		t.Errorf("keys %q and %q", key, s.seen[1].Header.Get("Idempotency-Key"))
 	}
-	if s.body[0] != `{"channel":"sms","to":"+14155550123"}` || s.body[0] != s.body[1] {
+	if s.body[0] != `{"to":"+14155550123","channel":"sms"}` || s.body[0] != s.body[1] {
 		t.Errorf("bodies %q", s.body)
 	}
 	if id, secret, ok := s.seen[0].BasicAuth(); !ok || id != "shop" || secret != "secret" {

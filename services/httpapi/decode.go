@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/assent-io/assent/api"
@@ -20,7 +21,8 @@ import (
 
 const (
 	maxBody   = 64 << 10
-	maxFaults = 32 // one request lists no more
+	bodyTime  = 15 * time.Second // a client that trickles its body is let go
+	maxFaults = 32               // one request lists no more
 )
 
 // faults is everything wrong with a request.
@@ -61,6 +63,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	if r.ContentLength > maxBody {
 		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
+	// Only the body has a deadline: the listener has none, for the sake of long polls. A writer that
+	// cannot set one is a test's.
+	if c := http.NewResponseController(w); c.SetReadDeadline(time.Now().Add(bodyTime)) == nil {
+		defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	}
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {

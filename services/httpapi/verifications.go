@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
@@ -287,12 +289,12 @@ func (s *Server) ListDeliveries(w http.ResponseWriter, r *http.Request, id contr
 		s.fail(w, r, fmt.Errorf("list deliveries: %w", err))
 		return
 	}
-	const requested = "requested"
-	list := api.DeliveryList{Data: make([]api.Delivery, 0, len(steps)+1)}
-	if len(steps) == 0 || steps[0].Status != requested {
-		// That the first message was asked for is known from the verification itself.
-		list.Data = append(list.Data, api.Delivery{Status: requested, Channel: api.Channel(v.Channel), Send: 1, At: v.CreatedAt.UTC()})
-	}
+	// That the first message was asked for is known from the verification itself.
+	first := events.DeliverySettled{Status: events.DeliveryRequested, Channel: events.Channel(v.Channel), Send: 1, At: v.CreatedAt}
+	steps = append([]events.DeliverySettled{first}, steps...)
+	// Reports stand in the order they were stored; a receipt may overtake the report of the call it belongs to.
+	slices.SortStableFunc(steps, func(a, b events.DeliverySettled) int { return a.At.Compare(b.At) })
+	list := api.DeliveryList{Data: make([]api.Delivery, 0, len(steps))}
 	for _, d := range steps {
 		list.Data = append(list.Data, deliveryWire(d))
 	}

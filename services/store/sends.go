@@ -57,6 +57,14 @@ func (s *Verifications) limited(ctx context.Context, policy, subject string) err
 	return e
 }
 
+// requested notes a resend in the timeline. The message is on its way whether or not this succeeds,
+// and a client told otherwise would ask for another: so a failure is not one of the resend.
+func (s *Verifications) requested(ctx context.Context, a events.VerificationActivated) {
+	_ = s.pub.Settle(ctx, events.DeliverySettled{
+		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliveryRequested, At: a.RequestedAt,
+	})
+}
+
 // Resend asks for the same message again, with the same code and the same end. It fails with
 // ErrNotFound, ErrClosed, a *verification.LimitError, or ErrUnavailable.
 func (s *Verifications) Resend(ctx context.Context, id string) (verification.Verification, error) {
@@ -87,6 +95,7 @@ func (s *Verifications) Resend(ctx context.Context, id string) (verification.Ver
 		_, err = s.pub.Put(ctx, events.ActivationSubject(a.Channel, id), data, stream.Expecting(seq), stream.WithTTL(life))
 		if err == nil {
 			v.Sends = a.Send
+			s.requested(ctx, a)
 			return v, nil
 		}
 		if !errors.Is(err, stream.ErrConflict) {

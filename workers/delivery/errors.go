@@ -96,3 +96,13 @@ func AfterOf(err error) time.Duration {
 	}
 	return 0
 }
+
+// detailOf is the provider's own code for an error, where the error carries one: a number or a
+// word from the provider's documentation, never its free text.
+func detailOf(err error) string {
+	var coded interface{ Detail() string }
+	if errors.As(err, &coded) {
+		return coded.Detail()
+	}
+	return ""
+}

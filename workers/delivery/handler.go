@@ -61,22 +61,21 @@ func (h *Handler) Handle(m *message.Message) error {
 	if d != nil {
 		attempt = d.Attempt
 	}
-	if !h.Now().Before(a.ExpiresAt) {
-		return h.expire(ctx, a, attempt)
-	}
-	if attempt > 1 {
+	if attempt > 1 { // before the deadline counts: what was sent in time did not expire
 		sent, err := h.sentBefore(ctx, a)
 		if err != nil || sent {
 			return err
 		}
 	}
-	content, err := h.open(a)
-	if err != nil {
-		return err
+	if !h.Now().Before(a.ExpiresAt) {
+		return h.expire(ctx, a, attempt)
 	}
-	err = h.deliver(ctx, a, content, attempt)
-	if wait := h.wait(a, attempt, err); err != nil && d != nil {
-		d.RetryAfter(wait)
+	content, err := h.open(a)
+	if err == nil {
+		err = h.deliver(ctx, a, content, attempt)
+	}
+	if err != nil && d != nil {
+		d.RetryAfter(h.wait(a, attempt, err))
 	}
 	return err
 }
@@ -86,10 +85,13 @@ func (h *Handler) Handle(m *message.Message) error {
 func (h *Handler) sentBefore(ctx context.Context, a events.VerificationActivated) (bool, error) {
 	reports, err := h.Reports(ctx, a.ID)
 	if err != nil {
-		return false, fmt.Errorf("read delivery reports: %w", err)
+		h.Log.Warn("delivery reports cannot be read", "verification_id", a.ID, "channel", string(a.Channel), "err", err)
+		// Only its text goes on: a report that nobody can decode must not bury a sound activation.
+		return false, errors.New("read delivery reports: " + err.Error())
 	}
 	for _, r := range reports {
-		if r.Send == a.Send && r.Channel == a.Channel && r.Status != events.DeliveryExpired {
+		asked := r.Status == events.DeliveryRequested || r.Status == events.DeliveryExpired
+		if r.Send == a.Send && r.Channel == a.Channel && !asked {
 			return true, nil
 		}
 	}
@@ -124,7 +126,8 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 
 	report := events.DeliverySettled{
 		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliverySent,
-		Provider: receipt.Provider, ProviderID: receipt.ID, Attempt: attempt, At: h.Now().UTC(),
+		// The time is that of the call: a receipt may overtake the answer, and the timeline keeps its order.
+		Provider: receipt.Provider, ProviderID: receipt.ID, Attempt: attempt, At: began.UTC(),
 	}
 	log := h.Log.With("verification_id", a.ID, "channel", string(a.Channel), "provider", receipt.Provider,
 		"attempt", attempt, "duration_ms", h.Now().Sub(began).Milliseconds())
@@ -132,7 +135,7 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 	case err == nil:
 		log.Info("delivery sent", "provider_id", receipt.ID)
 	case class == ClassPermanent:
-		report.Status, report.Reason = events.DeliveryFailed, ReasonOf(err)
+		report.Status, report.Reason, report.Detail = events.DeliveryFailed, ReasonOf(err), detailOf(err)
 		log.Warn("delivery failed", "reason", report.Reason, "err", err)
 	case class == ClassMisconfigured:
 		log.Error("delivery refused: the provider's configuration needs the operator", "err", err)
@@ -176,9 +179,6 @@ func (h *Handler) settle(ctx context.Context, report events.DeliverySettled) err
 // wait is how long until the next attempt. It never outlives the verification: towards the end
 // attempts come closer, and the last message then settles as expired.
 func (h *Handler) wait(a events.VerificationActivated, attempt int, err error) time.Duration {
-	if err == nil {
-		return 0
-	}
 	backoff := lastBackoff
 	if attempt < 6 {
 		backoff = min(lastBackoff, firstBackoff<<(attempt-1))
