@@ -167,6 +167,8 @@ func (h *Handler) expire(ctx context.Context, a events.VerificationActivated, at
 // settle stores a report. Report before acknowledgement: a lost acknowledgement costs a second
 // look, a lost report would cost a second message or a stuck verification.
 func (h *Handler) settle(ctx context.Context, report events.DeliverySettled) error {
+	// The report must be stored even when the grace of a shutdown has just ended; each try bounds itself.
+	ctx = context.WithoutCancel(ctx)
 	var err error
 	for range settleTries {
 		if err = h.Settle(ctx, report); err == nil {

@@ -27,7 +27,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"channel", "provider"}),
 		timeToCarrier: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "assent_time_to_carrier_seconds", Help: "Time from the request for a message to the call to its provider.",
+			Name: "assent_time_to_carrier_seconds", Help: "Time from the request for a message to the call with which its provider took it.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"channel"}),
 	}
@@ -45,7 +45,9 @@ func (m *Metrics) sent(c events.Channel, provider string, requested, began, ende
 	}
 	m.deliveries.WithLabelValues(string(c), provider, result).Inc()
 	m.duration.WithLabelValues(string(c), provider).Observe(ended.Sub(began).Seconds())
-	m.timeToCarrier.WithLabelValues(string(c)).Observe(began.Sub(requested).Seconds())
+	if err == nil { // of an attempt that failed, the carrier has nothing
+		m.timeToCarrier.WithLabelValues(string(c)).Observe(began.Sub(requested).Seconds())
+	}
 }
 
 func (m *Metrics) expired(c events.Channel) {
