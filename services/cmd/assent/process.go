@@ -51,9 +51,11 @@ type process struct {
 }
 
 // The order of ending: consumers stop pulling and finish what they hold while everything they
-// call still serves; then the listeners; then what both used.
+// call still serves; then what holds connections open lets go of them; then the listeners; then
+// what all of them used.
 const (
 	stopFirst = iota
+	stopHolding
 	stopLast
 	stopStages
 )
@@ -360,6 +362,7 @@ func (p *process) stop() {
 	close(p.closing) // readiness turns, parked requests are answered
 	p.metrics.ready.Set(0)
 	all(p.stops[stopFirst])
+	all(p.stops[stopHolding])
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.Workers.Grace)
 	defer cancel()
 	var servers []func()

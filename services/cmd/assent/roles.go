@@ -259,7 +259,7 @@ func startSandbox(_ context.Context, p *process) error {
 		Account: account, PublicURL: p.publicURL, CallbackDial: p.cfg.Sandbox.CallbackDial, APIURL: p.publicURL(),
 		ClientID: p.cfg.BootstrapClientID, Log: p.log.With("role", "sandbox"), Now: p.now,
 	})
-	p.onStop(stopLast, s.Close)
+	p.onStop(stopHolding, s.Close)
 	h := s.Handler()
 	p.serve(p.cfg.Sandbox.Listen, "/sandbox", h)
 	p.serve(p.cfg.Sandbox.Listen, "/sandbox/", h)
