@@ -16,6 +16,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -206,8 +207,7 @@ func (k *Keyring) Sum(keyID string, use Use, parts ...string) ([]byte, error) {
 	}
 	mac := hmac.New(sha256.New, raw)
 	for _, p := range parts {
-		n := len(p)
-		mac.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
 		mac.Write([]byte(p))
 	}
 	return mac.Sum(nil), nil

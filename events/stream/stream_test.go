@@ -188,7 +188,10 @@ func TestManyMessagesAreInFlightAtOnceAndNeverMoreThanAllowed(t *testing.T) {
 	b.subscribe(t, limit, nil, func(*message.Message) error {
 		now := running.Add(1)
 		defer running.Add(-1)
-		for p := peak.Load(); now > p && !peak.CompareAndSwap(p, now); p = peak.Load() {
+		for p := peak.Load(); now > p; p = peak.Load() {
+			if peak.CompareAndSwap(p, now) {
+				break
+			}
 		}
 		if now == limit {
 			close(full)

@@ -162,10 +162,16 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte{1, 1, 1, 1, 1, 0}, uint8(0))
 	f.Add([]byte{200, 3, 9, 10}, uint8(1))
 	all := []verification.Fact{
-		verification.Checked{Hash: hash}, verification.Checked{Hash: []byte("x")}, verification.Checked{},
-		verification.Answered{Decision: verification.Approve}, verification.Answered{Decision: verification.Deny},
-		verification.Answered{Decision: verification.DecisionNotMe}, verification.Answered{Decision: "maybe"},
-		verification.Undelivered{Send: 1, Reason: "undeliverable"}, verification.Undelivered{}, verification.Cancel{},
+		verification.Checked{Hash: hash},
+		verification.Checked{Hash: []byte("x")},
+		verification.Checked{},
+		verification.Answered{Decision: verification.Approve},
+		verification.Answered{Decision: verification.Deny},
+		verification.Answered{Decision: verification.DecisionNotMe},
+		verification.Answered{Decision: "maybe"},
+		verification.Undelivered{Send: 1, Reason: "undeliverable"},
+		verification.Undelivered{},
+		verification.Cancel{},
 	}
 	challenges := []verification.Challenge{verification.CodeChallenge, verification.LinkChallenge, verification.ApprovalChallenge}
 	f.Fuzz(func(t *testing.T, script []byte, which uint8) {

@@ -42,6 +42,8 @@ const (
 	lastBackoff  = 15 * time.Second
 	// minLife is what must be left of a verification for another attempt to make sense.
 	minLife = time.Second
+	// late is above what an activation takes to get here, and below what a broker takes to come back.
+	late = 250 * time.Millisecond
 	// A report is tried this often: an unreported send is sent again after a crash.
 	settleTries = 3
 )
@@ -61,7 +63,9 @@ func (h *Handler) Handle(m *message.Message) error {
 	if d != nil {
 		attempt = d.Attempt
 	}
-	if attempt > 1 { // before the deadline counts: what was sent in time did not expire
+	// A broker that was killed forgets what it had delivered last, and counts from one again; what
+	// comes late may have been sent. This goes before the deadline: what was sent in time did not expire.
+	if attempt > 1 || h.Now().Sub(a.RequestedAt) > late {
 		sent, err := h.sentBefore(ctx, a)
 		if err != nil || sent {
 			return err

@@ -220,7 +220,7 @@ func typeFaults(err error) []string {
 	var walk func(error)
 	walk = func(err error) {
 		var one *mapstructure.DecodeError
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // walks the tree itself
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, e := range joined.Unwrap() {
 				walk(e)
 			}
@@ -301,7 +301,7 @@ func editDistance(a, b string) int {
 // check reports what is wrong with the values, for the roles that are to run.
 func (c config) check(run []role) []string {
 	var faults []string
-	add := func(key, format string, a ...any) { faults = append(faults, fault(key, format, a...)) }
+	add := func(key, detail string) { faults = append(faults, fault(key, "%s", detail)) }
 	for key, address := range map[string]string{"listen": c.Listen, "ops_listen": c.OpsListen, "sandbox.listen": c.Sandbox.Listen} {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			add(key, "want host:port")

@@ -12,7 +12,7 @@ import (
 // lockFile holds an exclusive lock on a file until release is called or the process ends, however
 // it ends. The file names the process that holds it.
 func lockFile(path string) (release func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the data directory
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}

@@ -243,6 +243,7 @@ func (p *process) consume(ctx context.Context, name string, handlers map[string]
 	go func() {
 		err := router.Run(running)
 		ended <- err
+		close(ended) // whoever asks later need not wait
 		if running.Err() == nil {
 			p.fail(fmt.Errorf("consumer %s ended: %w", name, err))
 		}
@@ -252,7 +253,9 @@ func (p *process) consume(ctx context.Context, name string, handlers map[string]
 		for _, s := range subscribers {
 			_ = s.Close()
 		}
-		<-ended
+		if err := <-ended; err != nil {
+			log.Warn("consumer did not end cleanly", "err", err)
+		}
 	})
 	select {
 	case <-router.Running():

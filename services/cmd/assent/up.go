@@ -160,8 +160,8 @@ func banner(w io.Writer, c config, selected []role, took time.Duration) {
 	fmt.Fprintf(w, "  Try it   curl -u %s:%s -H 'Content-Type: application/json' -d '{\"to\":\"+14155550123\",\"channel\":\"sms\"}' %s/v1/verifications\n\n",
 		c.BootstrapClientID, c.BootstrapClientSecret, base)
 	carriers := "  Carriers: sandbox. Nothing leaves this machine."
-	if real := c.realProviders(); real != "" {
-		carriers = "  Carriers: " + real + " for real, the sandbox for the rest."
+	if live := c.realProviders(); live != "" {
+		carriers = "  Carriers: " + live + " for real, the sandbox for the rest."
 	}
 	fmt.Fprintln(w, carriers+"   Ctrl-C stops.")
 }

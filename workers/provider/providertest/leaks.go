@@ -42,7 +42,7 @@ func chain(err error) func(yield func(error) bool) {
 		if !yield(e) {
 			return false
 		}
-		if many, ok := e.(interface{ Unwrap() []error }); ok { //nolint:errorlint // this is the walk itself
+		if many, ok := e.(interface{ Unwrap() []error }); ok {
 			for _, inner := range many.Unwrap() {
 				if !walk(inner, yield) {
 					return false

@@ -190,7 +190,7 @@ func (b bound) SendRequest(method, raw string, form url.Values, _ map[string]any
 }
 
 // AccountSid is what the SDK puts into paths.
-func (b bound) AccountSid() string { //nolint:revive // the SDK's spelling
+func (b bound) AccountSid() string {
 	return b.gateway.cfg.AccountSID
 }
 
