@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"sync"
 	"time"
 
@@ -35,15 +34,12 @@ type Config struct {
 
 // Verifications creates, reads and resolves verifications. It is safe for concurrent use.
 type Verifications struct {
-	cfg         Config
-	js          jetstream.JetStream
-	pub         *stream.Publisher
-	activations *stream.Reader
-	outcomes    *stream.Reader
-	deliveries  *stream.Reader
-	windows     *stream.Reader
-	changes     *stream.Changes
-	recent      *recent
+	*Resolver
+	cfg        Config
+	js         jetstream.JetStream
+	deliveries *stream.Reader
+	windows    *stream.Reader
+	changes    *stream.Changes
 
 	mu       sync.Mutex
 	inFlight map[string]struct{} // ids of idempotent requests being answered by this process
@@ -51,25 +47,17 @@ type Verifications struct {
 
 // NewVerifications opens the store. The streams must exist. Close ends it.
 func NewVerifications(ctx context.Context, js jetstream.JetStream, cfg Config) (*Verifications, error) {
-	s := &Verifications{
-		cfg: cfg, js: js, pub: stream.NewPublisher(js), recent: newRecent(),
-		inFlight: map[string]struct{}{},
-	}
-	for _, r := range []struct {
-		reader **stream.Reader
-		stream string
-	}{
-		{&s.activations, stream.Activations},
-		{&s.outcomes, stream.Outcomes},
-		{&s.deliveries, stream.Deliveries},
-		{&s.windows, stream.Windows},
-	} {
-		var err error
-		if *r.reader, err = stream.NewReader(ctx, js, r.stream); err != nil {
-			return nil, err
-		}
-	}
+	s := &Verifications{cfg: cfg, js: js, inFlight: map[string]struct{}{}}
 	var err error
+	if s.Resolver, err = NewResolver(ctx, js, cfg.Now); err != nil {
+		return nil, err
+	}
+	if s.deliveries, err = stream.NewReader(ctx, js, stream.Deliveries); err != nil {
+		return nil, err
+	}
+	if s.windows, err = stream.NewReader(ctx, js, stream.Windows); err != nil {
+		return nil, err
+	}
 	s.changes, err = stream.NewChanges(js.Conn())
 	return s, err
 }
@@ -228,63 +216,6 @@ func (s *Verifications) destination(address string) (string, error) {
 		return "", fmt.Errorf("hash destination: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(sum[:16]), nil
-}
-
-// idForm keeps everything but a UUID out of subjects, where * and > would match other records.
-var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-
-// activation reads the record that never changes but for the count of its sends; recent ones
-// come from this process's memory.
-func (s *Verifications) activation(ctx context.Context, id string) (events.VerificationActivated, error) {
-	if e, ok := s.recent.get(id); ok {
-		return e, nil
-	}
-	e, _, err := s.freshActivation(ctx, id)
-	if err == nil {
-		s.recent.put(e)
-	}
-	return e, err
-}
-
-// freshActivation reads the record and its sequence from the broker.
-func (s *Verifications) freshActivation(ctx context.Context, id string) (events.VerificationActivated, uint64, error) {
-	if !idForm.MatchString(id) {
-		return events.VerificationActivated{}, 0, verification.ErrNotFound
-	}
-	rec, err := s.activations.Last(ctx, events.ActivationByID(id))
-	if errors.Is(err, stream.ErrAbsent) {
-		return events.VerificationActivated{}, 0, verification.ErrNotFound
-	}
-	if err != nil {
-		return events.VerificationActivated{}, 0, unavailable(err)
-	}
-	e, err := events.Decode[events.VerificationActivated](rec.Data)
-	return e, rec.Sequence, err
-}
-
-// Get is a verification as it reads now; ErrNotFound when there is none, or no longer.
-func (s *Verifications) Get(ctx context.Context, id string) (verification.Verification, error) {
-	a, err := s.activation(ctx, id)
-	if err != nil {
-		return verification.Verification{}, err
-	}
-	rec, err := s.outcomes.Last(ctx, events.OutcomeSubject(id))
-	return s.folded(a, rec, err)
-}
-
-// folded is the fold of an activation and what reading its outcome came to.
-func (s *Verifications) folded(a events.VerificationActivated, rec stream.Record, err error) (verification.Verification, error) {
-	if errors.Is(err, stream.ErrAbsent) {
-		return fold(a, nil, 0).At(s.cfg.Now()), nil
-	}
-	if err != nil {
-		return verification.Verification{}, unavailable(err)
-	}
-	o, err := events.Decode[events.VerificationChanged](rec.Data)
-	if err != nil {
-		return verification.Verification{}, err
-	}
-	return fold(a, &o, rec.Sequence).At(s.cfg.Now()), nil
 }
 
 // Deliveries is what was reported of a verification's messages, oldest first.

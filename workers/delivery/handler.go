@@ -43,7 +43,7 @@ const (
 	// minLife is what must be left of a verification for another attempt to make sense.
 	minLife = time.Second
 	// late is above what an activation takes to get here, and below what a broker takes to come back.
-	late = 250 * time.Millisecond
+	late = 100 * time.Millisecond
 	// A report is tried this often: an unreported send is sent again after a crash.
 	settleTries = 3
 )

@@ -30,14 +30,17 @@ func checkAPI(c config) []string {
 }
 
 func startAPI(ctx context.Context, p *process) error {
-	verifications, err := p.verifications(ctx)
+	keys, err := p.keys()
 	if err != nil {
 		return err
 	}
-	keys, err := p.keys(ctx)
+	verifications, err := store.NewVerifications(ctx, p.js, store.Config{
+		Keys: keys, SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window, Now: p.now,
+	})
 	if err != nil {
 		return err
 	}
+	p.onStop(stopLast, verifications.Close)
 	users, err := store.NewUsers(ctx, p.js, keys, p.cfg.NATS.Replicas)
 	if err != nil {
 		return err

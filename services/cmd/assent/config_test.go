@@ -193,7 +193,7 @@ func TestKeyringInitMakesOneFileForEachWorker(t *testing.T) {
 		require.NoError(t, run(t.Context(), []string{"keyring", "init", "--dir", dir}, nil, &out, &out))
 		require.Equal(t, 5, strings.Count(out.String(), "\n"))
 	}
-	files, err := filepath.Glob(dir + "/*.json")
+	files, err := filepath.Glob(dir + "/*/keyring.json")
 	require.NoError(t, err)
 	require.Len(t, files, 5)
 }

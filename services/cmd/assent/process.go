@@ -21,7 +21,6 @@ import (
 
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
-	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/workers/delivery"
 )
 
@@ -44,9 +43,8 @@ type process struct {
 	failed    chan error // the first thing that ended by itself
 
 	once struct {
-		keys          func() (*keyring.Keyring, error)
-		verifications func() (*store.Verifications, error)
-		deliveries    func() *delivery.Metrics
+		keys       func() (*keyring.Keyring, error)
+		deliveries func() *delivery.Metrics
 	}
 }
 
@@ -71,7 +69,6 @@ func newProcess(cfg config, js jetstream.JetStream, log *slog.Logger) *process {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics = newMetrics(p.registry)
 	p.once.keys = sync.OnceValues(p.openKeyring)
-	p.once.verifications = sync.OnceValues(p.openVerifications)
 	p.once.deliveries = sync.OnceValue(func() *delivery.Metrics { return delivery.NewMetrics(p.registry) })
 	return p
 }
@@ -145,7 +142,7 @@ func (p *process) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if p.ownsTopology {
-		if _, err := p.keys(ctx); err != nil {
+		if _, err := p.keys(); err != nil {
 			return err
 		}
 		return stream.Ensure(ctx, p.js, stream.Topology{
@@ -168,7 +165,7 @@ func (p *process) prepare(ctx context.Context) error {
 	}
 }
 
-func (p *process) keys(context.Context) (*keyring.Keyring, error) { return p.once.keys() }
+func (p *process) keys() (*keyring.Keyring, error) { return p.once.keys() }
 
 func (p *process) openKeyring() (*keyring.Keyring, error) {
 	if p.ownsTopology {
@@ -179,26 +176,6 @@ func (p *process) openKeyring() (*keyring.Keyring, error) {
 		return nil, fmt.Errorf("no keyring at %s\n  the role api makes one at its first start; set keyring (ASSENT_KEYRING) to the same file", p.cfg.Keyring)
 	}
 	return k, err
-}
-
-func (p *process) verifications(context.Context) (*store.Verifications, error) {
-	return p.once.verifications()
-}
-
-func (p *process) openVerifications() (*store.Verifications, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
-	defer cancel()
-	keys, err := p.keys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v, err := store.NewVerifications(ctx, p.js, store.Config{
-		Keys: keys, SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window, Now: p.now,
-	})
-	if err == nil {
-		p.onStop(stopLast, v.Close)
-	}
-	return v, err
 }
 
 func (p *process) deliveries() *delivery.Metrics { return p.once.deliveries() }

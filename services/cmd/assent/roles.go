@@ -130,7 +130,7 @@ func (p *process) work(ctx context.Context, channel events.Channel, sender deliv
 	if err != nil {
 		return err
 	}
-	keys, err := p.keys(ctx)
+	keys, err := p.keys()
 	if err != nil {
 		return err
 	}
@@ -240,11 +240,11 @@ func startPush(ctx context.Context, p *process) error {
 }
 
 func startVerifier(ctx context.Context, p *process) error {
-	verifications, err := p.verifications(ctx)
+	resolver, err := store.NewResolver(ctx, p.js, p.now)
 	if err != nil {
 		return err
 	}
-	v := &verifier.Verifier{Verifications: verifications, Log: p.log.With("role", "verifier"), Resolved: p.metrics.resolve}
+	v := &verifier.Verifier{Verifications: resolver, Log: p.log.With("role", "verifier"), Resolved: p.metrics.resolve}
 	return p.consume(ctx, "verifier", map[string]handler{
 		verifier.ResponsesConsumer: v.HandleResponse, verifier.DeliveriesConsumer: v.HandleDelivery,
 	}, verifier.Consumers()...)
@@ -271,7 +271,7 @@ func startSandbox(_ context.Context, p *process) error {
 func (p *process) sandboxAccount() (sandbox.Account, error) {
 	secret := []byte(p.cfg.Sandbox.Secret)
 	if len(secret) == 0 {
-		keys, err := p.keys(context.Background())
+		keys, err := p.keys()
 		if err != nil {
 			return sandbox.Account{}, err
 		}

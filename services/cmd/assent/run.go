@@ -73,7 +73,7 @@ const (
 )
 
 type keyringCommand struct {
-	Init keyringInitCommand `cmd:"" help:"Make a keyring, and beside it one file for each channel's worker, which opens that channel's messages and no others."`
+	Init keyringInitCommand `cmd:"" help:"Make DIR/api/keyring.json, and DIR/CHANNEL/keyring.json for each channel's worker, which opens that channel's messages and no others."`
 }
 
 type keyringInitCommand struct {
@@ -82,14 +82,14 @@ type keyringInitCommand struct {
 
 // Run makes the files that are missing and prints their paths.
 func (c keyringInitCommand) Run(p *program) error {
-	whole := filepath.Join(c.Dir, "keyring.json")
+	whole := filepath.Join(c.Dir, apiRole, "keyring.json")
 	keys, err := keyring.LoadOrCreate(whole)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(p.stdout, whole)
 	for _, channel := range events.Channels() {
-		path := filepath.Join(c.Dir, "keyring-"+string(channel)+".json")
+		path := filepath.Join(c.Dir, string(channel), "keyring.json")
 		if err := keys.ExportOnce(path, keyring.Channel(channel)); err != nil {
 			return err
 		}

@@ -145,7 +145,8 @@ func (h *handler) happened(e mailEvent) time.Time {
 	if err != nil {
 		return now
 	}
-	at := time.Unix(seconds, 0).UTC()
+	// SendGrid cuts to whole seconds; the end of the second keeps the event after the call it follows.
+	at := time.Unix(seconds, int64(999*time.Millisecond)).UTC()
 	if at.After(now) || now.Sub(at) > keepsRetrying {
 		return now
 	}

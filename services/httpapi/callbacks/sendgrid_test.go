@@ -70,7 +70,7 @@ func TestMailEvents(t *testing.T) {
 			}
 			require.Equal(t, []events.DeliverySettled{{
 				Version: 1, EventID: "sendgrid:ev1", ID: emailID, Channel: events.Email, Send: 2, Status: c.want,
-				Provider: "sendgrid", ProviderID: "mid1", Reason: c.reason, Detail: c.detail, At: at,
+				Provider: "sendgrid", ProviderID: "mid1", Reason: c.reason, Detail: c.detail, At: at.Add(999 * time.Millisecond),
 			}}, b.records.settled)
 		})
 	}

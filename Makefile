@@ -1,0 +1,139 @@
+# CI runs these targets and nothing else. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+MODULES   := api events services workers
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+BINARY    := bin/assent
+COMPOSE   ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
+IMAGE     ?= assent:dev
+SMS       ?= 1
+# Counted in executions: a time that ends within an execution can fail it (golang/go#75804).
+FUZZTIME  ?= 50000x
+
+# Tools are built once into .cache/bin, at these versions.
+TOOLS              := $(CURDIR)/.cache/bin
+GOLANGCI_VERSION   := v2.15.0
+OAPI_VERSION       := v2.8.2
+GOVULNCHECK_VERSION := v1.9.0
+GOLANGCI           := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+OAPI               := $(TOOLS)/oapi-codegen-$(OAPI_VERSION)
+GOVULNCHECK        := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+
+## Run it
+
+.PHONY: up
+up: build ## run everything in one process: API, workers, NATS, sandbox carriers (flags: make up ARGS="--listen 127.0.0.1:8081")
+	@exec $(BINARY) up $(ARGS)
+
+.PHONY: build
+build: ## build bin/assent
+	@.ci/build Building $(BINARY) -trimpath -ldflags '$(LDFLAGS)' ./services/cmd/assent
+
+## Test it
+
+.PHONY: test
+test: ## all tests of all modules with the race detector (installs Chromium on Debian where it is missing)
+	@.ci/chromium
+	@.ci/build "Compiling the tests" - -race work
+	@.ci/test -race $(TESTFLAGS) work
+
+.PHONY: test/scenario
+test/scenario: ## the whole-system stories alone, one line for each
+	@.ci/chromium
+	@.ci/build "Compiling the scenarios" - -race ./services/cmd/assent
+	@STORIES=1 .ci/test -race -count=1 $(TESTFLAGS) ./services/scenario/...
+
+.PHONY: test/quickstart
+test/quickstart: build ## the README's session, against a fresh `assent up`
+	@.ci/quickstart
+
+.PHONY: fuzz
+fuzz: ## every fuzz test, 50,000 executions each (FUZZTIME=5m for longer)
+	@.ci/fuzz $(FUZZTIME) $(MODULES)
+
+.PHONY: lint
+lint: $(GOLANGCI) ## golangci-lint in each module, tests included
+	@status=0; for m in $(MODULES); do \
+	  echo "lint $$m"; (cd $$m && $(GOLANGCI) run --allow-parallel-runners --config ../.golangci.yml ./...) || status=1; \
+	done; exit $$status
+
+.PHONY: verify
+verify: $(OAPI) ## generated files, module files and released goldens are clean; each module builds alone
+	@OAPI=$(OAPI) .ci/verify $(MODULES)
+
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## known vulnerabilities in what is called (needs vuln.go.dev)
+	@for m in $(MODULES); do echo "vulncheck $$m"; (cd $$m && $(GOVULNCHECK) ./...); done
+
+.PHONY: load
+load: build ## create verifications against a fresh `assent up` and print rates (N=5000 PARALLEL=64)
+	@deploy/load.sh
+
+## Change it
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format all Go files
+	@for m in $(MODULES); do (cd $$m && $(GOLANGCI) fmt --config ../.golangci.yml ./...); done
+
+.PHONY: tidy
+tidy: ## bring every go.mod and go.sum up to date
+	@for m in $(MODULES); do echo "tidy $$m"; (cd $$m && GOWORK=off go mod tidy); done
+
+.PHONY: generate
+generate: $(OAPI) ## generate Go from api/openapi.yaml
+	@cd api && $(OAPI) -config oapi-codegen.yaml openapi.yaml
+	@cd services/httpapi/contract && $(OAPI) -config oapi-codegen.yaml ../../../api/openapi.yaml
+
+## Ship it
+
+.PHONY: image
+image: ## build the container image (IMAGE=assent:dev); needs Docker and a registry for the build image
+	docker build -f deploy/Dockerfile --target image --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+.PHONY: image/local
+image/local: image/root ## the same image from a binary built here; pulls nothing
+	docker build -f deploy/Dockerfile --target local --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+# What stands in the image, for both ways of building it.
+.PHONY: image/root
+image/root:
+	@GOOS=linux CGO_ENABLED=0 .ci/build "Building for the image" bin/image/root/assent -trimpath -ldflags '$(LDFLAGS)' ./services/cmd/assent
+	@install -D -m 0644 /etc/ssl/certs/ca-certificates.crt bin/image/root/etc/ssl/certs/ca-certificates.crt
+	@mkdir -p bin/image/owned/data && for r in api sms voice email push; do mkdir -p -m 0700 bin/image/owned/keys/$$r; done
+
+.PHONY: image/nats
+image/nats: image/root ## an image of NATS from its Go module, for machines that can't pull the published one
+	@GOOS=linux CGO_ENABLED=0 .ci/build "Building NATS" bin/image-nats/nats-server -trimpath -ldflags '-s -w' github.com/nats-io/nats-server/v2
+	@cp bin/image/root/assent bin/image-nats/assent
+	docker build -f deploy/nats/Dockerfile -t assent-nats:local bin/image-nats
+
+.PHONY: compose-up
+compose-up: ## start the services of docker-compose.yml and wait until they are healthy (SMS=3 for three SMS workers)
+	$(COMPOSE) up -d --scale sms=$(SMS)
+	@BASE=http://localhost:$${ASSENT_PORT:-8080} deploy/wait.sh
+
+.PHONY: compose-down
+compose-down: ## stop them and delete their volumes
+	$(COMPOSE) down --volumes --remove-orphans
+
+.PHONY: clean
+clean: ## delete what was built
+	rm -rf bin .cache
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^## / { printf "\n%s\n", substr($$0, 4) } \
+	  /^[a-z][a-z\/-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(GOLANGCI):
+	@.ci/tool $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+$(OAPI):
+	@.ci/tool $@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@$(OAPI_VERSION)
+$(GOVULNCHECK):
+	@.ci/tool $@ golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)

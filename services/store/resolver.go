@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// Resolver reads verifications and applies facts to them. It needs no key, so the verifier, which
+// needs no more than this, holds none. It is safe for concurrent use.
+type Resolver struct {
+	pub         *stream.Publisher
+	activations *stream.Reader
+	outcomes    *stream.Reader
+	recent      *recent
+	now         func() time.Time
+}
+
+// NewResolver opens the streams it reads, which must exist.
+func NewResolver(ctx context.Context, js jetstream.JetStream, now func() time.Time) (*Resolver, error) {
+	s := &Resolver{pub: stream.NewPublisher(js), recent: newRecent(), now: now}
+	var err error
+	if s.activations, err = stream.NewReader(ctx, js, stream.Activations); err != nil {
+		return nil, err
+	}
+	s.outcomes, err = stream.NewReader(ctx, js, stream.Outcomes)
+	return s, err
+}
+
+// idForm keeps everything but a UUID out of subjects, where * and > would match other records.
+var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// activation reads the record that never changes but for the count of its sends; recent ones
+// come from this process's memory.
+func (s *Resolver) activation(ctx context.Context, id string) (events.VerificationActivated, error) {
+	if e, ok := s.recent.get(id); ok {
+		return e, nil
+	}
+	e, _, err := s.freshActivation(ctx, id)
+	if err == nil {
+		s.recent.put(e)
+	}
+	return e, err
+}
+
+// freshActivation reads the record and its sequence from the broker.
+func (s *Resolver) freshActivation(ctx context.Context, id string) (events.VerificationActivated, uint64, error) {
+	if !idForm.MatchString(id) {
+		return events.VerificationActivated{}, 0, verification.ErrNotFound
+	}
+	rec, err := s.activations.Last(ctx, events.ActivationByID(id))
+	if errors.Is(err, stream.ErrAbsent) {
+		return events.VerificationActivated{}, 0, verification.ErrNotFound
+	}
+	if err != nil {
+		return events.VerificationActivated{}, 0, unavailable(err)
+	}
+	e, err := events.Decode[events.VerificationActivated](rec.Data)
+	return e, rec.Sequence, err
+}
+
+// Get is a verification as it reads now; ErrNotFound when there is none, or no longer.
+func (s *Resolver) Get(ctx context.Context, id string) (verification.Verification, error) {
+	a, err := s.activation(ctx, id)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	rec, err := s.outcomes.Last(ctx, events.OutcomeSubject(id))
+	return s.folded(a, rec, err)
+}
+
+// folded is the fold of an activation and what reading its outcome came to.
+func (s *Resolver) folded(a events.VerificationActivated, rec stream.Record, err error) (verification.Verification, error) {
+	if errors.Is(err, stream.ErrAbsent) {
+		return fold(a, nil, 0).At(s.now()), nil
+	}
+	if err != nil {
+		return verification.Verification{}, unavailable(err)
+	}
+	o, err := events.Decode[events.VerificationChanged](rec.Data)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	return fold(a, &o, rec.Sequence).At(s.now()), nil
+}
+
+// resolveTries bounds how often a lost compare-and-set is tried again. Each loss means that
+// somebody else's change was stored, and a verification takes only a handful of changes.
+const resolveTries = 16
+
+// Resolve applies a fact under compare-and-set and returns the verification as it reads after.
+// It fails with ErrNotFound, ErrClosed, ErrChallenge, or ErrUnavailable.
+func (s *Resolver) Resolve(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
+	a, err := s.activationFor(ctx, id, f)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	// Most verifications are changed once. So the first try expects no outcome without asking;
+	// where there is one, the broker refuses and the second try has read it.
+	rec, err := stream.Record{}, stream.ErrAbsent
+	for range resolveTries {
+		before, err2 := s.folded(a, rec, err)
+		if err2 != nil {
+			return verification.Verification{}, err2
+		}
+		after, refused := verification.Apply(before, f, s.now())
+		if refused != nil && rec.Sequence == 0 {
+			// A refusal may rest on the guess; only what was read may refuse.
+			if rec, err = s.outcomes.Latest(ctx, events.OutcomeSubject(id)); errors.Is(err, stream.ErrAbsent) {
+				return after, refused
+			}
+			continue
+		}
+		if refused != nil || unchanged(before, after) {
+			return after, refused
+		}
+		seq, err3 := s.putOutcome(ctx, after, before.Revision)
+		if err3 == nil {
+			after.Revision = seq
+			return after, nil
+		}
+		if !errors.Is(err3, stream.ErrConflict) {
+			return verification.Verification{}, unavailable(err3)
+		}
+		rec, err = s.outcomes.Latest(ctx, events.OutcomeSubject(id))
+	}
+	return verification.Verification{}, fmt.Errorf("%w: lost %d compare-and-sets", verification.ErrUnavailable, resolveTries)
+}
+
+// activationFor reads the half that does not change. Facts that speak of a send need its count as
+// it stands now.
+func (s *Resolver) activationFor(ctx context.Context, id string, f verification.Fact) (events.VerificationActivated, error) {
+	if _, ok := f.(verification.Undelivered); ok {
+		a, _, err := s.freshActivation(ctx, id)
+		return a, err
+	}
+	return s.activation(ctx, id)
+}
+
+func unchanged(a, b verification.Verification) bool {
+	return a.Status == b.Status && a.Reason == b.Reason && a.ChecksUsed == b.ChecksUsed
+}
+
+func (s *Resolver) putOutcome(ctx context.Context, v verification.Verification, revision uint64) (uint64, error) {
+	data, err := events.Encode(outcomeOf(v))
+	if err != nil {
+		return 0, err
+	}
+	life := v.ExpiresAt.Sub(s.now()) + stream.Grace
+	return s.pub.Put(ctx, events.OutcomeSubject(v.ID), data, stream.Expecting(revision), stream.WithTTL(life))
+}
