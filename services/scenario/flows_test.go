@@ -1,0 +1,227 @@
+package scenario_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/api"
+)
+
+// The stories that must come out the same in one process and in many.
+
+func TestOneProcessAsksOnEveryRoadAndHearsTheAnswer(t *testing.T) {
+	t.Parallel()
+	everyRoad(t, Together(t))
+}
+
+func TestAProcessForEachRoleAsksOnEveryRoadAndHearsTheAnswer(t *testing.T) {
+	t.Parallel()
+	everyRoad(t, Apart(t))
+}
+
+// ending is what a person's answer must come to.
+type ending struct {
+	status api.Status
+	reason string
+}
+
+var (
+	approved = ending{api.StatusApproved, ""}
+	denied   = ending{api.StatusDenied, ""}
+	notMe    = ending{api.StatusDenied, "not_me"}
+)
+
+// road is one way to ask and to answer.
+type road struct {
+	name string
+	ask  func(s *story) (q question, to string)
+	// answer is the person's part, from the message that reached them.
+	answer func(s *story, v api.Verification, m message)
+	ending ending
+}
+
+func everyRoad(t *testing.T, s *story) {
+	t.Helper()
+	for _, r := range roads() {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			s := s.in(t)
+			q, to := r.ask(s)
+			q = q.Brand("Example Bank").About(api.Context{Action: "Sign in", IP: "203.0.113.7", Place: "Lisbon"})
+			v := s.Create(q)
+			require.Equal(t, api.StatusPending, v.Status)
+			m := s.Message(to)
+			client := s.Waiting(v)
+			r.answer(s, v, m)
+			client.Sees(r.ending.status, r.ending.reason)
+			s.Want(v, r.ending.status, r.ending.reason)
+		})
+	}
+}
+
+func roads() []road {
+	textCode := func(*story) (question, string) { p := somebody(); return text(p), p.number }
+	callCode := func(*story) (question, string) { p := somebody(); return call(p), p.number }
+	mailCode := func(*story) (question, string) { p := somebody(); return mail(p), p.mailbox }
+	textLink := func(*story) (question, string) { p := somebody(); return text(p).Link(), p.number }
+	mailLink := func(*story) (question, string) { p := somebody(); return mail(p).Link(), p.mailbox }
+	textApproval := func(*story) (question, string) { p := somebody(); return text(p).Approval(), p.number }
+	callApproval := func(*story) (question, string) { p := somebody(); return call(p).Approval(), p.number }
+	onPhone := func(platform api.Platform) func(*story) (question, string) {
+		return func(s *story) (question, string) { p := s.Phone(platform); return push(p), p.Token }
+	}
+	return []road{
+		{"the code of a text message is typed", textCode, typesCode, approved},
+		{"the code of a call is typed", callCode, typesCode, approved},
+		{"the code of a mail is typed", mailCode, typesCode, approved},
+		{"the link of a text message is opened and approved", textLink, presses("Approve"), approved},
+		{"the link of a text message is opened and denied", textLink, presses("Deny"), denied},
+		{"the link of a text message reaches somebody who did not ask", textLink, presses("This wasn't me"), notMe},
+		{"the link of a mail is opened and approved", mailLink, presses("Approve"), approved},
+		{"the link of a mail is opened and denied", mailLink, presses("Deny"), denied},
+		{"the link of a mail reaches somebody who did not ask", mailLink, presses("This wasn't me"), notMe},
+		{"a push to an iPhone is approved", onPhone(api.PlatformAPNs), decides(api.DecisionApprove), approved},
+		{"a push to an iPhone is denied", onPhone(api.PlatformAPNs), decides(api.DecisionDeny), denied},
+		{"a push to an iPhone reaches somebody who did not ask", onPhone(api.PlatformAPNs), decides(api.DecisionNotMe), notMe},
+		{"a push to an Android phone is approved", onPhone(api.PlatformFCM), decides(api.DecisionApprove), approved},
+		{"a push to an Android phone is denied", onPhone(api.PlatformFCM), decides(api.DecisionDeny), denied},
+		{"a push to an Android phone reaches somebody who did not ask", onPhone(api.PlatformFCM), decides(api.DecisionNotMe), notMe},
+		{"a text message is answered with YES", textApproval, texts("YES"), approved},
+		{"a text message is answered with no", textApproval, texts("no."), denied},
+		{"a call is answered with 1", callApproval, keys("1"), approved},
+		{"a call is answered with 2", callApproval, keys("2"), denied},
+		{"a call is answered with 3", callApproval, keys("3"), notMe},
+		{"a call is answered with a wrong key and then with 1", callApproval, keys("9", "1"), approved},
+	}
+}
+
+func typesCode(s *story, v api.Verification, m message) {
+	s.t.Helper()
+	require.Len(s.t, m.Code, 6, "the message: %s", m.Text)
+	require.Empty(s.t, m.Link)
+	got := s.Check(v, m.Code)
+	require.True(s.t, got.Valid)
+	require.Equal(s.t, api.StatusApproved, got.Status)
+}
+
+func presses(button string) func(*story, api.Verification, message) {
+	return func(s *story, _ api.Verification, m message) {
+		s.t.Helper()
+		require.Empty(s.t, m.Code, "a message with a link carries no code")
+		b := Opens(s.t, m.Link)
+		require.Contains(s.t, b.page.text, "Example Bank")
+		require.Contains(s.t, b.page.text, "203.0.113.7")
+		b.Presses(button)
+	}
+}
+
+func decides(d api.Decision) func(*story, api.Verification, message) {
+	return func(s *story, v api.Verification, m message) {
+		s.t.Helper()
+		require.Equal(s.t, v.ID, m.Data["verification_id"])
+		require.Equal(s.t, "Sign in", m.Data["action"])
+		require.Equal(s.t, "Lisbon", m.Data["place"])
+		require.Equal(s.t, http.StatusAccepted, s.Decides(m, d).Status)
+	}
+}
+
+func texts(words string) func(*story, api.Verification, message) {
+	return func(s *story, _ api.Verification, m message) {
+		s.t.Helper()
+		require.Equal(s.t, http.StatusOK, s.Texts(m, words).Status)
+	}
+}
+
+func keys(pressed ...string) func(*story, api.Verification, message) {
+	return func(s *story, _ api.Verification, m message) {
+		s.t.Helper()
+		for _, k := range pressed {
+			require.Equal(s.t, http.StatusOK, s.Presses(m, k).Status)
+		}
+	}
+}
+
+func TestAQuestionEndsOnlyOnce(t *testing.T) {
+	t.Parallel()
+	for name, house := range map[string]func(*testing.T) *story{"in one process": Together, "in a process for each role": Apart} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			theEnds(t, house(t))
+		})
+	}
+}
+
+func theEnds(t *testing.T, s *story) {
+	t.Helper()
+	t.Run("five wrong codes fail it and the sixth is too late", func(t *testing.T) {
+		t.Parallel()
+		s, ana := s.in(t), somebody()
+		v := s.Create(text(ana))
+		right := s.Message(ana.number).Code
+		client := s.Waiting(v)
+		for left := 4; left >= 0; left-- {
+			got := s.Check(v, wrong(right))
+			require.False(t, got.Valid)
+			require.Equal(t, left, got.ChecksLeft)
+		}
+		client.Sees(api.StatusFailed, "too_many_checks")
+		s.Refused(s.Call(http.MethodPost, "/v1/verifications/"+v.ID+"/check", api.CheckCode{Code: right}), http.StatusConflict, api.ProblemCodeVerificationClosed)
+		s.Want(v, api.StatusFailed, "too_many_checks")
+	})
+	t.Run("nobody answers and it expires under the eyes of the client", func(t *testing.T) {
+		t.Parallel()
+		s, ana := s.in(t), somebody()
+		v := s.Create(text(ana).For(30))
+		code := s.Message(ana.number).Code
+		s.Waiting(v).Sees(api.StatusExpired, "")
+		for _, action := range []string{"check", "resend", "cancel"} {
+			var body any
+			if action == "check" {
+				body = api.CheckCode{Code: code}
+			}
+			s.Refused(s.Call(http.MethodPost, "/v1/verifications/"+v.ID+"/"+action, body), http.StatusConflict, api.ProblemCodeVerificationClosed)
+		}
+	})
+	t.Run("the client cancels and the person is told so", func(t *testing.T) {
+		t.Parallel()
+		s, ana := s.in(t), somebody()
+		v := s.Create(mail(ana).Link())
+		b := Opens(t, s.Message(ana.mailbox).Link)
+		client := s.Waiting(v)
+		read[api.Verification](t, s.Call(http.MethodPost, "/v1/verifications/"+v.ID+"/cancel", nil), http.StatusOK)
+		client.Sees(api.StatusCanceled, "")
+		require.Empty(t, b.Looks().buttons, "a withdrawn question has no buttons")
+		s.Refused(s.Call(http.MethodPost, "/v1/verifications/"+v.ID+"/cancel", nil), http.StatusConflict, api.ProblemCodeVerificationClosed)
+	})
+	t.Run("the same code is sent again when asked for", func(t *testing.T) {
+		t.Parallel()
+		s, ana := s.in(t), somebody()
+		v := s.Create(text(ana))
+		first := s.Message(ana.number)
+		again := read[api.Verification](t, s.Call(http.MethodPost, "/v1/verifications/"+v.ID+"/resend", nil), http.StatusAccepted)
+		require.Equal(t, 2, again.Sends)
+		eventually(t, "two messages arrive", func() bool { return len(s.Messages(ana.number)) == 2 })
+		second := s.Messages(ana.number)[0]
+		require.NotEqual(t, first.ID, second.ID)
+		require.Equal(t, first.Code, second.Code)
+		require.True(t, s.Check(v, second.Code).Valid)
+	})
+	t.Run("a code typed with spaces and dashes counts, and a link is no code", func(t *testing.T) {
+		t.Parallel()
+		s, ana := s.in(t), somebody()
+		v := s.Create(text(ana).Digits(8))
+		code := s.Message(ana.number).Code
+		require.Len(t, code, 8)
+		require.True(t, s.Check(v, code[:4]+" - "+code[4:]).Valid)
+		link := s.Create(mail(ana).Link())
+		s.Refused(s.Call(http.MethodPost, "/v1/verifications/"+link.ID+"/check", api.CheckCode{Code: code}), http.StatusConflict, api.ProblemCodeWrongChallenge)
+	})
+}
+
+// wrong is a code that differs from the right one in each digit.
+func wrong(right string) string {
+	return strings.Map(func(r rune) rune { return '0' + (r-'0'+1)%10 }, right)
+}
