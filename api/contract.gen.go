@@ -300,11 +300,6 @@ type CheckedVerification struct {
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id,omitempty"`
 
-	// Sends Messages asked for so far: 1, and one more with each resend.
-	//
-	// Examples: 1
-	Sends int `json:"sends"`
-
 	// ChecksLeft Codes that may still be checked. 0 once closed, and for challenges without a code.
 	//
 	// Examples: 5
@@ -830,11 +825,6 @@ type Verification struct {
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id,omitempty"`
 
-	// Sends Messages asked for so far: 1, and one more with each resend.
-	//
-	// Examples: 1
-	Sends int `json:"sends"`
-
 	// ChecksLeft Codes that may still be checked. 0 once closed, and for challenges without a code.
 	//
 	// Examples: 5
@@ -867,7 +857,7 @@ type DeviceID = string
 // IdempotencyKey Examples: "8e03978e-40d5-43dd-bc93-6894a57f9324"
 type IdempotencyKey = string
 
-// IfNoneMatch Examples: "0.1.pending"
+// IfNoneMatch Examples: "0.pending"
 type IfNoneMatch = string
 
 // Prefer Examples: wait=25

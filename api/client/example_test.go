@@ -35,7 +35,7 @@ func deployment() *httptest.Server {
 			_, _ = io.WriteString(w, `{"id":"v1","status":"canceled"}`)
 		case strings.HasSuffix(r.URL.Path, "/resend"):
 			w.WriteHeader(http.StatusAccepted)
-			_, _ = io.WriteString(w, `{"id":"v1","status":"pending","sends":2}`)
+			_, _ = io.WriteString(w, `{"id":"v1","status":"pending"}`)
 		case strings.HasSuffix(r.URL.Path, "/deliveries"):
 			_, _ = io.WriteString(w, `{"data":[{"status":"requested","channel":"sms","send":1},{"status":"sent","channel":"sms","send":1,"provider":"twilio"}]}`)
 		case r.Method == http.MethodPost:
@@ -145,8 +145,8 @@ func ExampleClient_Resend() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(v.Sends)
-	// Output: 2
+	fmt.Println(v.Status)
+	// Output: pending
 }
 
 func ExampleClient_Cancel() {

@@ -78,27 +78,27 @@ func TestWait(t *testing.T) {
 		"is woken by a wrong code where the client named the state it has": func(t *testing.T, b *bench) {
 			v, _ := b.create(smsCode)
 			asked := time.Now()
-			answers := b.parkedGet("/v1/verifications/"+v.ID+"?wait=10", map[string]string{"If-None-Match": `"0.1.pending"`})
+			answers := b.parkedGet("/v1/verifications/"+v.ID+"?wait=10", map[string]string{"If-None-Match": `"0.pending"`})
 			b.resolve(v.ID, verification.Checked{Hash: []byte("wrong")})
 			a := <-answers
 			require.Zero(t, time.Since(asked))
 			require.Equal(t, http.StatusOK, a.StatusCode)
 			require.Equal(t, 4, a.verification(t).ChecksLeft)
-			require.Equal(t, `"1.1.pending"`, a.Header.Get("ETag"))
+			require.Equal(t, `"1.pending"`, a.Header.Get("ETag"))
 		},
 		"does not wait where the state differs from the client's already": func(t *testing.T, b *bench) {
 			v, _ := b.create(smsCode)
 			b.resolve(v.ID, verification.Checked{Hash: []byte("wrong")})
 			asked := time.Now()
-			a := b.do(call{method: http.MethodGet, path: "/v1/verifications/" + v.ID + "?wait=10", header: map[string]string{"If-None-Match": `"0.1.pending"`}})
+			a := b.do(call{method: http.MethodGet, path: "/v1/verifications/" + v.ID + "?wait=10", header: map[string]string{"If-None-Match": `"0.pending"`}})
 			require.Zero(t, time.Since(asked))
 			require.Equal(t, http.StatusOK, a.StatusCode)
 		},
 		"with an unchanged tag is 304 at its end": func(t *testing.T, b *bench) {
 			v, _ := b.create(smsCode)
-			a := <-b.parkedGet("/v1/verifications/"+v.ID+"?wait=10", map[string]string{"If-None-Match": `"x", W/"0.1.pending"`})
+			a := <-b.parkedGet("/v1/verifications/"+v.ID+"?wait=10", map[string]string{"If-None-Match": `"x", W/"0.pending"`})
 			require.Equal(t, http.StatusNotModified, a.StatusCode)
-			require.Equal(t, `"0.1.pending"`, a.Header.Get("ETag"))
+			require.Equal(t, `"0.pending"`, a.Header.Get("ETag"))
 			require.Empty(t, a.body)
 		},
 		"on a closed one answers at once": func(t *testing.T, b *bench) {
@@ -204,7 +204,7 @@ func TestETagChangesWithEverythingVisible(t *testing.T) {
 	seen[b.get(path).Header.Get("ETag")] = true
 	require.Len(t, seen, 4)
 	require.Equal(t, http.StatusNotModified, b.do(call{method: http.MethodGet, path: path, header: map[string]string{"If-None-Match": "*"}}).StatusCode)
-	require.Equal(t, http.StatusOK, b.do(call{method: http.MethodGet, path: path, header: map[string]string{"If-None-Match": `"0.1.pending"`}}).StatusCode)
+	require.Equal(t, http.StatusOK, b.do(call{method: http.MethodGet, path: path, header: map[string]string{"If-None-Match": `"0.pending"`}}).StatusCode)
 }
 
 // sse is one event of a stream; a comment has no name.
@@ -256,34 +256,34 @@ func TestEvents(t *testing.T) {
 			require.Equal(t, "no", a.Header.Get("X-Accel-Buffering"))
 			require.True(t, strings.HasPrefix(string(a.body), "retry: 2000\n\n"))
 			all := readEvents(t, string(a.body))
-			require.Equal(t, []string{"", "0.1.pending", "1.1.pending", "2.1.approved"}, ids(all))
+			require.Equal(t, []string{"", "0.pending", "1.pending", "2.approved"}, ids(all))
 			require.Contains(t, all[3].data, `"status":"approved"`)
 			require.Equal(t, "verification", all[3].name)
 			require.NotContains(t, string(a.body), code)
 			require.Zero(t, b.parked("events"))
 
-			again := b.do(call{method: http.MethodGet, path: "/v1/verifications/" + v.ID + "/events", header: map[string]string{"Last-Event-ID": "2.1.approved"}})
+			again := b.do(call{method: http.MethodGet, path: "/v1/verifications/" + v.ID + "/events", header: map[string]string{"Last-Event-ID": "2.approved"}})
 			require.Equal(t, http.StatusNoContent, again.StatusCode)
 			fresh := b.get("/v1/verifications/" + v.ID + "/events")
-			require.Equal(t, []string{"", "2.1.approved"}, ids(readEvents(t, string(fresh.body))), "who has not seen the end is shown it")
+			require.Equal(t, []string{"", "2.approved"}, ids(readEvents(t, string(fresh.body))), "who has not seen the end is shown it")
 		},
 		"are kept open by comments, and end with expiry": func(t *testing.T, b *bench) {
 			v, _ := b.create(`{"to":"+14155550123","channel":"sms","expires_in":40}`)
-			a := <-open(b, v.ID, map[string]string{"Last-Event-ID": "0.1.pending"})
-			require.Equal(t, []string{"", "0.1.pending", "", "", "0.1.expired"}, ids(readEvents(t, string(a.body))))
+			a := <-open(b, v.ID, map[string]string{"Last-Event-ID": "0.pending"})
+			require.Equal(t, []string{"", "0.pending", "", "", "0.expired"}, ids(readEvents(t, string(a.body))))
 		},
 		"end when the process shuts down": func(t *testing.T, b *bench) {
 			v, _ := b.create(smsCode)
 			answers := open(b, v.ID, nil)
 			b.shutDown()
-			require.Equal(t, []string{"", "0.1.pending"}, ids(readEvents(t, string((<-answers).body))))
+			require.Equal(t, []string{"", "0.pending"}, ids(readEvents(t, string((<-answers).body))))
 		},
 		"end when the store fails": func(t *testing.T, b *bench) {
 			v, _ := b.create(smsCode)
 			answers := open(b, v.ID, nil)
 			b.store.fail(verification.ErrUnavailable)
 			b.store.wake()
-			require.Equal(t, []string{"", "0.1.pending"}, ids(readEvents(t, string((<-answers).body))))
+			require.Equal(t, []string{"", "0.pending"}, ids(readEvents(t, string((<-answers).body))))
 			require.Contains(t, b.log.String(), "event broker is not available")
 		},
 	}

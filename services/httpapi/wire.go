@@ -13,7 +13,7 @@ import (
 
 // firstState is what the first answer to a create said: the verification before anything happened to it.
 func firstState(v verification.Verification) verification.Verification {
-	v.Status, v.Reason, v.ChecksUsed, v.Sends, v.Revision = verification.Pending, "", 0, 1, 0
+	v.Status, v.Reason, v.ChecksUsed, v.Revision = verification.Pending, "", 0, 0
 	v.ClosedAt, v.ChangedAt = time.Time{}, v.CreatedAt
 	return v
 }
@@ -21,7 +21,7 @@ func firstState(v verification.Verification) verification.Verification {
 // revision names a state: it differs wherever anything visible does. Expiry changes the status
 // without a write, so the revision alone would not do.
 func revision(v verification.Verification) string {
-	return strconv.FormatUint(v.Revision, 10) + "." + strconv.Itoa(v.Sends) + "." + string(v.Status)
+	return strconv.FormatUint(v.Revision, 10) + "." + string(v.Status)
 }
 
 func etag(v verification.Verification) string { return `"` + revision(v) + `"` }
@@ -41,7 +41,7 @@ func wire(v verification.Verification) api.Verification {
 	out := api.Verification{
 		ID: v.ID, Status: api.Status(v.Status), Reason: string(v.Reason),
 		Channel: api.Channel(v.Channel), Challenge: api.Challenge(v.Challenge), To: v.ToMasked,
-		UserID: v.UserID, DeviceID: v.DeviceID, Sends: v.Sends, ChecksLeft: v.ChecksLeft(),
+		UserID: v.UserID, DeviceID: v.DeviceID, ChecksLeft: v.ChecksLeft(),
 		CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(), Metadata: v.Metadata,
 	}
 	if !v.ClosedAt.IsZero() {
@@ -55,7 +55,7 @@ func checkedWire(v verification.Verification, valid bool) api.CheckedVerificatio
 	w := wire(v)
 	return api.CheckedVerification{
 		Valid: valid, ID: w.ID, Status: w.Status, Reason: w.Reason, Channel: w.Channel, Challenge: w.Challenge, To: w.To,
-		UserID: w.UserID, DeviceID: w.DeviceID, Sends: w.Sends, ChecksLeft: w.ChecksLeft,
+		UserID: w.UserID, DeviceID: w.DeviceID, ChecksLeft: w.ChecksLeft,
 		CreatedAt: w.CreatedAt, ExpiresAt: w.ExpiresAt, ClosedAt: w.ClosedAt, Metadata: w.Metadata,
 	}
 }

@@ -94,7 +94,6 @@ func (s *Verifications) Resend(ctx context.Context, id string) (verification.Ver
 		life := a.ExpiresAt.Sub(s.cfg.Now()) + stream.Grace
 		_, err = s.pub.Put(ctx, events.ActivationSubject(a.Channel, id), data, stream.Expecting(seq), stream.WithTTL(life))
 		if err == nil {
-			s.recent.put(a) // or its receipts would be taken for those of a message that never was
 			v.Sends = a.Send
 			s.requested(ctx, a)
 			return v, nil

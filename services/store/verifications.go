@@ -223,26 +223,11 @@ func (s *Verifications) Deliveries(ctx context.Context, id string) ([]events.Del
 	if !idForm.MatchString(id) {
 		return nil, verification.ErrNotFound
 	}
-	return Reports(s.deliveries)(ctx, id)
-}
-
-// Reports reads delivery reports from their stream; workers use it without the rest of the store.
-func Reports(r *stream.Reader) func(ctx context.Context, id string) ([]events.DeliverySettled, error) {
-	return func(ctx context.Context, id string) ([]events.DeliverySettled, error) {
-		records, err := r.All(ctx, events.DeliveriesOf(id))
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		reports := make([]events.DeliverySettled, 0, len(records))
-		for _, rec := range records {
-			d, err := events.Decode[events.DeliverySettled](rec.Data)
-			if err != nil {
-				return nil, err
-			}
-			reports = append(reports, d)
-		}
-		return reports, nil
+	reports, err := s.deliveries.Reports(ctx, id)
+	if err != nil && !errors.Is(err, events.ErrUndecodable) {
+		return nil, unavailable(err)
 	}
+	return reports, err
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", verification.ErrUnavailable, err) }

@@ -136,7 +136,7 @@ func (p *process) work(ctx context.Context, channel events.Channel, sender deliv
 	}
 	pub := stream.NewPublisher(p.js)
 	h := &delivery.Handler{
-		Channel: channel, Sender: sender, Keys: keys, Settle: pub.Settle, Reports: store.Reports(reports),
+		Channel: channel, Sender: sender, Keys: keys, Settle: pub.Settle, Reports: reports.Reports,
 		SendTimeout: p.cfg.Workers.SendTimeout, Now: p.now, Log: p.log.With("role", string(channel)), Metrics: p.deliveries(),
 	}
 	return p.consume(ctx, string(channel), map[string]handler{string(channel): h.Handle}, stream.Consumer{

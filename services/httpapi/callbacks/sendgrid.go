@@ -122,7 +122,7 @@ func (h *handler) mail(ctx context.Context, e mailEvent) (result string, err err
 		return "", err
 	}
 	send, err := strconv.Atoi(e.Send.String())
-	if err != nil || send < 1 || send > v.Sends || v.Channel != verification.Email {
+	if err != nil || send < 1 || v.Channel != verification.Email {
 		return resultUnknown, nil
 	}
 	err = h.Deliveries.Settle(ctx, events.DeliverySettled{
