@@ -238,28 +238,44 @@ func Encode(v any) ([]byte, error) {
 // versioned is a payload of this package.
 type versioned interface {
 	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter
+	version() int
 }
+
+func (e VerificationActivated) version() int { return e.Version }
+func (e VerificationChanged) version() int   { return e.Version }
+func (e ResponseReceived) version() int      { return e.Version }
+func (e DeliverySettled) version() int       { return e.Version }
+func (e WindowEntry) version() int           { return e.Version }
+func (e DeadLetter) version() int            { return e.Version }
 
 // Decode reads a payload and checks its version. Unknown fields are ignored, so that old
 // readers run beside new writers. Errors wrap ErrUndecodable and never quote the payload.
 func Decode[T versioned](data []byte) (T, error) {
-	var zero T
+	var v, zero T
+	if err := json.Unmarshal(data, &v); err != nil {
+		return zero, explain(data, err)
+	}
+	if got := v.version(); got != Version {
+		return zero, fmt.Errorf("%w: version %d, this program reads %d", ErrUndecodable, got, Version)
+	}
+	return v, nil
+}
+
+// explain says why a payload was not decoded. One of another version may have fields of other
+// types, so the version is looked at first.
+func explain(data []byte, err error) error {
 	var head struct {
 		Version int `json:"version"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return zero, fmt.Errorf("%w: not JSON of this contract", ErrUndecodable)
+	var field *json.UnmarshalTypeError
+	switch {
+	case json.Unmarshal(data, &head) != nil:
+		return fmt.Errorf("%w: not JSON of this contract", ErrUndecodable)
+	case head.Version != Version:
+		return fmt.Errorf("%w: version %d, this program reads %d", ErrUndecodable, head.Version, Version)
+	case errors.As(err, &field):
+		return fmt.Errorf("%w: field %s has the wrong type", ErrUndecodable, field.Field)
+	default:
+		return fmt.Errorf("%w: malformed field", ErrUndecodable)
 	}
-	if head.Version != Version {
-		return zero, fmt.Errorf("%w: version %d, this program reads %d", ErrUndecodable, head.Version, Version)
-	}
-	var v T
-	if err := json.Unmarshal(data, &v); err != nil {
-		var field *json.UnmarshalTypeError
-		if errors.As(err, &field) {
-			return zero, fmt.Errorf("%w: field %s has the wrong type", ErrUndecodable, field.Field)
-		}
-		return zero, fmt.Errorf("%w: malformed field", ErrUndecodable)
-	}
-	return v, nil
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -241,7 +241,7 @@ func (p *puller) deliver(ctx context.Context, m jetstream.Msg) {
 	}
 	id := m.Headers().Get(jetstream.MsgIDHeader)
 	if id == "" {
-		id = watermill.NewShortUUID() // Watermill wants one for its own bookkeeping
+		id = strconv.FormatUint(d.Sequence, 10) // Watermill wants one for its own bookkeeping
 	}
 	wm := message.NewMessage(id, m.Data())
 	for k, v := range m.Headers() {
