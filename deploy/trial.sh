@@ -53,4 +53,8 @@ if [ "$total" -ne "$rounds" ]; then
   echo "want $rounds deliveries, the logs tell of $total" >&2
   exit 1
 fi
+
+# Every way to ask and to answer, as the stories tell it, against these services.
+STORIES_BASE=$BASE STORIES_SANDBOX=$SANDBOX STORIES_CLIENT=$CLIENT STORIES_SECRET=$SECRET \
+  go test -count=1 -v -run '^TestOneProcessAsksOnEveryRoadAndHearsTheAnswer$' ./services/scenario | grep -E '^(=== NAME|---|    ---|ok|FAIL|panic)'
 "${compose[@]}" ps

@@ -73,7 +73,12 @@ func newStage(dir string) *stage {
 	s.natsServer = sync.OnceValues(func() (string, error) {
 		return build(dir, "nats-server", "github.com/nats-io/nats-server/v2")
 	})
-	s.together = sync.OnceValues(func() (*system, error) { return startUp(s.folder("up")) })
+	s.together = sync.OnceValues(func() (*system, error) {
+		if running := elsewhere(); running != nil {
+			return running, nil
+		}
+		return startUp(s.folder("up"))
+	})
 	s.apart = sync.OnceValues(func() (*system, error) { return startApart(s.folder("apart"), 2) })
 	return s
 }

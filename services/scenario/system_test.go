@@ -35,6 +35,20 @@ type system struct {
 	secret    string
 }
 
+// elsewhere is a system that is running already, such as one of containers, where the environment
+// names one. The stories of Together then play there; those that look into processes do not fit it.
+func elsewhere() *system {
+	base, named := os.LookupEnv("STORIES_BASE")
+	if !named {
+		return nil
+	}
+	s := &system{base: base, client: newClient()}
+	for name, field := range map[string]*string{"STORIES_SANDBOX": &s.inbox, "STORIES_CLIENT": &s.id, "STORIES_SECRET": &s.secret} {
+		*field, _ = os.LookupEnv(name)
+	}
+	return s
+}
+
 func newClient() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second},

@@ -41,7 +41,8 @@ var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4
 // activation reads the record that never changes but for the count of its sends; recent ones
 // come from this process's memory.
 func (s *Resolver) activation(ctx context.Context, id string) (events.VerificationActivated, error) {
-	if e, ok := s.recent.get(id); ok {
+	// What outlived its grace is gone from the broker, its outcome too: memory must not answer for it.
+	if e, ok := s.recent.get(id); ok && s.now().Before(e.ExpiresAt.Add(stream.Grace)) {
 		return e, nil
 	}
 	e, _, err := s.freshActivation(ctx, id)
