@@ -63,6 +63,6 @@ func checkedWire(v verification.Verification, valid bool) api.CheckedVerificatio
 func deliveryWire(d events.DeliverySettled) api.Delivery {
 	return api.Delivery{
 		Status: d.Status, Channel: api.Channel(d.Channel), Send: d.Send, Provider: d.Provider, ProviderID: d.ProviderID,
-		Reason: d.Reason, Detail: d.Detail, Attempt: d.Attempt, At: d.At.UTC(),
+		Reason: d.Reason, Detail: d.Detail, Attempt: d.Attempt, At: d.At.UTC().Truncate(time.Millisecond),
 	}
 }
