@@ -22,39 +22,65 @@ const (
 )
 
 // GetVerification reads a verification, and waits for it to change where the client asks for that.
+// What comes before and after the wait is done in functions of its own: the stack of a parked
+// request is kept for as long as it is parked, and there are many.
 func (s *Server) GetVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID, params contract.GetVerificationParams) {
+	q, err := s.readQuery(w, r, id, params)
+	if err == nil && q.parks {
+		err = s.await(w, r, q)
+	}
+	s.answerQuery(w, r, q, err)
+}
+
+// query is a read that may wait.
+type query struct {
+	v         *verification.Verification
+	params    contract.GetVerificationParams
+	wait      time.Duration
+	preferred bool // the wait came by Prefer
+	parks     bool
+	// known is the state that the client has by its tag, empty where it sent none that fits.
+	known string
+}
+
+func (s *Server) readQuery(w http.ResponseWriter, r *http.Request, id string, params contract.GetVerificationParams) (*query, error) {
 	v, err := s.owned(w, r, id)
 	if err != nil {
-		s.fail(w, r, err)
-		return
+		return nil, err
 	}
-	wait, preferred, err := readWait(r, params)
+	q := &query{v: &v, params: params}
+	if q.wait, q.preferred, err = readWait(r, params); err != nil {
+		return nil, err
+	}
+	tagged := params.IfNoneMatch != ""
+	if tagged && matches(params.IfNoneMatch, v) {
+		q.known = revision(v)
+	}
+	// With a tag every visible change counts; it was compared with the state that the client has, so
+	// nothing is lost between two polls. Without one only the status counts.
+	q.parks = q.wait > 0 && !v.Status.Closed() && (q.known != "" || !tagged)
+	return q, nil
+}
+
+// done tells whether what the client waits for has come.
+func (q *query) done() bool {
+	return q.v.Status.Closed() || q.known != "" && revision(*q.v) != q.known
+}
+
+func (s *Server) answerQuery(w http.ResponseWriter, r *http.Request, q *query, err error) {
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	known := params.IfNoneMatch != "" && matches(params.IfNoneMatch, v)
-	// With a tag every visible change counts; it was compared with the state that the client has, so
-	// nothing is lost between two polls. Without one only the status counts.
-	if wait > 0 && !v.Status.Closed() && (known || params.IfNoneMatch == "") {
-		start := v
-		v, err = s.await(w, r, v, wait, func(now verification.Verification) bool {
-			return now.Status != start.Status || known && revision(now) != revision(start)
-		})
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
+	if q.preferred {
+		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(q.wait.Seconds())))
 	}
-	if preferred {
-		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
-	}
-	if params.IfNoneMatch != "" && matches(params.IfNoneMatch, v) {
-		w.Header().Set("ETag", etag(v))
+	if q.params.IfNoneMatch != "" && matches(q.params.IfNoneMatch, *q.v) {
+		w.Header().Set("ETag", etag(*q.v))
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	s.writeVerification(w, http.StatusOK, v)
+	s.writeVerification(w, http.StatusOK, *q.v)
 }
 
 // readWait is the wait that the query asks for, or the Prefer header where the query is silent.
@@ -92,36 +118,32 @@ func matches(ifNoneMatch string, v verification.Verification) bool {
 	return false
 }
 
-// await parks the request until done says so, the verification closes, wait is over, the process
-// shuts down or the client leaves. The present state is the answer in every case but the last.
-func (s *Server) await(
-	w http.ResponseWriter, r *http.Request, v verification.Verification, wait time.Duration, done func(verification.Verification) bool,
-) (verification.Verification, error) {
-	s.liftDeadlines(w, wait+slack)
+// await parks the request until what the client waits for has come, wait is over, the process shuts
+// down or the client leaves. The present state is the answer in every case but the last.
+func (s *Server) await(w http.ResponseWriter, r *http.Request, q *query) error {
+	s.liftDeadlines(w, q.wait+slack)
 	unpark := s.park(w, parkedWait)
 	defer unpark()
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	ctx, cancel := context.WithTimeout(r.Context(), q.wait)
 	defer cancel()
 	stop := context.AfterFunc(s.closing, cancel)
 	defer stop()
-	return s.next(ctx, v, done)
-}
-
-// next returns the verification as soon as done says so or it closes, or ctx ends.
-func (s *Server) next(ctx context.Context, v verification.Verification, done func(verification.Verification) bool) (verification.Verification, error) {
-	for {
-		// Expiry is nobody's event, so it needs a timer of its own.
-		round, cancel := context.WithTimeout(ctx, v.ExpiresAt.Sub(s.config.Now()))
-		now, err := s.config.Verifications.Await(round, v.ID, v.Revision)
-		cancel()
-		if err != nil {
-			return v, fmt.Errorf("await verification: %w", err)
-		}
-		v = now.At(s.config.Now())
-		if v.Status.Closed() || done(v) || ctx.Err() != nil {
-			return v, nil
+	for !q.done() && ctx.Err() == nil {
+		if err := s.next(ctx, &q.v); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// next brings v up to its next change, or to how it stands when ctx ends.
+func (s *Server) next(ctx context.Context, v **verification.Verification) error {
+	now, err := s.config.Verifications.Await(ctx, (*v).ID, (*v).Revision)
+	if err != nil {
+		return fmt.Errorf("await verification: %w", err)
+	}
+	*v = now
+	return nil
 }
 
 // park counts a request as parked until the returned function is called.
@@ -192,25 +214,25 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verificati
 	if err := send("retry: 2000\n\n" + event(v)); err != nil {
 		return err
 	}
-	for !v.Status.Closed() {
+	at := &v
+	for !at.Status.Closed() {
+		seen := revision(*at)
 		beat, cancel := context.WithTimeout(ctx, s.config.Heartbeat)
-		seen := revision(v)
-		next, err := s.next(beat, v, func(now verification.Verification) bool { return revision(now) != seen })
+		err := s.next(beat, &at)
 		cancel()
 		if err != nil {
 			return err
 		}
-		if ctx.Err() != nil && revision(next) == seen {
+		if ctx.Err() != nil && revision(*at) == seen {
 			return nil // the reader left, or the process shuts down
 		}
 		text := ":\n\n" // a comment keeps proxies from closing a quiet connection
-		if revision(next) != seen {
-			text = event(next)
+		if revision(*at) != seen {
+			text = event(*at)
 		}
 		if err := send(text); err != nil {
 			return err
 		}
-		v = next
 	}
 	return nil
 }

@@ -36,8 +36,9 @@ type Verifications interface {
 	Resolve(ctx context.Context, id string, f verification.Fact) (verification.Verification, error)
 	Resend(ctx context.Context, id string) (verification.Verification, error)
 	// Await returns as soon as the revision differs from seen, or the verification is closed
-	// (by expiry too), or ctx ends: then the present state and no error.
-	Await(ctx context.Context, id string, seen uint64) (verification.Verification, error)
+	// (by expiry too), or ctx ends: then the present state and no error. It returns a pointer for the
+	// sake of small stacks: tens of thousands of requests may be parked in it.
+	Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error)
 	// Deliveries lists the steps of all messages, oldest first.
 	Deliveries(ctx context.Context, id string) ([]events.DeliverySettled, error)
 	// PushKey is the public key (PKIX, DER) of the device that a push verification asked.

@@ -143,23 +143,27 @@ func (m *memory) Resend(_ context.Context, id string) (verification.Verification
 	return r.v, nil
 }
 
-func (m *memory) Await(ctx context.Context, id string, seen uint64) (verification.Verification, error) {
+func (m *memory) Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error) {
 	m.parked <- struct{}{}
 	for {
 		m.mu.Lock()
 		v, changed, err := m.records[id].v.At(m.now()), m.changed, m.err
 		m.mu.Unlock()
 		if err != nil {
-			return v, err
+			return nil, err
 		}
 		if v.Revision != seen || v.Status.Closed() {
-			return v, nil
+			return &v, nil
 		}
+		expiry := time.NewTimer(v.ExpiresAt.Sub(m.now()))
 		select {
 		case <-changed:
+		case <-expiry.C:
 		case <-ctx.Done():
-			return v.At(m.now()), nil
+			v = v.At(m.now())
+			return &v, nil
 		}
+		expiry.Stop()
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -25,41 +27,84 @@ func (s *Verifications) Check(ctx context.Context, id string, code verification.
 
 // Await returns as soon as the verification differs from the revision seen, is closed (by expiry
 // too), or ctx ends: then it is the verification as it was last known, without an error.
-func (s *Verifications) Await(ctx context.Context, id string, seen uint64) (verification.Verification, error) {
-	if !idForm.MatchString(id) {
-		return verification.Verification{}, verification.ErrNotFound
-	}
-	changed, cancel := s.changes.Wait(id) // before reading, so that no change falls between
-	defer cancel()
-	a, err := s.activation(ctx, id)
+//
+// Tens of thousands of requests are parked here at once, and the stack of each is kept for it. So
+// what a waiter holds stands on the heap, and whatever needs a large frame is done and gone before
+// the goroutine parks: that halves the memory of a parked request.
+func (s *Verifications) Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error) {
+	w, err := s.await(ctx, id)
 	if err != nil {
-		return verification.Verification{}, err
+		return nil, err
+	}
+	defer w.cancel()
+	for w.v.Revision == seen && !w.v.Status.Closed() && w.park(ctx) {
+		if err := w.learn(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return w.v, nil
+}
+
+// waiter is one call of Await.
+type waiter struct {
+	s       *Verifications
+	a       events.VerificationActivated
+	v       *verification.Verification
+	changed <-chan stream.Record
+	cancel  func()
+	news    stream.Record // what woke it; without a sequence: read again
+}
+
+// await registers before it reads, so that no change falls between.
+func (s *Verifications) await(ctx context.Context, id string) (*waiter, error) {
+	if !idForm.MatchString(id) {
+		return nil, verification.ErrNotFound
+	}
+	w := &waiter{s: s}
+	w.changed, w.cancel = s.changes.Wait(id)
+	var err error
+	if w.a, err = s.activation(ctx, id); err != nil {
+		w.cancel()
+		return nil, err
 	}
 	v, err := s.Get(ctx, id)
 	if err != nil {
-		return v, err
+		w.cancel()
+		return nil, err
 	}
-	expiry := time.NewTimer(v.ExpiresAt.Sub(s.cfg.Now()))
+	w.v = &v
+	return w, nil
+}
+
+// park waits for a change or for the end of the verification; false when ctx ended first.
+func (w *waiter) park(ctx context.Context) bool {
+	expiry := time.NewTimer(max(w.v.ExpiresAt.Sub(w.s.now()), time.Millisecond))
 	defer expiry.Stop()
-	for v.Revision == seen && !v.Status.Closed() {
-		select {
-		case rec := <-changed:
-			if rec.Sequence == 0 {
-				v, err = s.Get(ctx, id)
-			} else {
-				v, err = s.folded(a, rec, nil)
-			}
-			if err != nil {
-				return v, err
-			}
-		case <-expiry.C:
-			v = v.At(s.cfg.Now())
-			if !v.Status.Closed() { // the timer's clock and ours may differ by a hair
-				expiry.Reset(time.Millisecond)
-			}
-		case <-ctx.Done():
-			return v, nil
-		}
+	select {
+	case w.news = <-w.changed:
+		return true
+	case <-expiry.C:
+		w.news = stream.Record{Sequence: w.v.Revision} // nothing new but the time
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	return v, nil
+}
+
+// learn brings the verification up to what woke the waiter.
+func (w *waiter) learn(ctx context.Context) error {
+	var v verification.Verification
+	var err error
+	switch {
+	case w.news.Sequence == 0:
+		v, err = w.s.Get(ctx, w.a.ID)
+	case w.news.Sequence <= w.v.Revision: // read before it was told
+		v = w.v.At(w.s.now())
+	default:
+		v, err = w.s.folded(w.a, w.news, nil)
+	}
+	if err == nil {
+		w.v = &v
+	}
+	return err
 }

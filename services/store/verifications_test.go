@@ -372,7 +372,7 @@ func TestAParkedWaiterHearsOfTheChangeMadeByAnotherProcess(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			answers <- got
+			answers <- *got
 		}()
 	}
 	parked.Wait()

@@ -54,8 +54,9 @@ func TestWhoWaitsElsewhereIsWokenByAnAnswer(t *testing.T) {
 		after, err := h.store.Await(ctx, v.ID, v.Revision)
 		if err != nil {
 			t.Error(err)
+			return
 		}
-		woken <- after
+		woken <- *after
 	}()
 	h.answer(v.ID, events.Approve)
 	require.Equal(t, verification.Approved, next(t, woken).Status)

@@ -45,7 +45,7 @@ type Verifications interface {
 	ByLink(ctx context.Context, t verification.Token) (verification.Verification, error)
 	// Await returns once the revision differs from seen or the verification is closed, or with the
 	// present state when ctx ends.
-	Await(ctx context.Context, id string, seen uint64) (verification.Verification, error)
+	Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error)
 }
 
 // Responses publishes an answer, durably, before it returns.

@@ -70,18 +70,18 @@ func (s *records) ByLink(_ context.Context, t verification.Token) (verification.
 	return s.v, nil
 }
 
-func (s *records) Await(ctx context.Context, _ string, seen uint64) (verification.Verification, error) {
+func (s *records) Await(ctx context.Context, _ string, seen uint64) (*verification.Verification, error) {
 	for {
 		s.mu.Lock()
 		v, changed := s.v.At(s.now()), s.changed
 		s.mu.Unlock()
 		if v.Revision != seen || v.Status.Closed() {
-			return v, nil
+			return &v, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return v, nil
+			return &v, nil
 		}
 	}
 }
