@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -502,4 +504,39 @@ func TestAReplyStaysBoundToTheVerificationItAnsweredFirst(t *testing.T) {
 	got, err = two.Bind(t.Context(), "SM2", b)
 	require.NoError(t, err)
 	require.Equal(t, b, got)
+}
+
+func TestAChangeThatIsToldLateIsNotTakenForNews(t *testing.T) {
+	h := build(t)
+	s := h.store()
+	a := h.activation()
+	v := create(t, s, a)
+	for range 2 {
+		var err error
+		v, _, err = s.Check(t.Context(), v.ID, "wrong")
+		require.NoError(t, err)
+	}
+	answer := make(chan *verification.Verification, 1)
+	go func() {
+		got, err := s.Await(t.Context(), v.ID, v.Revision)
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- got
+	}()
+	// What stood before, told again: core NATS promises no order towards what was read meanwhile.
+	stale, err := events.Encode(events.VerificationChanged{Version: 1, ID: v.ID, Status: "pending", ChecksUsed: 1, ChangedAt: h.clock.now()})
+	require.NoError(t, err)
+	nc := h.js().Conn()
+	for range 200 {
+		require.NoError(t, nc.PublishMsg(&nats.Msg{
+			Subject: events.ChangedSubject(v.ID), Data: stale,
+			Header: nats.Header{jetstream.SequenceHeader: {strconv.FormatUint(v.Revision-1, 10)}},
+		}))
+		require.NoError(t, nc.Flush())
+	}
+	_, valid, err := s.Check(t.Context(), v.ID, a.Secrets.Code)
+	require.NoError(t, err)
+	require.True(t, valid)
+	require.Equal(t, verification.Approved, (<-answer).Status)
 }
