@@ -32,7 +32,8 @@ const (
 	maxMemory           = 1 << 30
 )
 
-// Server is a running server. It listens on a free loopback port, so several can run side by side.
+// Server is a running server. It has no port: whoever could connect could read and forge every
+// record, and on a machine with several users a loopback port is everybody's.
 type Server struct{ server *server.Server }
 
 // Start returns a server that is ready for connections.
@@ -42,8 +43,7 @@ func Start(c Config) (*Server, error) {
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName:             "assent",
-		Host:                   "127.0.0.1",
-		Port:                   server.RANDOM_PORT,
+		DontListen:             true,
 		NoSigs:                 true, // the host process owns the signals
 		JetStream:              true,
 		StoreDir:               c.Dir,
@@ -70,10 +70,7 @@ func Start(c Config) (*Server, error) {
 // maxStore is what the streams may take together. The server reserves nothing: it is a ceiling.
 const maxStore = 64 << 30
 
-// URL is where other processes on this machine connect.
-func (s *Server) URL() string { return s.server.ClientURL() }
-
-// Connect returns a connection that does not pass the network.
+// Connect returns a connection that does not pass the network. It is the only kind there is.
 func (s *Server) Connect(o ...nats.Option) (*nats.Conn, error) {
 	nc, err := nats.Connect("", append(o, nats.InProcessServer(s.server))...)
 	if err != nil {

@@ -32,6 +32,8 @@ func NewChanges(nc *nats.Conn) (*Changes, error) {
 	c := &Changes{waiters: map[string]map[chan Record]struct{}{}}
 	var err error
 	prefix := strings.TrimSuffix(events.ChangedSubjects, ">")
+	c.mu.Lock() // the first change may come before the subscription is noted
+	defer c.mu.Unlock()
 	if c.sub, err = nc.Subscribe(prefix+"*", func(m *nats.Msg) { c.changed(strings.TrimPrefix(m.Subject, prefix), m) }); err != nil {
 		return nil, fmt.Errorf("subscribe to changes: %w", err)
 	}

@@ -66,19 +66,52 @@ func NewPublisher(js jetstream.JetStream) *Publisher { return &Publisher{js: js}
 
 // Put stores one message and returns its sequence once the broker has acknowledged it. It fails
 // with ErrConflict or ErrFull when an option or the stream refuses it; after any other error the
-// message may or may not be stored.
+// message may or may not be stored. One that fails while the connection is known to be lost is not
+// stored later: its caller counts it as failed, and tells so.
 func (p *Publisher) Put(ctx context.Context, subject string, data []byte, options ...Option) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if err := p.connected(ctx); err != nil {
+		return 0, err
+	}
+	return p.put(ctx, subject, data, options)
+}
+
+func (p *Publisher) put(ctx context.Context, subject string, data []byte, options []Option) (uint64, error) {
 	m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	for _, o := range options {
 		o(m)
 	}
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
 	ack, err := p.js.PublishMsg(ctx, m)
 	if err != nil {
 		return 0, publishError(err)
 	}
 	return ack.Sequence, nil
+}
+
+// connectionLook is between two looks at a connection that is known to be lost.
+const connectionLook = 20 * time.Millisecond
+
+// connected waits while the connection is known to be lost. The client library would keep the
+// message and publish it when the broker is back.
+func (p *Publisher) connected(ctx context.Context) error {
+	nc := p.js.Conn()
+	if nc.IsConnected() {
+		return nil
+	}
+	look := time.NewTicker(connectionLook)
+	defer look.Stop()
+	for !nc.IsConnected() {
+		if nc.IsClosed() {
+			return fmt.Errorf("publish: %w", nats.ErrConnectionClosed)
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("publish: no connection to the broker: %w", ctx.Err())
+		}
+	}
+	return nil
 }
 
 // The broker's own codes (its errors.json), for refusals that the client library has no name for.
@@ -124,7 +157,12 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 			}
 			options = append(options, WithTTL(ttl))
 		}
-		if _, err := p.Put(m.Context(), topic, m.Payload, options...); err != nil {
+		// What is reported while the broker is away may well be stored when it is back, and must then
+		// be there before the broker delivers again what it reports of. So this does not wait as Put does.
+		ctx, cancel := context.WithTimeout(m.Context(), publishTimeout)
+		_, err := p.put(ctx, topic, m.Payload, options)
+		cancel()
+		if err != nil {
 			errs = append(errs, err)
 		}
 	}

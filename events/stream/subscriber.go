@@ -85,7 +85,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	p := &puller{
 		sub: s, consumer: c, cons: cons,
 		out:   make(chan *message.Message),
-		slots: make(chan struct{}, s.cfg.MaxInFlight),
+		slots: make(chan struct{}, s.cfg.MaxInFlight), held: map[uint64]struct{}{},
 	}
 	s.running.Add(1)
 	go func() {
@@ -109,6 +109,25 @@ type puller struct {
 	cons     jetstream.Consumer
 	out      chan *message.Message
 	slots    chan struct{} // one token for each message pulled and not settled
+
+	mu   sync.Mutex
+	held map[uint64]struct{} // the places in the stream of what is being handled
+}
+
+// hold claims a message for one handler. A broker that was killed, or whose consumer was deleted,
+// delivers again what a handler here still works on; false tells that this is such a message.
+func (p *puller) hold(sequence uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, busy := p.held[sequence]
+	p.held[sequence] = struct{}{}
+	return !busy
+}
+
+func (p *puller) letGo(sequence uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.held, sequence)
 }
 
 func (p *puller) run(ctx context.Context) {
@@ -235,6 +254,11 @@ func (p *puller) deliver(ctx context.Context, m jetstream.Msg) {
 		_ = m.TermWithReason("no JetStream metadata")
 		return
 	}
+	if !p.hold(meta.Sequence.Stream) {
+		_ = m.NakWithDelay(ackWait / 3) // by then the first may have told what it did
+		return
+	}
+	defer p.letGo(meta.Sequence.Stream)
 	d := &Delivery{
 		Subject: m.Subject(), Sequence: meta.Sequence.Stream, Attempt: int(meta.NumDelivered), //nolint:gosec // counts deliveries, far below the border
 		StoredAt: meta.Timestamp, Consumer: p.consumer.Name,
