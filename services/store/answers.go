@@ -84,7 +84,7 @@ func (w *waiter) park(ctx context.Context) bool {
 	case w.news = <-w.changed:
 		return true
 	case <-expiry.C:
-		w.news = stream.Record{Sequence: w.v.Revision} // nothing new but the time
+		w.news = stream.Record{} // read again: an answer of the last moment may not have been told yet
 		return true
 	case <-ctx.Done():
 		return false

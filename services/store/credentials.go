@@ -88,9 +88,12 @@ func (c *Credentials) apply(e jetstream.KeyValueEntry) {
 	}
 }
 
+// ValidClientID tells whether a client id can be stored: 1 to 64 letters, digits, dashes or underscores.
+func ValidClientID(id string) bool { return credentialForm.MatchString(id) }
+
 // Ensure stores a credential, in place of an older one of the same id.
 func (c *Credentials) Ensure(ctx context.Context, clientID, secret string) error {
-	if !credentialForm.MatchString(clientID) {
+	if !ValidClientID(clientID) {
 		return errors.New("client id must be 1 to 64 letters, digits, dashes or underscores")
 	}
 	if c.Authenticate(ctx, clientID, secret) == nil {

@@ -14,13 +14,13 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 		Context:  verification.Context{IP: a.Context.IP, Action: a.Context.Action, Place: a.Context.Place, Device: a.Context.Device},
 		Metadata: a.Metadata, CodeLength: a.CodeLength, MaxChecks: a.MaxChecks, SecretHash: a.SecretHash,
 		CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, Sends: a.Send,
-		Status: verification.Pending, ChangedAt: a.CreatedAt,
+		Status: verification.Pending, ChangedAt: a.CreatedAt, Revision: revision,
 	}
 	if o == nil {
 		return v
 	}
 	v.Status, v.Reason = verification.Status(o.Status), verification.Reason(o.Reason)
-	v.ChecksUsed, v.ChangedAt, v.Revision = o.ChecksUsed, o.ChangedAt, revision
+	v.ChecksUsed, v.ChangedAt = o.ChecksUsed, o.ChangedAt
 	if o.ClosedAt != nil {
 		v.ClosedAt = *o.ClosedAt
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -198,7 +199,7 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 			return e, fmt.Errorf("hash secret: %w", err)
 		}
 	}
-	if e.Destination, err = s.destination(a.To); err != nil {
+	if e.Destination, err = s.destination(sameTo(e.Channel, a.To)); err != nil {
 		return e, err
 	}
 	if a.IdempotencyKey != "" {
@@ -207,6 +208,15 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 		}
 	}
 	return e, nil
+}
+
+// sameTo is equal for addresses that reach the same person. Nearly all mailboxes take their name in
+// either case, so without this each spelling would have a send limit of its own.
+func sameTo(c events.Channel, to string) string {
+	if c == events.Email {
+		return strings.ToLower(to)
+	}
+	return to
 }
 
 // destination is what stands for an address in subjects: 128 bits of its keyed hash.

@@ -229,6 +229,21 @@ func TestSixtyFourSendsToOneDestinationThroughTwoProcesses(t *testing.T) {
 	require.EqualValues(t, 59, limited.Load())
 }
 
+func TestTheSpellingsOfAMailboxShareOneLimit(t *testing.T) {
+	h := build(t)
+	s := h.store()
+	mail := func(to string) verification.Activation {
+		a := h.activation(func(p *verification.Params) { p.Channel = verification.Email })
+		a.To = to
+		return a
+	}
+	for _, to := range []string{"ana@example.com", "Ana@example.com", "aNa@example.com", "anA@example.com", "ANA@example.com"} {
+		create(t, s, mail(to))
+	}
+	_, _, err := s.Create(t.Context(), mail("AnA@example.com"))
+	require.ErrorAs(t, err, new(*verification.LimitError))
+}
+
 func TestAUsersLimitCountsAllTheirDevicesAndTakesNothingWhenItRefuses(t *testing.T) {
 	h := build(t)
 	s := h.store()
