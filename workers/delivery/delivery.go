@@ -77,7 +77,8 @@ type Receipt struct {
 }
 
 // Sender renders a message and makes exactly one call to its provider. It returns within
-// the context's deadline. Its error is one of this package's marks, or transient when bare.
+// the context's deadline. Its error is one of this package's marks, or transient when bare; beside
+// it the receipt names the provider that was chosen, for the timeline, the metrics and the log.
 type Sender interface {
 	Send(ctx context.Context, m Message) (Receipt, error)
 }

@@ -44,8 +44,9 @@ const (
 	minLife = time.Second
 	// late is above what an activation takes to get here, and below what a broker takes to come back.
 	late = 100 * time.Millisecond
-	// A report is tried this often: an unreported send is sent again after a crash.
+	// A report is tried this often at once, and then with pauses while the verification lives.
 	settleTries = 3
+	settlePause = 250 * time.Millisecond
 )
 
 // Handle delivers one activation. It is a Watermill handler: nil acknowledges the message, an
@@ -94,6 +95,10 @@ func (h *Handler) sentBefore(ctx context.Context, a events.VerificationActivated
 		return false, errors.New("read delivery reports: " + err.Error())
 	}
 	for _, r := range reports {
+		// An id that comes from an idempotency key returns after its grace; reports stay a little longer.
+		if r.At.Before(a.CreatedAt.Add(-stream.Grace / 2)) {
+			continue
+		}
 		asked := r.Status == events.DeliveryRequested || r.Status == events.DeliveryExpired
 		if r.Send == a.Send && r.Channel == a.Channel && !asked {
 			return true, nil
@@ -148,7 +153,7 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 		log.Warn("delivery attempt failed", "class", string(class), "err", err)
 		return err
 	}
-	return h.settle(ctx, report)
+	return h.settle(ctx, report, a.ExpiresAt)
 }
 
 func messageOf(a events.VerificationActivated, c events.DeliveryContent, attempt int) Message {
@@ -165,21 +170,44 @@ func (h *Handler) expire(ctx context.Context, a events.VerificationActivated, at
 	h.Log.Warn("delivery expired", "verification_id", a.ID, "channel", string(a.Channel), "attempt", attempt)
 	return h.settle(ctx, events.DeliverySettled{
 		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliveryExpired, Attempt: attempt, At: h.Now().UTC(),
-	})
+	}, a.ExpiresAt)
 }
 
 // settle stores a report. Report before acknowledgement: a lost acknowledgement costs a second
-// look, a lost report would cost a second message or a stuck verification.
-func (h *Handler) settle(ctx context.Context, report events.DeliverySettled) error {
-	// The report must be stored even when the grace of a shutdown has just ended; each try bounds itself.
-	ctx = context.WithoutCancel(ctx)
-	var err error
-	for range settleTries {
-		if err = h.Settle(ctx, report); err == nil {
+// look, a lost report would cost a second message or a stuck verification. So a broker that takes
+// no reports is asked until the end of the verification: given up, a message that the provider has
+// taken would be sent anew with each attempt.
+func (h *Handler) settle(ctx context.Context, report events.DeliverySettled, end time.Time) error {
+	// A try whose answer was lost may have been stored: the broker drops what comes after it.
+	report.EventID = fmt.Sprintf("worker:%s:%s:%d:%s:%d", report.ID, report.Channel, report.Send, report.Status, report.Attempt)
+	for try := 1; ; try++ {
+		// The report must be stored even when the grace of a shutdown has just ended; each try bounds itself.
+		err := h.Settle(context.WithoutCancel(ctx), report)
+		if err == nil {
 			return nil
 		}
+		if try < settleTries {
+			continue
+		}
+		if try == settleTries {
+			h.Log.Warn("delivery not reported yet", "verification_id", report.ID, "channel", string(report.Channel), "err", err)
+		}
+		if !h.Now().Before(end) || !pause(ctx, settlePause) {
+			return fmt.Errorf("report delivery: %w", err)
+		}
 	}
-	return fmt.Errorf("report delivery: %w", err)
+}
+
+// pause waits; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // wait is how long until the next attempt. It never outlives the verification: towards the end

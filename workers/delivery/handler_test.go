@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
@@ -48,7 +51,7 @@ func TestASentMessageIsReportedBeforeItIsAcknowledged(t *testing.T) {
 	close(release)
 	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
 	require.Equal(t, events.DeliverySettled{
-		Version: events.Version, ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliverySent,
+		Version: events.Version, EventID: "worker:" + a.ID + ":sms:1:sent:1", ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliverySent,
 		Provider: "twilio", ProviderID: "SM-" + a.ID, Attempt: 1, At: h.clock.now(),
 	}, h.only(a.ID))
 	h.settledAll()
@@ -74,7 +77,7 @@ func TestAPermanentRefusalIsReportedOnceWithItsReason(t *testing.T) {
 	h.publish(a)
 	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
 	require.Equal(t, events.DeliverySettled{
-		Version: events.Version, ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliveryFailed,
+		Version: events.Version, EventID: "worker:" + a.ID + ":sms:1:failed:1", ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliveryFailed,
 		Provider: "twilio", Reason: events.ReasonUnsubscribed, Detail: "21610", Attempt: 1, At: h.clock.now(),
 	}, h.only(a.ID))
 	h.settledAll()
@@ -111,7 +114,7 @@ func TestWhatComesTooLateCallsNobody(t *testing.T) {
 	}
 	for _, a := range []events.VerificationActivated{late, now, keyless} {
 		require.Equal(t, events.DeliverySettled{
-			Version: events.Version, ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliveryExpired, Attempt: 1, At: h.clock.now(),
+			Version: events.Version, EventID: "worker:" + a.ID + ":sms:1:expired:1", ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliveryExpired, Attempt: 1, At: h.clock.now(),
 		}, h.only(a.ID))
 	}
 	h.settledAll()
@@ -272,6 +275,22 @@ func TestAReportOfAnEarlierSendDoesNotStandForThisOne(t *testing.T) {
 	require.Equal(t, "SM2", all[3].ProviderID)
 }
 
+// An idempotency key that is used again after its grace gives the same id, and reports outlive the grace.
+func TestAReportOfAnEarlierLifeDoesNotStandForThisOne(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	sent := make(chan delivery.Message, 8)
+	a := h.activation()
+	require.NoError(t, h.pub.Settle(t.Context(), events.DeliverySettled{
+		ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliverySent, At: a.CreatedAt.Add(-life - stream.Grace),
+	}))
+	h.clock.set(a.RequestedAt.Add(time.Second)) // late, so that the reports are read
+	h.work(took(sent))
+	h.publish(a)
+	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
+	require.Len(t, sent, 1)
+}
+
 func TestAReportThatFailsAFewTimesIsStoredAndNothingIsSentAgain(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -296,38 +315,82 @@ func TestAReportThatFailsAFewTimesIsStoredAndNothingIsSentAgain(t *testing.T) {
 	require.Equal(t, events.DeliverySent, h.only(a.ID).Status)
 }
 
-func TestWhatCouldNotBeReportedComesAgain(t *testing.T) {
-	t.Parallel()
-	for name, expired := range map[string]bool{"a send": false, "an expiry": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := build(t)
-			sent := make(chan delivery.Message, 8)
-			tries := make(chan struct{}, 8)
-			h.work(took(sent), func(d *delivery.Handler) {
-				store := d.Settle
-				d.Settle = func(ctx context.Context, r events.DeliverySettled) error {
-					tries <- struct{}{}
-					if len(tries) <= 3 {
-						return errBroker
-					}
-					return store(ctx, r)
-				}
-			})
-			a := h.activation(func(a *events.VerificationActivated) {
-				if expired {
-					a.ExpiresAt = h.clock.now()
-				}
-			})
-			h.publish(a)
-			v := next(t, h.verdicts)
-			require.Equal(t, "-NAK", v.word)
-			require.GreaterOrEqual(t, v.delay, 250*time.Millisecond, "a broker in trouble is not hammered")
-			require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
-			r := h.only(a.ID)
-			require.Equal(t, 2, r.Attempt)
-			require.Equal(t, expired, r.Status == events.DeliveryExpired)
-			require.Len(t, tries, 4)
-		})
+// refusing lets the first n reports fail, as a broker does that stores nothing.
+func refusing(n int64, tries *atomic.Int64) func(*delivery.Handler) {
+	return func(d *delivery.Handler) {
+		store := d.Settle
+		d.Settle = func(ctx context.Context, r events.DeliverySettled) error {
+			if tries.Add(1) <= n {
+				return errBroker
+			}
+			return store(ctx, r)
+		}
 	}
+}
+
+func TestASendThatCannotBeReportedForAWhileIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	sent := make(chan delivery.Message, 8)
+	var tries atomic.Int64
+	h.work(took(sent), refusing(5, &tries))
+	a := h.activation()
+	h.publish(a)
+	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
+	h.settledAll()
+	require.Len(t, sent, 1, "its fate is known, so nobody gets it twice")
+	require.EqualValues(t, 6, tries.Load())
+	require.Equal(t, 1, h.only(a.ID).Attempt)
+}
+
+func TestAReportThatIsNeverStoredKeepsNoProcessFromEnding(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	var tries atomic.Int64
+	var handler *delivery.Handler
+	h.work(took(make(chan delivery.Message, 8)), refusing(math.MaxInt64, &tries), func(d *delivery.Handler) { handler = d })
+	data, err := events.Encode(h.activation())
+	require.NoError(t, err)
+	m := message.NewMessage("1", data)
+	ctx, cut := context.WithCancel(t.Context())
+	cut()
+	m.SetContext(ctx)
+	require.ErrorIs(t, handler.Handle(m), errBroker)
+	require.EqualValues(t, 3, tries.Load())
+}
+
+func TestAReportWhoseAnswerWasLostStandsOnce(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	var tries atomic.Int64
+	h.work(took(make(chan delivery.Message, 8)), func(d *delivery.Handler) {
+		store := d.Settle
+		d.Settle = func(ctx context.Context, r events.DeliverySettled) error {
+			if err := store(ctx, r); err != nil || tries.Add(1) == 3 {
+				return err
+			}
+			return errBroker
+		}
+	})
+	a := h.activation()
+	h.publish(a)
+	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
+	require.Equal(t, events.DeliverySent, h.only(a.ID).Status)
+}
+
+func TestAnExpiryThatCouldNotBeReportedComesAgain(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	var tries atomic.Int64
+	h.work(took(make(chan delivery.Message, 8)), refusing(3, &tries))
+	a := h.activation(func(a *events.VerificationActivated) { a.ExpiresAt = h.clock.now() })
+	h.publish(a)
+	v := next(t, h.verdicts)
+	require.Equal(t, "-NAK", v.word)
+	require.GreaterOrEqual(t, v.delay, 250*time.Millisecond, "a broker in trouble is not hammered")
+	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
+	r := h.only(a.ID)
+	require.Equal(t, 2, r.Attempt)
+	require.Equal(t, events.DeliveryExpired, r.Status)
+	require.EqualValues(t, 4, tries.Load())
 }

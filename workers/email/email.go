@@ -95,7 +95,7 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 		Headers:        s.headers(m, language),
 	})
 	if err != nil {
-		return delivery.Receipt{}, fmt.Errorf("send mail: %w", err)
+		return receipt, fmt.Errorf("send mail: %w", err)
 	}
 	return receipt, nil
 }

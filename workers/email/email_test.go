@@ -214,10 +214,11 @@ func TestWhatNoMailCanCarryIsRefusedForGood(t *testing.T) {
 func TestTheGatewaysMarkPassesThrough(t *testing.T) {
 	t.Parallel()
 	sender, err := email.New(config(), gatewayFunc(func(context.Context, delivery.Mail) (delivery.Receipt, error) {
-		return delivery.Receipt{}, delivery.RetryAfter(7*time.Second, errors.New("throttled"))
+		return delivery.Receipt{Provider: "sendgrid"}, delivery.RetryAfter(7*time.Second, errors.New("throttled"))
 	}))
 	require.NoError(t, err)
-	_, err = sender.Send(t.Context(), message(nil))
+	receipt, err := sender.Send(t.Context(), message(nil))
+	assert.Equal(t, "sendgrid", receipt.Provider)
 	assert.Equal(t, delivery.ClassRetryAfter, delivery.ClassOf(err))
 	assert.Equal(t, 7*time.Second, delivery.AfterOf(err))
 }

@@ -77,7 +77,7 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 		ExpiresAt:      m.ExpiresAt,
 	})
 	if err != nil {
-		return delivery.Receipt{}, fmt.Errorf("send push: %w", err)
+		return receipt, fmt.Errorf("send push: %w", err)
 	}
 	return receipt, nil
 }

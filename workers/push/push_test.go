@@ -162,9 +162,10 @@ func TestWhatNoPushCanCarryIsRefusedForGood(t *testing.T) {
 func TestTheGatewaysMarkPassesThrough(t *testing.T) {
 	t.Parallel()
 	gateway := gatewayFunc(func(context.Context, delivery.Push) (delivery.Receipt, error) {
-		return delivery.Receipt{}, delivery.Permanent(events.ReasonDeviceGone, errors.New("gone"))
+		return delivery.Receipt{Provider: "apns"}, delivery.Permanent(events.ReasonDeviceGone, errors.New("gone"))
 	})
-	_, err := push.New(config, push.Gateways{APNs: gateway}).Send(t.Context(), message("apns"))
+	receipt, err := push.New(config, push.Gateways{APNs: gateway}).Send(t.Context(), message("apns"))
+	assert.Equal(t, "apns", receipt.Provider)
 	assert.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
 	assert.Equal(t, events.ReasonDeviceGone, delivery.ReasonOf(err))
 }

@@ -118,11 +118,11 @@ func TestClearingEmptiesTheInbox(t *testing.T) {
 func TestBadQueriesAreNamed(t *testing.T) {
 	b := setup(t)
 	for query, field := range map[string]string{
-		"?wait=61": "?wait", "?wait=-1": "?wait", "?wait=x": "?wait", "?channel=fax": "?channel", "?after=nope": "?after", "?colour=blue": "?colour", "?limit=0": "?limit",
+		"?wait=61": "wait", "?wait=-1": "wait", "?wait=x": "wait", "?channel=fax": "channel", "?after=nope": "after", "?colour=blue": "colour", "?limit=0": "limit",
 	} {
 		res := b.do(t, http.MethodGet, "/sandbox/messages"+query, nil, "")
 		require.Equal(t, http.StatusUnprocessableEntity, res.status, query)
-		require.Contains(t, string(res.body), `"pointer":"`+field+`"`)
+		require.Contains(t, string(res.body), `"parameter":"`+field+`"`)
 	}
 	require.Equal(t, http.StatusNotFound, b.do(t, http.MethodGet, "/sandbox/nothing", nil, "").status)
 	res := b.do(t, http.MethodPatch, "/sandbox/messages", nil, "")

@@ -190,7 +190,7 @@ func (s *Sandbox) noRoute(w http.ResponseWriter, r *http.Request, mux *http.Serv
 	writeProblem(w, problem{http.StatusMethodNotAllowed, "method_not_allowed", "This path does not take " + r.Method + ".", nil})
 }
 
-// problem is an RFC 9457 answer of the JSON API. Errors maps JSON pointers to what is wrong there.
+// problem is an RFC 9457 answer of the JSON API.
 type problem struct {
 	status int
 	code   string
@@ -198,9 +198,26 @@ type problem struct {
 	errors []fieldError
 }
 
+// fieldError names a field of the body by its JSON pointer, or a parameter of the query with a
+// question mark before it.
 type fieldError struct {
-	Pointer string `json:"pointer"`
-	Detail  string `json:"detail"`
+	Pointer string
+	Detail  string
+}
+
+// MarshalJSON tells the two apart as the API does.
+func (e fieldError) MarshalJSON() ([]byte, error) {
+	parameter, isParameter := strings.CutPrefix(e.Pointer, "?")
+	if isParameter {
+		e.Pointer = ""
+	} else {
+		parameter = ""
+	}
+	return json.Marshal(struct {
+		Pointer   string `json:"pointer,omitempty"`
+		Parameter string `json:"parameter,omitempty"`
+		Detail    string `json:"detail"`
+	}{e.Pointer, parameter, e.Detail})
 }
 
 func writeProblem(w http.ResponseWriter, p problem) {

@@ -93,6 +93,9 @@ func NewHTTPClient() *http.Client {
 	}}
 }
 
+// providerName stands in receipts, of refused calls too.
+const providerName = "sendgrid"
+
 // SendMail makes one call. SendGrid has no idempotency key, so a mail of unknown fate may
 // arrive twice when it is sent again.
 func (g *Gateway) SendMail(ctx context.Context, m delivery.Mail) (delivery.Receipt, error) {
@@ -107,12 +110,12 @@ func (g *Gateway) SendMail(ctx context.Context, m delivery.Mail) (delivery.Recei
 		if err == nil {
 			err = errors.New("no answer was recorded")
 		}
-		return delivery.Receipt{}, record.Lost(fmt.Errorf("call sendgrid: %w", exchange.Bare(err)))
+		return delivery.Receipt{Provider: providerName}, record.Lost(fmt.Errorf("call sendgrid: %w", exchange.Bare(err)))
 	}
 	if err := classify(record); err != nil {
-		return delivery.Receipt{}, err
+		return delivery.Receipt{Provider: providerName}, err
 	}
-	return delivery.Receipt{Provider: "sendgrid", ID: record.Get("X-Message-Id")}, nil
+	return delivery.Receipt{Provider: providerName, ID: record.Get("X-Message-Id")}, nil
 }
 
 // compose puts the mail into SendGrid's form.

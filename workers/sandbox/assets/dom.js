@@ -82,7 +82,7 @@ export async function call(method, path, body) {
   if (res.status === 204) return null
   const value = await res.json().catch(() => ({}))
   if (!res.ok) {
-    const fields = (value.errors ?? []).map((e) => `${e.pointer}: ${e.detail}`).join('; ')
+    const fields = (value.errors ?? []).map((e) => `${e.pointer ?? e.parameter}: ${e.detail}`).join('; ')
     throw new Error([value.detail ?? `The sandbox answered ${res.status}.`, fields].filter(Boolean).join(' '))
   }
   return value
