@@ -557,7 +557,7 @@ type DeviceKind string
 
 // DeviceList defines model for DeviceList.
 type DeviceList struct {
-	// Data Oldest first.
+	// Data Newest first.
 	Data []Device `json:"data"`
 }
 
@@ -672,6 +672,11 @@ type PushAnswer struct {
 	//
 	// Examples: MEUCIQDEt8nGj2yjV0b0Nn4YH0d8m3WlQk4m0S1v9b2cZ0aX5wIgQb3m7pV0mYtJr5Xc1yM0l3a8k7oZ9n2f4e6d8c0b1a2
 	Signature string `json:"signature"`
+
+	// Number The number that the person typed, where the app asked for one. It is signed with the rest; a question that asked for none does not look at it.
+	//
+	// Examples: 47
+	Number string `json:"number,omitempty"`
 }
 
 // ReceivedAnswer The answer is on its way to be decided on.

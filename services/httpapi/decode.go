@@ -12,7 +12,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/assent-io/assent/api"
@@ -21,8 +20,7 @@ import (
 
 const (
 	maxBody   = 64 << 10
-	bodyTime  = 15 * time.Second // a client that trickles its body is let go
-	maxFaults = 32               // one request lists no more
+	maxFaults = 32 // one request lists no more
 )
 
 // faults is everything wrong with a request.
@@ -56,18 +54,14 @@ func (f *faults) addAll(list []verification.Fault) {
 	}
 }
 
-// readBody reads a JSON body within its limits and checks that it is one JSON value in UTF-8.
+// readBody reads a JSON body within its limits and checks that it is one JSON value in UTF-8. How long
+// it may take to arrive is the listener's to bound.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err := wantJSON(r.Header); err != nil {
 		return nil, err
 	}
 	if r.ContentLength > maxBody {
 		return nil, &http.MaxBytesError{Limit: maxBody}
-	}
-	// Only the body has a deadline: the listener has none, for the sake of long polls. A writer that
-	// cannot set one is a test's.
-	if c := http.NewResponseController(w); c.SetReadDeadline(time.Now().Add(bodyTime)) == nil {
-		defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	}
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {

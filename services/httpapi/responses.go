@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,6 +19,7 @@ import (
 )
 
 const (
+	maxNumber = 4 // digits
 	// maxSkew is how far a phone's clock may be off.
 	maxSkew = 5 * time.Minute
 	// earliest is how long before the question an answer may be dated: a phone's clock may be slow.
@@ -78,6 +80,9 @@ func (s *Server) readAnswer(w http.ResponseWriter, r *http.Request) (answer api.
 	if !answer.Decision.Valid() {
 		f.add("decision", "must be approve, deny or not_me")
 	}
+	if strings.Trim(answer.Number, "0123456789") != "" || len(answer.Number) > maxNumber {
+		f.add("number", "must be one to four digits")
+	}
 	// Padding and the other alphabet are taken too: what counts is whether the bytes verify.
 	signature, err = base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(answer.Signature))
 	if err != nil || len(signature) > 80 {
@@ -106,10 +111,15 @@ func (s *Server) verifyAnswer(r *http.Request, v verification.Verification, answ
 	}
 	signed := device.Answer{
 		VerificationID: v.ID, DeviceID: answer.DeviceID, Decision: string(answer.Decision),
-		AnsweredAt: answer.AnsweredAt, Context: string(shown),
+		Number: answer.Number, AnsweredAt: answer.AnsweredAt, Context: string(shown),
 	}
 	if err := signed.Verify(key, signature); err != nil {
 		return none, fmt.Errorf("verify answer: %w", err)
 	}
-	return signed, nil
+	// Its key is good, but a device that was removed since speaks for nobody: it may have been stolen.
+	_, err = s.device(r.Context(), v.Credential, v.DeviceID)
+	if errors.Is(err, verification.ErrNotFound) {
+		return none, device.ErrSignature
+	}
+	return signed, err
 }

@@ -23,8 +23,9 @@ import (
 
 // phone is an app install with its key.
 type phone struct {
-	id  string
-	key *ecdsa.PrivateKey
+	id     string
+	key    *ecdsa.PrivateKey
+	number string // typed by the person
 }
 
 func (b *bench) registerPhone(platform, token string) phone {
@@ -40,7 +41,7 @@ func (b *bench) registerPhone(platform, token string) phone {
 	require.Equal(b.t, http.StatusCreated, a.StatusCode, "%s", a.body)
 	var d api.Device
 	a.json(b.t, &d)
-	return phone{d.ID, key}
+	return phone{id: d.ID, key: key}
 }
 
 var apnsToken = strings.Repeat("0f", 32)
@@ -49,7 +50,7 @@ var apnsToken = strings.Repeat("0f", 32)
 func (p phone) sign(t *testing.T, v api.Verification, shown, decision, at string, der bool) string {
 	t.Helper()
 	digest := sha256.Sum256([]byte(device.Answer{
-		VerificationID: v.ID, DeviceID: p.id, Decision: decision, AnsweredAt: at, Context: shown,
+		VerificationID: v.ID, DeviceID: p.id, Decision: decision, Number: p.number, AnsweredAt: at, Context: shown,
 	}.SignedText()))
 	var signature []byte
 	var err error
@@ -63,7 +64,7 @@ func (p phone) sign(t *testing.T, v api.Verification, shown, decision, at string
 	}
 	require.NoError(t, err)
 	body, err := json.Marshal(api.PushAnswer{
-		DeviceID: p.id, Decision: api.Decision(decision), AnsweredAt: at, Signature: base64.RawURLEncoding.EncodeToString(signature),
+		DeviceID: p.id, Decision: api.Decision(decision), Number: p.number, AnsweredAt: at, Signature: base64.RawURLEncoding.EncodeToString(signature),
 	})
 	require.NoError(t, err)
 	return string(body)
@@ -89,6 +90,9 @@ func TestAPushIsAnsweredByTheDevicesSignature(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
 				p, v := b.askPhone()
+				if der {
+					p.number = "47" // an app may send one though none was asked for
+				}
 				require.Equal(t, api.ChallengeApproval, v.Challenge)
 				require.Equal(t, api.ChannelPush, v.Channel)
 				require.Equal(t, p.id, v.DeviceID)
@@ -132,6 +136,14 @@ func TestAPushAnswerIsRefused(t *testing.T) {
 		"with the decision changed": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
 			return strings.Replace(p.sign(t, v, shownContext, "deny", answeredAt, true), `"deny"`, `"approve"`, 1)
 		}, api.ProblemCodeBadSignature, ""},
+		"with the number changed": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			p.number = "47"
+			return strings.Replace(p.sign(t, v, shownContext, "approve", answeredAt, true), `"47"`, `"48"`, 1)
+		}, api.ProblemCodeBadSignature, ""},
+		"with a number that is none": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			p.number = "4x"
+			return p.sign(t, v, shownContext, "approve", answeredAt, true)
+		}, api.ProblemCodeInvalidRequest, "#/number"},
 		"to another context": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
 			return p.sign(t, v, `{}`, "approve", answeredAt, true)
 		}, api.ProblemCodeBadSignature, ""},
@@ -141,6 +153,10 @@ func TestAPushAnswerIsRefused(t *testing.T) {
 		}, api.ProblemCodeBadSignature, ""},
 		"by another device": {func(t *testing.T, b *bench, _ phone, v api.Verification) string {
 			return b.registerPhone("fcm", "token").sign(t, v, shownContext, "approve", answeredAt, true)
+		}, api.ProblemCodeBadSignature, ""},
+		"by a device that was removed since": {func(t *testing.T, b *bench, p phone, v api.Verification) string {
+			require.Equal(t, http.StatusNoContent, b.do(call{method: http.MethodDelete, path: "/v1/devices/" + p.id}).StatusCode)
+			return p.sign(t, v, shownContext, "approve", answeredAt, true)
 		}, api.ProblemCodeBadSignature, ""},
 		"with an old date": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
 			return p.sign(t, v, shownContext, "approve", "2026-11-21T09:00:00Z", true)
