@@ -21,6 +21,9 @@ import (
 
 func checkAPI(c config) []string {
 	var faults []string
+	if !store.ValidClientID(c.BootstrapClientID) {
+		faults = append(faults, fault("bootstrap_client_id", "want 1 to 64 letters, digits, dashes or underscores"))
+	}
 	if key := c.SendGrid.WebhookPublicKey; key != "" {
 		if _, err := callbacks.ParseSendGridKey(key); err != nil {
 			faults = append(faults, fault("sendgrid.webhook_public_key", "want the base64 of an ECDSA public key, as SendGrid's console shows it"))

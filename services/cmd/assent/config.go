@@ -17,6 +17,7 @@ import (
 	"github.com/knadh/koanf/v2"
 
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/verification"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/email"
 	"github.com/assent-io/assent/workers/provider/apns"
@@ -180,6 +181,8 @@ func load(path string, env []string) (config, []string, error) {
 	}})
 	faults = append(faults, typeFaults(err)...)
 	c.publicURLSet = c.PublicURL != ""
+	// Paths are put behind them, and a double slash is another path to whoever serves them.
+	c.PublicURL, c.Sandbox.URL = strings.TrimRight(c.PublicURL, "/"), strings.TrimRight(c.Sandbox.URL, "/")
 	if c.Keyring == "" {
 		c.Keyring = c.Data + "/keyring.json"
 	}
@@ -219,16 +222,16 @@ func typeFaults(err error) []string {
 	var faults []string
 	var walk func(error)
 	walk = func(err error) {
-		var one *mapstructure.DecodeError
 		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, e := range joined.Unwrap() {
 				walk(e)
 			}
 			return
 		}
-		if errors.As(err, &one) {
+		// One step at a time: errors.As would find the first of those that are joined further in.
+		if one, ok := err.(*mapstructure.DecodeError); ok { //nolint:errorlint // see above
 			key := strings.ToLower(one.Name())
-			faults = append(faults, fault(key, "has the wrong type"))
+			faults = append(faults, fault(key, "%s", formOf(reflect.TypeFor[config](), key)))
 			return
 		}
 		if inner := errors.Unwrap(err); inner != nil {
@@ -239,6 +242,26 @@ func typeFaults(err error) []string {
 	}
 	walk(err)
 	return faults
+}
+
+// formOf says what the value of a key looks like.
+func formOf(t reflect.Type, key string) string {
+	head, rest, nested := strings.Cut(key, ".")
+	for i := range t.NumField() {
+		f := t.Field(i)
+		switch tag := f.Tag.Get("koanf"); {
+		case tag != head:
+		case nested && f.Type.Kind() == reflect.Struct:
+			return formOf(f.Type, rest)
+		case f.Type == reflect.TypeFor[time.Duration]():
+			return "want a length of time such as 200ms, 10s or 5m"
+		case f.Type.Kind() == reflect.Int:
+			return "want a whole number"
+		case f.Type.Kind() == reflect.Bool:
+			return "want true or false"
+		}
+	}
+	return "want a text" // all others are
 }
 
 // knownKeys lists the keys of a configuration struct.
@@ -321,8 +344,9 @@ func (c config) check(run []role) []string {
 	if c.Limits.Sends < 1 || c.Limits.Sends > 10_000 {
 		add("limits.sends", "want 1 to 10000")
 	}
-	if c.Limits.Window < time.Second || c.Limits.Window > 24*time.Hour {
-		add("limits.window", "want 1s to 24h")
+	// A reply by text finds its question by the send that is still in the window.
+	if c.Limits.Window < verification.MaxLife || c.Limits.Window > 24*time.Hour {
+		add("limits.window", "want 10m, the longest life of a verification, to 24h")
 	}
 	if c.Workers.MaxInFlight < 1 || c.Workers.MaxInFlight > 4096 {
 		add("workers.max_in_flight", "want 1 to 4096")

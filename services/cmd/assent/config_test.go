@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,24 +39,56 @@ func TestNothingConfiguredIsComplete(t *testing.T) {
 func TestTheEnvironmentWinsOverTheFileAndReachesEveryKey(t *testing.T) {
 	c, faults := up(t, `
 listen: 127.0.0.1:1
-limits: {sends: 7, window: 1m}
+limits: {sends: 7, window: 15m}
 twilio: {account_sid: AC0123456789abcdef0123456789abcdef, from: "+15005550006"}
 `, "ASSENT_LISTEN=127.0.0.1:2", "ASSENT_TWILIO__AUTH_TOKEN=token", "ASSENT_LIMITS__SENDS=9", "ASSENT_NATS__SYNC_ALWAYS=true",
 		"ASSENT_SENDGRID__API_KEY=SG.x", "ASSENT_EMAIL__FROM=Shop <no-reply@shop.test>", "ASSENT_SENDGRID__BASE_URL=http://127.0.0.1:9/x")
 	require.Empty(t, faults)
 	require.Equal(t, "127.0.0.1:2", c.Listen)
 	require.Equal(t, 9, c.Limits.Sends)
-	require.Equal(t, time.Minute, c.Limits.Window)
+	require.Equal(t, 15*time.Minute, c.Limits.Window)
 	require.Equal(t, "token", c.Twilio.AuthToken)
 	require.True(t, c.NATS.SyncAlways)
 	require.Equal(t, "http://127.0.0.1:9/x", c.SendGrid.BaseURL)
 	require.Equal(t, "Twilio, SendGrid", c.realProviders())
 }
 
+func TestSlashesAtTheEndOfAddressesDoNotMatter(t *testing.T) {
+	c, faults, err := load("", []string{"ASSENT_SANDBOX__URL=http://127.0.0.1:8081/", "ASSENT_PUBLIC_URL=https://assent.test/a/"})
+	require.NoError(t, err)
+	require.Empty(t, faults)
+	require.Equal(t, "http://127.0.0.1:8081", c.Sandbox.URL)
+	require.Equal(t, "https://assent.test/a", c.PublicURL)
+}
+
+func TestAClientIDThatCannotBeStoredIsAFaultOfTheConfiguration(t *testing.T) {
+	for _, id := range []string{"", "a b", "a:b", strings.Repeat("a", 65)} {
+		_, faults := up(t, "", "ASSENT_BOOTSTRAP_CLIENT_ID="+id)
+		require.Len(t, faults, 1)
+		require.Contains(t, faults[0], "bootstrap_client_id (ASSENT_BOOTSTRAP_CLIENT_ID)")
+	}
+}
+
+func TestTheHealthEndpointsOnlyRead(t *testing.T) {
+	p := newProcess(defaults(), nil, newLogger(defaults().Log, io.Discard))
+	p.operations("any")
+	p.serve("any", "/", http.NotFoundHandler())
+	for _, path := range []string{"/healthz", "/livez", "/readyz", "/metrics"} {
+		answer := httptest.NewRecorder()
+		p.listeners["any"].mux.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, nil))
+		require.Equal(t, http.StatusMethodNotAllowed, answer.Code, path)
+		require.Equal(t, "GET, HEAD", answer.Header().Get("Allow"))
+	}
+	answer := httptest.NewRecorder()
+	p.listeners["any"].mux.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/healthz", nil))
+	require.Equal(t, http.StatusOK, answer.Code)
+}
+
 func TestAllFaultsAreToldAtOnceWithTheirKeysAndNoValues(t *testing.T) {
 	_, faults := up(t, `
 lisen: 127.0.0.1:1
-limits: {sends: many, window: 1m}
+limits: {sends: many, window: soon}
+nats: {sync_always: perhaps}
 log: {level: loud}
 twilio: {from: "+15005550006"}
 public_url: example.com
@@ -61,7 +96,9 @@ public_url: example.com
 	all := strings.Join(faults, "\n")
 	for _, want := range []string{
 		"lisen (ASSENT_LISEN): no such key; did you mean listen?",
-		"limits.sends (ASSENT_LIMITS__SENDS): has the wrong type",
+		"limits.sends (ASSENT_LIMITS__SENDS): want a whole number",
+		"limits.window (ASSENT_LIMITS__WINDOW): want a length of time such as 200ms, 10s or 5m",
+		"nats.sync_always (ASSENT_NATS__SYNC_ALWAYS): want true or false",
 		"log.level (ASSENT_LOG__LEVEL): want debug, info, warn or error",
 		"twilio.account_sid (ASSENT_TWILIO__ACCOUNT_SID): missing",
 		"twilio.auth_token (ASSENT_TWILIO__AUTH_TOKEN): missing",
@@ -74,7 +111,7 @@ public_url: example.com
 	}
 	require.NotContains(t, all, "hunter2")
 	require.NotContains(t, all, "many")
-	require.Len(t, faults, 9)
+	require.Len(t, faults, 11)
 }
 
 func TestASecretMayComeAsAFileButNotTwice(t *testing.T) {
@@ -121,11 +158,14 @@ func TestCommandsThatOnlyTell(t *testing.T) {
 		args []string
 		want string
 	}{
-		"roles":        {[]string{"roles"}, "verifier"},
-		"version":      {[]string{"version"}, "assent dev"},
-		"help":         {[]string{"--help"}, "assent up"},
-		"help of one":  {[]string{"run", "--help"}, "--ops-listen"},
-		"config check": {[]string{"config", "check"}, "complete"},
+		"roles":                     {[]string{"roles"}, "verifier"},
+		"version":                   {[]string{"version"}, "assent dev"},
+		"help":                      {[]string{"--help"}, "assent up"},
+		"help, as a word":           {[]string{"help"}, "assent up"},
+		"help about one, as a word": {[]string{"help", "run"}, "--ops-listen"},
+		"version, as a flag":        {[]string{"--version"}, "assent dev"},
+		"help of one":               {[]string{"run", "--help"}, "--ops-listen"},
+		"config check":              {[]string{"config", "check"}, "complete"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,8 @@ var version = "dev"
 const (
 	exitFault = 1
 	exitUsage = 2
+	// exitInterrupted is what shells expect after Ctrl-C: 128 and the number of the signal.
+	exitInterrupted = 130
 )
 
 // gcPercent lets the heap grow to three times what is in use before it is collected. The work is
@@ -39,10 +42,12 @@ func main() {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(gcPercent)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal drains, the second ends the process at once
+	ctx, interrupted := untilSignal()
 	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	if err == nil {
+		if interrupted() {
+			os.Exit(exitInterrupted)
+		}
 		return
 	}
 	fmt.Fprintln(os.Stderr, "assent: "+err.Error())
@@ -52,6 +57,28 @@ func main() {
 	}
 	os.Exit(exitFault)
 }
+
+// untilSignal is a context that ends with the first SIGINT or SIGTERM, so that everything drains; the
+// second ends the process at once. interrupted tells whether it was Ctrl-C.
+func untilSignal() (ctx context.Context, interrupted func() bool) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		first := <-signals
+		signal.Stop(signals)
+		cancel(&ended{first})
+	}()
+	return ctx, func() bool {
+		var e *ended
+		return errors.As(context.Cause(ctx), &e) && e.by == os.Interrupt
+	}
+}
+
+// ended is why the process was asked to end.
+type ended struct{ by os.Signal }
+
+func (e *ended) Error() string { return "ended by " + e.by.String() }
 
 // usageError is a command line that cannot be understood.
 type usageError struct{ err error }
@@ -94,7 +121,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return fmt.Errorf("build command line: %w", err)
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(plain(args))
 	if exited { // help was asked for and printed
 		return nil
 	}
@@ -102,6 +129,18 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 		return &usageError{err}
 	}
 	return parsed.Run(&program{ctx: ctx, env: env, stdout: stdout, stderr: stderr})
+}
+
+// plain turns the other ways that people ask for help and version into ours.
+func plain(args []string) []string {
+	switch {
+	case len(args) == 1 && args[0] == "--version":
+		return []string{"version"}
+	case len(args) > 0 && args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	default:
+		return args
+	}
 }
 
 type rolesCommand struct{}

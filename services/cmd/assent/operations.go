@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"time"
@@ -48,7 +49,7 @@ func (m *metrics) resolve(kind, result string) { m.resolved.WithLabelValues(kind
 // operations mounts what operators and their tools ask, on one address.
 func (p *process) operations(address string) {
 	p.alsoHealth(address)
-	p.serve(address, "GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	p.serve(address, "/metrics", readOnly(promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})))
 }
 
 // alsoHealth mounts the health endpoints alone: what load balancers ask on the address that they
@@ -57,10 +58,24 @@ func (p *process) alsoHealth(address string) {
 	if l := p.listeners[address]; l != nil && l.health {
 		return
 	}
-	p.serve(address, "GET /healthz", http.HandlerFunc(alive))
-	p.serve(address, "GET /livez", http.HandlerFunc(alive))
-	p.serve(address, "GET /readyz", http.HandlerFunc(p.readiness))
+	p.serve(address, "/healthz", readOnly(http.HandlerFunc(alive)))
+	p.serve(address, "/livez", readOnly(http.HandlerFunc(alive)))
+	p.serve(address, "/readyz", readOnly(http.HandlerFunc(p.readiness)))
 	p.listeners[address].health = true
+}
+
+// readOnly refuses what does not read. The mux would hand it to the API, which has no such path.
+func readOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Allow", "GET, HEAD")
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		_, _ = io.WriteString(w, `{"title":"Method Not Allowed","status":405,"code":"method_not_allowed","detail":"This path has GET, HEAD."}`+"\n")
+	})
 }
 
 // alive asks nothing outside the process: a broker that is down must not restart its clients.
@@ -76,6 +91,10 @@ func (p *process) readiness(w http.ResponseWriter, r *http.Request) {
 		writeState(w, http.StatusServiceUnavailable, "the process is ending")
 		return
 	default:
+	}
+	if !p.started.Load() {
+		writeState(w, http.StatusServiceUnavailable, "the process is starting")
+		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyCheck)
 	defer cancel()

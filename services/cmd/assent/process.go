@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -36,6 +37,7 @@ type process struct {
 
 	registry *prometheus.Registry
 	metrics  *metrics
+	started  atomic.Bool   // all roles serve
 	closing  chan struct{} // closed when the process is asked to end: parked requests are answered
 
 	listeners map[string]*listener // by the address that was asked for
@@ -84,8 +86,8 @@ func newLogger(c logConfig, w io.Writer) *slog.Logger {
 	return slog.New(h).With("version", version)
 }
 
-// connect reaches the broker, and keeps trying while it starts.
-func connect(ctx context.Context, c natsConfig, name string, log *slog.Logger) (*nats.Conn, error) {
+// dial begins to connect to the broker, which may not be there yet; awaitBroker waits for it.
+func dial(c natsConfig, name string, log *slog.Logger) (*nats.Conn, error) {
 	options := append(connectionOptions(name, log), nats.RetryOnFailedConnect(true))
 	if c.Username != "" {
 		options = append(options, nats.UserInfo(c.Username, c.Password))
@@ -94,20 +96,24 @@ func connect(ctx context.Context, c natsConfig, name string, log *slog.Logger) (
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", c.URL, err)
 	}
+	return nc, nil
+}
+
+// awaitBroker returns once the broker is connected.
+func (p *process) awaitBroker(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	said := false
-	for !nc.IsConnected() {
+	for !p.js.Conn().IsConnected() {
 		if !said {
-			log.Info("waiting for the broker", "url", nc.Opts.Url)
+			p.log.Info("waiting for the broker")
 			said = true
 		}
 		if err := pause(ctx, startPause); err != nil {
-			nc.Close()
-			return nil, fmt.Errorf("connect to the broker: no answer in %s", readyTimeout)
+			return fmt.Errorf("connect to the broker: no answer in %s", readyTimeout)
 		}
 	}
-	return nc, nil
+	return nil
 }
 
 func connectionOptions(name string, log *slog.Logger) []nats.Option {
@@ -261,10 +267,11 @@ func (p *process) serve(address, pattern string, h http.Handler) {
 }
 
 // The limits of the listeners. There is none on the whole of a request or its answer: long polls,
-// event streams and the sandbox's slow moods take their time, and each bounds itself and its body.
+// event streams and the sandbox's slow moods take their time, and each bounds itself.
 // (A ReadTimeout would also cut the context of a long poll whose request was read long ago.)
 const (
 	readHeaderTimeout = 10 * time.Second
+	bodyTimeout       = 15 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
 )
@@ -282,9 +289,12 @@ func bind(ctx context.Context, address string) (net.Listener, error) {
 	return socket, nil
 }
 
-// listen serves every address that has routes. An address may have been bound before.
+// listen serves every address that has routes and is not served yet. An address may have been bound before.
 func (p *process) listen(ctx context.Context) error {
 	for address, l := range p.listeners {
+		if l.server != nil {
+			continue // more routes may have come, which it serves too
+		}
 		if l.socket == nil {
 			var err error
 			if l.socket, err = bind(ctx, address); err != nil {
@@ -295,7 +305,7 @@ func (p *process) listen(ctx context.Context) error {
 		protocols.SetHTTP1(true)
 		protocols.SetUnencryptedHTTP2(true) // proxies speak it, and the sandbox's APNs must be spoken to in it
 		l.server = &http.Server{
-			Handler: l.mux, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+			Handler: boundBodies(l.mux, bodyTimeout), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
 			MaxHeaderBytes: maxHeaderBytes, Protocols: protocols,
 			ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 		}
@@ -309,10 +319,13 @@ func (p *process) listen(ctx context.Context) error {
 }
 
 // run starts the roles and returns after ctx has ended and everything has come to rest, or with
-// the error of the first part that failed. ready is called once all roles serve.
+// the error of the first part that failed. ready is called once all roles serve. Whoever is asked
+// to end while it still waits for others has not failed.
 func (p *process) run(ctx context.Context, selected []role, ready func()) error {
 	err := p.start(ctx, selected)
-	if err == nil {
+	switch {
+	case err == nil:
+		p.started.Store(true)
 		p.metrics.ready.Set(1)
 		ready()
 		select {
@@ -320,12 +333,18 @@ func (p *process) run(ctx context.Context, selected []role, ready func()) error 
 			p.log.Info("ending: finishing what is in flight")
 		case err = <-p.failed:
 		}
+	case ctx.Err() != nil:
+		p.log.Info("ending before all was ready")
+		err = nil
 	}
 	p.stop()
 	return err
 }
 
 func (p *process) start(ctx context.Context, selected []role) error {
+	if err := p.awaitBroker(ctx); err != nil {
+		return err
+	}
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (c runCommand) Run(p *program) error {
 	}
 	log := newLogger(cfg.Log, p.stderr)
 	name := strings.Join(c.Roles, "-")
-	nc, err := connect(p.ctx, cfg.NATS, name, log)
+	nc, err := dial(cfg.NATS, name, log)
 	if err != nil {
 		_ = ops.Close()
 		return err
@@ -62,6 +62,10 @@ func (c runCommand) Run(p *program) error {
 	proc.ownsTopology = ownsTopology
 	proc.bindTo(cfg.OpsListen, ops)
 	proc.operations(cfg.OpsListen)
+	// Health is told from now on: who waits for the broker is alive and not ready.
+	if err := proc.listen(p.ctx); err != nil {
+		return err
+	}
 	return proc.run(p.ctx, selected, func() {
 		log.Info("ready", "roles", name, "ops", ops.Addr().String())
 	})

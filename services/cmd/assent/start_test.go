@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// freeAddress is a loopback address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// status is what an address answers; 0 while nobody does.
+func status(t *testing.T, url string) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	require.NoError(t, err)
+	resp, err := (&http.Client{}).Do(req)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return resp.StatusCode
+}
+
+func TestARoleThatWaitsForTheBrokerIsAliveNotReadyAndEndsWhenAsked(t *testing.T) {
+	t.Parallel()
+	ops := freeAddress(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	args := []string{"run", "verifier", "--nats", "nats://" + freeAddress(t), "--ops-listen", ops}
+	env := []string{"ASSENT_DATA=" + filepath.Join(t.TempDir(), "data")}
+	go func() { ended <- run(ctx, args, env, io.Discard, io.Discard) }()
+	require.Eventually(t, func() bool { return status(t, "http://"+ops+"/healthz") == http.StatusOK }, 30*time.Second, 10*time.Millisecond)
+	require.Equal(t, http.StatusServiceUnavailable, status(t, "http://"+ops+"/readyz"))
+	require.Empty(t, ended)
+	cancel()
+	require.NoError(t, <-ended, "being asked to end is no failure")
+}
