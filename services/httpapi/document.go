@@ -62,10 +62,15 @@ func writeNode(b *bytes.Buffer, n *yaml.Node) error {
 		return writeNode(b, n.Content[0])
 	case yaml.MappingNode:
 		b.WriteByte('{')
+		first := true
 		for i := 0; i < len(n.Content); i += 2 {
-			if i > 0 {
+			if strings.HasPrefix(n.Content[i].Value, "x-") {
+				continue // a hint for the generator of our own code
+			}
+			if !first {
 				b.WriteByte(',')
 			}
+			first = false
 			b.WriteString(quoted(n.Content[i].Value))
 			b.WriteByte(':')
 			if err := writeNode(b, n.Content[i+1]); err != nil {

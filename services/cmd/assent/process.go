@@ -276,15 +276,19 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
-// bind opens an address before its routes are known, so that its port is.
-func bind(ctx context.Context, address string) (net.Listener, error) {
+// otherListen is the flag that moves what serves people.
+const otherListen = "--listen 127.0.0.1:8081"
+
+// bind opens an address before its routes are known, so that its port is. A busy one is told with the
+// flag that names another instead.
+func bind(ctx context.Context, address, instead string) (net.Listener, error) {
 	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("can't listen on %s: %w\n  try another address: --listen 127.0.0.1:8081", address, err)
+		return nil, fmt.Errorf("can't listen on %s: %w\n  try another address: %s", address, err, instead)
 	}
 	return socket, nil
 }
@@ -297,7 +301,7 @@ func (p *process) listen(ctx context.Context) error {
 		}
 		if l.socket == nil {
 			var err error
-			if l.socket, err = bind(ctx, address); err != nil {
+			if l.socket, err = bind(ctx, address, otherListen); err != nil {
 				return err
 			}
 		}

@@ -41,7 +41,7 @@ func (c runCommand) Run(p *program) error {
 			return err
 		}
 	}
-	ops, err := bind(p.ctx, cfg.OpsListen)
+	ops, err := bind(p.ctx, cfg.OpsListen, "--ops-listen 127.0.0.1:9091")
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (c upCommand) Run(p *program) error {
 	}
 	// The port is bound first, so that a busy one is told before anything starts, and a free one
 	// that was asked for with port 0 is known to links and callbacks.
-	socket, err := bind(p.ctx, cfg.Listen)
+	socket, err := bind(p.ctx, cfg.Listen, otherListen)
 	if err != nil {
 		return err
 	}
