@@ -31,6 +31,13 @@ func in(v verification.Verification, s verification.Status) verification.Verific
 	return v
 }
 
+// closed lists every status but pending.
+func closed() []verification.Status {
+	return []verification.Status{
+		verification.Approved, verification.Denied, verification.Expired, verification.Canceled, verification.Failed,
+	}
+}
+
 // facts lists every kind of fact with every value that Apply tells apart.
 func facts() map[string]verification.Fact {
 	return map[string]verification.Fact{
@@ -50,10 +57,7 @@ func facts() map[string]verification.Fact {
 
 func TestEveryFactOnEveryClosedStatusChangesNothing(t *testing.T) {
 	for _, c := range []verification.Challenge{verification.CodeChallenge, verification.LinkChallenge, verification.ApprovalChallenge} {
-		for _, s := range verification.Statuses() {
-			if s == verification.Pending {
-				continue
-			}
+		for _, s := range closed() {
 			for name, f := range facts() {
 				t.Run(string(c)+" "+string(s)+" then "+name, func(t *testing.T) {
 					before := in(open(c), s)

@@ -15,9 +15,6 @@ const (
 	Failed   Status = "failed"
 )
 
-// Statuses lists every status.
-func Statuses() []Status { return []Status{Pending, Approved, Denied, Expired, Canceled, Failed} }
-
 // Closed tells whether nothing can change any more.
 func (s Status) Closed() bool { return s != Pending }
 
