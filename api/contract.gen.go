@@ -32,6 +32,7 @@ const (
 	ChannelEmail Channel = "email"
 	ChannelPush  Channel = "push"
 	ChannelSMS   Channel = "sms"
+	ChannelTOTP  Channel = "totp"
 	ChannelVoice Channel = "voice"
 )
 
@@ -44,7 +45,42 @@ func (e Channel) Valid() bool {
 		return true
 	case ChannelSMS:
 		return true
+	case ChannelTOTP:
+		return true
 	case ChannelVoice:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Compat.
+const (
+	CompatDefault Compat = "default"
+	CompatDocs    Compat = "docs"
+	CompatDotnet  Compat = "dotnet"
+	CompatGo      Compat = "go"
+	CompatJava    Compat = "java"
+	CompatNode    Compat = "node"
+	CompatPython  Compat = "python"
+)
+
+// Valid indicates whether the value is a known member of the Compat enum.
+func (e Compat) Valid() bool {
+	switch e {
+	case CompatDefault:
+		return true
+	case CompatDocs:
+		return true
+	case CompatDotnet:
+		return true
+	case CompatGo:
+		return true
+	case CompatJava:
+		return true
+	case CompatNode:
+		return true
+	case CompatPython:
 		return true
 	default:
 		return false
@@ -74,15 +110,18 @@ func (e Decision) Valid() bool {
 
 // Defines values for DeviceKind.
 const (
-	DeviceKindApp     DeviceKind = "push"
-	DeviceKindMailbox DeviceKind = "mailbox"
-	DeviceKindPhone   DeviceKind = "phone"
+	DeviceKindApp           DeviceKind = "push"
+	DeviceKindAuthenticator DeviceKind = "totp"
+	DeviceKindMailbox       DeviceKind = "mailbox"
+	DeviceKindPhone         DeviceKind = "phone"
 )
 
 // Valid indicates whether the value is a known member of the DeviceKind enum.
 func (e DeviceKind) Valid() bool {
 	switch e {
 	case DeviceKindApp:
+		return true
+	case DeviceKindAuthenticator:
 		return true
 	case DeviceKindMailbox:
 		return true
@@ -115,12 +154,15 @@ func (e Platform) Valid() bool {
 const (
 	ProblemCodeBadSignature          ProblemCode = "bad_signature"
 	ProblemCodeBodyTooLarge          ProblemCode = "body_too_large"
+	ProblemCodeCredentialExists      ProblemCode = "credential_exists"
+	ProblemCodeForbidden             ProblemCode = "forbidden"
 	ProblemCodeIdempotencyInProgress ProblemCode = "idempotency_in_progress"
 	ProblemCodeIdempotencyMismatch   ProblemCode = "idempotency_mismatch"
 	ProblemCodeInternal              ProblemCode = "internal"
 	ProblemCodeInvalidCursor         ProblemCode = "invalid_cursor"
 	ProblemCodeInvalidHeader         ProblemCode = "invalid_header"
 	ProblemCodeInvalidRequest        ProblemCode = "invalid_request"
+	ProblemCodeLastCredential        ProblemCode = "last_credential"
 	ProblemCodeLimitExceeded         ProblemCode = "limit_exceeded"
 	ProblemCodeMalformedJSON         ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed      ProblemCode = "method_not_allowed"
@@ -140,6 +182,10 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeBodyTooLarge:
 		return true
+	case ProblemCodeCredentialExists:
+		return true
+	case ProblemCodeForbidden:
+		return true
 	case ProblemCodeIdempotencyInProgress:
 		return true
 	case ProblemCodeIdempotencyMismatch:
@@ -151,6 +197,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidHeader:
 		return true
 	case ProblemCodeInvalidRequest:
+		return true
+	case ProblemCodeLastCredential:
 		return true
 	case ProblemCodeLimitExceeded:
 		return true
@@ -171,6 +219,33 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeVerificationClosed:
 		return true
 	case ProblemCodeWrongChallenge:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Scope.
+const (
+	ScopeAuthenticationOnly Scope = "authentication_only"
+	ScopeManageAll          Scope = "manage_all"
+	ScopeManageUsers        Scope = "manage_users"
+	ScopeReadAll            Scope = "read_all"
+	ScopeReadUsers          Scope = "read_users"
+)
+
+// Valid indicates whether the value is a known member of the Scope enum.
+func (e Scope) Valid() bool {
+	switch e {
+	case ScopeAuthenticationOnly:
+		return true
+	case ScopeManageAll:
+		return true
+	case ScopeManageUsers:
+		return true
+	case ScopeReadAll:
+		return true
+	case ScopeReadUsers:
 		return true
 	default:
 		return false
@@ -221,13 +296,23 @@ type AccessToken struct {
 
 	// ExpiresIn Seconds until the token ends.
 	//
-	// Examples: 3600
+	// Examples: 36000
 	ExpiresIn int `json:"expires_in"`
 
 	// CreatedAt When the token was made.
 	//
 	// Examples: 2026-11-21T10:04:31Z
 	CreatedAt time.Time `json:"created_at"`
+
+	// RefreshToken For old clients of OneLogin's; asking again with id and secret does the same.
+	//
+	// Examples: c2hvcA.r.4TzQ
+	RefreshToken string `json:"refresh_token"`
+
+	// AccountID A number for the account, as OneLogin's clients want one.
+	//
+	// Examples: 555555
+	AccountID int64 `json:"account_id"`
 }
 
 // Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
@@ -235,7 +320,7 @@ type AccessToken struct {
 // Examples: code
 type Challenge string
 
-// Channel The road to the person.
+// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
 //
 // Examples: sms
 type Channel string
@@ -275,7 +360,7 @@ type CheckedVerification struct {
 	// Examples: too_many_checks
 	Reason string `json:"reason,omitempty"`
 
-	// Channel The road to the person.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -326,6 +411,11 @@ type CheckedVerification struct {
 	Metadata Metadata `json:"metadata,omitempty"`
 }
 
+// Compat Which form of OneLogin's API the client is used to, where its documentation and SDKs contradict each other.
+//
+// Examples: default
+type Compat string
+
 // Context Shown to the person who answers, so that they can tell their own request from somebody else's. No control characters; no web addresses.
 type Context struct {
 	// IP The IP address the request came from.
@@ -349,9 +439,39 @@ type Context struct {
 	Device string `json:"device,omitempty"`
 }
 
+// CreateCredential A new client of the own account.
+type CreateCredential struct {
+	// ClientID The client id; made where it is not given.
+	//
+	// Examples: login-page
+	ClientID string `json:"client_id,omitempty"`
+
+	// Name For people who look at lists. No control characters.
+	//
+	// Examples: Login page
+	Name string `json:"name,omitempty"`
+
+	// Scope What a credential is for. `authentication_only` asks people and checks their answers; `read_users` and `read_all` read
+	// users, devices and verifications; `manage_users` also changes them and asks people; `manage_all` also manages credentials.
+	//
+	//
+	// Examples: manage_users
+	Scope Scope `json:"scope"`
+
+	// Compat Which form of OneLogin's API the client is used to, where its documentation and SDKs contradict each other.
+	//
+	// Examples: default
+	Compat Compat `json:"compat,omitempty"`
+
+	// NumericIds In the OneLogin door, positive 53-bit numbers wherever a UUID stands. Without it: on for `go`, off for the others.
+	//
+	// Examples: false
+	NumericIds *bool `json:"numeric_ids,omitempty"`
+}
+
 // CreateDevice A phone or mailbox has an `address`; an app install has a `platform`, `push_token` and `public_key`.
 type CreateDevice struct {
-	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`.
+	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled through the OneLogin door.
 	//
 	// Examples: phone
 	Kind DeviceKind `json:"kind"`
@@ -446,6 +566,87 @@ type CreateVerification struct {
 	Metadata Metadata `json:"metadata,omitempty"`
 }
 
+// CreatedCredential The new credential with its secret.
+type CreatedCredential struct {
+	// ClientID The user name of HTTP Basic.
+	//
+	// Examples: login-page
+	ClientID string `json:"client_id"`
+
+	// Name For people who look at lists.
+	//
+	// Examples: Login page
+	Name string `json:"name,omitempty"`
+
+	// Scope What a credential is for. `authentication_only` asks people and checks their answers; `read_users` and `read_all` read
+	// users, devices and verifications; `manage_users` also changes them and asks people; `manage_all` also manages credentials.
+	//
+	//
+	// Examples: manage_users
+	Scope Scope `json:"scope"`
+
+	// Compat Which form of OneLogin's API the client is used to, where its documentation and SDKs contradict each other.
+	//
+	// Examples: default
+	Compat Compat `json:"compat"`
+
+	// NumericIds Whether the OneLogin door speaks in numbers.
+	//
+	// Examples: false
+	NumericIds bool `json:"numeric_ids"`
+
+	// CreatedAt When it was made.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// ClientSecret Told once.
+	//
+	// Examples: V2ZB5QK7M4XJ6RTWQ3PD9NHC
+	ClientSecret string `json:"client_secret"`
+}
+
+// Credential A client of the account.
+type Credential struct {
+	// ClientID The user name of HTTP Basic.
+	//
+	// Examples: login-page
+	ClientID string `json:"client_id"`
+
+	// Name For people who look at lists.
+	//
+	// Examples: Login page
+	Name string `json:"name,omitempty"`
+
+	// Scope What a credential is for. `authentication_only` asks people and checks their answers; `read_users` and `read_all` read
+	// users, devices and verifications; `manage_users` also changes them and asks people; `manage_all` also manages credentials.
+	//
+	//
+	// Examples: manage_users
+	Scope Scope `json:"scope"`
+
+	// Compat Which form of OneLogin's API the client is used to, where its documentation and SDKs contradict each other.
+	//
+	// Examples: default
+	Compat Compat `json:"compat"`
+
+	// NumericIds Whether the OneLogin door speaks in numbers.
+	//
+	// Examples: false
+	NumericIds bool `json:"numeric_ids"`
+
+	// CreatedAt When it was made.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// CredentialList defines model for CredentialList.
+type CredentialList struct {
+	// Data By client id.
+	Data []Credential `json:"data"`
+}
+
 // Decision What the person decided. `not_me` denies, and says that somebody else asked.
 //
 // Examples: approve
@@ -460,7 +661,7 @@ type Delivery struct {
 	// Examples: sent
 	Status string `json:"status"`
 
-	// Channel The road to the person.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -519,7 +720,7 @@ type Device struct {
 	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 	UserID string `json:"user_id"`
 
-	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`.
+	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled through the OneLogin door.
 	//
 	// Examples: phone
 	Kind DeviceKind `json:"kind"`
@@ -550,7 +751,7 @@ type Device struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// DeviceKind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`.
+// DeviceKind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled through the OneLogin door.
 //
 // Examples: phone
 type DeviceKind string
@@ -582,6 +783,67 @@ type Fault struct {
 	//
 	// Examples: must start with + and the country code, as in +14155550123
 	Detail string `json:"detail"`
+}
+
+// JoinPhone What an app sends to join.
+type JoinPhone struct {
+	// Code The activation code. Dashes, spaces and case do not matter.
+	//
+	// Examples: K7QX-2M4P-WZ3N-A5RT
+	Code string `json:"code"`
+
+	// Platform Who carries pushes to the app, Apple or Firebase.
+	//
+	// Examples: apns
+	Platform Platform `json:"platform"`
+
+	// PushToken What the app got from Apple (hexadecimal) or Firebase.
+	//
+	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+	PushToken string `json:"push_token"`
+
+	// PublicKey The app's P-256 public key as SubjectPublicKeyInfo (DER) in base64. The private key never leaves the phone.
+	//
+	// Examples: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUKRmozUU7/B0fPhihFvhkOZ5o6XVqLPG1gqiw8e3NR6uN7kNuyJvoK5w6haxqEqfue2Pxn5HrA+WJWHWChKMfA==
+	PublicKey string `json:"public_key"`
+
+	// Name What the person calls the phone. No control characters.
+	//
+	// Examples: Ana's phone
+	Name string `json:"name,omitempty"`
+}
+
+// JoinedPhone What an app keeps.
+type JoinedPhone struct {
+	// DeviceID The device that the app is now; signed in its answers.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id"`
+
+	// Name What the device is called.
+	//
+	// Examples: Ana's phone
+	Name string `json:"name,omitempty"`
+
+	// Brand Whose account it is for, to be shown.
+	//
+	// Examples: Example Bank
+	Brand string `json:"brand,omitempty"`
+
+	// User Whose device it is, to be shown.
+	//
+	// Examples: ana
+	User string `json:"user,omitempty"`
+
+	// Secret The secret of the app's one-time codes in Base32 (RFC 6238, SHA-1, six digits, 30 seconds).
+	//
+	// Examples: JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+	Secret string `json:"secret"`
+
+	// CreatedAt When it joined.
+	//
+	// Examples: 2026-11-21T10:01:00Z
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // Locale Language of the message (BCP 47). Where it is not translated, the closest translation is used, then English.
@@ -651,6 +913,40 @@ type Problem struct {
 // ProblemCode Stable name of the problem.
 type ProblemCode string
 
+// Prompt One question that waits for an answer.
+type Prompt struct {
+	// VerificationID What is answered.
+	//
+	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
+	VerificationID string `json:"verification_id"`
+
+	// Brand Who asks.
+	//
+	// Examples: Example Bank
+	Brand string `json:"brand,omitempty"`
+
+	// Context The context as JSON text, exactly as it is signed over.
+	//
+	// Examples: {"ip":"203.0.113.7","action":"Sign in"}
+	Context string `json:"context"`
+
+	// CreatedAt When it was asked.
+	//
+	// Examples: 2026-11-21T10:04:31.123Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt Until when it can be answered.
+	//
+	// Examples: 2026-11-21T10:09:31.123Z
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// PromptList defines model for PromptList.
+type PromptList struct {
+	// Data Newest first.
+	Data []Prompt `json:"data"`
+}
+
 // PushAnswer A signed answer of a registered app.
 type PushAnswer struct {
 	// DeviceID The device that answers.
@@ -691,6 +987,12 @@ type ReceivedAnswer struct {
 	// Examples: pending
 	Status Status `json:"status"`
 }
+
+// Scope What a credential is for. `authentication_only` asks people and checks their answers; `read_users` and `read_all` read
+// users, devices and verifications; `manage_users` also changes them and asks people; `manage_all` also manages credentials.
+//
+// Examples: manage_users
+type Scope string
 
 // Status Where the verification stands. All but `pending` are closed.
 //
@@ -749,6 +1051,31 @@ type TokenRequest struct {
 	ClientSecret string `json:"client_secret,omitempty"`
 }
 
+// UpdateCredential What is to change.
+type UpdateCredential struct {
+	// Name For people who look at lists. No control characters.
+	//
+	// Examples: Login page
+	Name *string `json:"name,omitempty"`
+
+	// Scope What a credential is for. `authentication_only` asks people and checks their answers; `read_users` and `read_all` read
+	// users, devices and verifications; `manage_users` also changes them and asks people; `manage_all` also manages credentials.
+	//
+	//
+	// Examples: manage_users
+	Scope Scope `json:"scope,omitempty"`
+
+	// Compat Which form of OneLogin's API the client is used to, where its documentation and SDKs contradict each other.
+	//
+	// Examples: default
+	Compat Compat `json:"compat,omitempty"`
+
+	// NumericIds In the OneLogin door, numbers wherever a UUID stands.
+	//
+	// Examples: false
+	NumericIds *bool `json:"numeric_ids,omitempty"`
+}
+
 // User A person as the client knows them.
 type User struct {
 	// ID Opaque.
@@ -805,7 +1132,7 @@ type Verification struct {
 	// Examples: too_many_checks
 	Reason string `json:"reason,omitempty"`
 
-	// Channel The road to the person.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -856,6 +1183,9 @@ type Verification struct {
 	Metadata Metadata `json:"metadata,omitempty"`
 }
 
+// ClientID Examples: login-page
+type ClientID = string
+
 // DeviceID Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 type DeviceID = string
 
@@ -889,6 +1219,12 @@ type BodyTooLarge = Problem
 // Conflict What went wrong (RFC 9457). Programs read `code`.
 type Conflict = Problem
 
+// CredentialExists What went wrong (RFC 9457). Programs read `code`.
+type CredentialExists = Problem
+
+// Forbidden What went wrong (RFC 9457). Programs read `code`.
+type Forbidden = Problem
+
 // IdempotencyInProgress What went wrong (RFC 9457). Programs read `code`.
 type IdempotencyInProgress = Problem
 
@@ -897,6 +1233,9 @@ type Internal = Problem
 
 // InvalidRequest What went wrong (RFC 9457). Programs read `code`.
 type InvalidRequest = Problem
+
+// LastCredential What went wrong (RFC 9457). Programs read `code`.
+type LastCredential = Problem
 
 // LimitExceeded What went wrong (RFC 9457). Programs read `code`.
 type LimitExceeded = Problem
@@ -915,6 +1254,15 @@ type UnsupportedMediaType = Problem
 
 // UserExists What went wrong (RFC 9457). Programs read `code`.
 type UserExists = Problem
+
+// ListPromptsParams defines parameters for ListPrompts.
+type ListPromptsParams struct {
+	// Wait Seconds to wait for a prompt while there is none, 0 to 60.
+	Wait int `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// Authorization The phone's signature.
+	Authorization string `json:"Authorization"`
+}
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
@@ -955,6 +1303,15 @@ type CreateTokenJSONRequestBody = TokenRequest
 
 // CreateTokenFormdataRequestBody defines body for CreateToken for application/x-www-form-urlencoded ContentType.
 type CreateTokenFormdataRequestBody = TokenRequest
+
+// CreateCredentialJSONRequestBody defines body for CreateCredential for application/json ContentType.
+type CreateCredentialJSONRequestBody = CreateCredential
+
+// UpdateCredentialJSONRequestBody defines body for UpdateCredential for application/json ContentType.
+type UpdateCredentialJSONRequestBody = UpdateCredential
+
+// JoinPhoneJSONRequestBody defines body for JoinPhone for application/json ContentType.
+type JoinPhoneJSONRequestBody = JoinPhone
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUser

@@ -294,6 +294,9 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"response":   events.ResponseSubject("{kind}", "{id}"),
 		"delivery":   events.DeliverySubject("{id}", "{status}"),
 		"window":     events.WindowSubject("{kind}", "{key}"),
+		"guess":      events.GuessSubject("{kind}", "{key}"),
+		"used":       strings.TrimSuffix(events.UsedSubject("{device}", 0), "0") + "{step}",
+		"number":     events.NumberSubject,
 		"deadletter": events.DeadLetterSubject("{consumer}"),
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)
@@ -320,14 +323,15 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 	for _, c := range events.Channels() {
 		channels = append(channels, string(c))
 	}
+	asked := append(slices.Clone(channels), string(events.TOTP)) // which no worker delivers
 	kinds := []string{events.ResponseLink, events.ResponsePush, events.ResponseSMS, events.ResponseVoice}
 	statuses := []string{
 		events.DeliverySent, events.DeliveryUnanswered, events.DeliveryDelivered, events.DeliveryFailed, events.DeliveryExpired,
 	}
 	schemas := doc.Components.Schemas
 	for name, c := range map[string]struct{ want, got []string }{
-		"channel of a subject":     {channels, doc.Components.Parameters["channel"].Enum},
-		"channel of an activation": {channels, schemas["VerificationActivated"].Properties["channel"].Enum},
+		"channel of a subject":     {asked, doc.Components.Parameters["channel"].Enum},
+		"channel of an activation": {asked, schemas["VerificationActivated"].Properties["channel"].Enum},
 		"channel of a delivery":    {channels, schemas["DeliverySettled"].Properties["channel"].Enum},
 		"kind of a subject":        {kinds, doc.Channels["response"].Parameters["kind"].Enum},
 		"kind of a response":       {kinds, schemas["ResponseReceived"].Properties["kind"].Enum},

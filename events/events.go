@@ -30,9 +30,11 @@ const (
 	Voice Channel = "voice"
 	Email Channel = "email"
 	Push  Channel = "push"
+	// TOTP carries nothing: its activations are records only, and no worker takes them.
+	TOTP Channel = "totp"
 )
 
-// Channels lists every channel, in the order they are shown to people.
+// Channels lists every channel that a worker delivers, in the order they are shown to people.
 func Channels() []Channel { return []Channel{SMS, Voice, Email, Push} }
 
 // Challenge is what the person must answer with.
@@ -100,11 +102,14 @@ type VerificationActivated struct {
 	Brand       string            `json:"brand,omitempty"`
 	Context     Context           `json:"context,omitzero"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
-	// SecretHash is HMAC-SHA256(key KeyID, id ‖ secret) of the code or the link token; empty for an approval.
+	// SecretHash is HMAC-SHA256(key KeyID, id ‖ secret) of the code, the link token, or the number to
+	// match; empty for a plain approval.
 	SecretHash []byte `json:"secret_hash,omitempty"`
 	KeyID      string `json:"key_id"`
 	CodeLength int    `json:"code_length,omitempty"`
-	MaxChecks  int    `json:"max_checks"`
+	// NumberLength is how many digits must come with an approval; zero: none.
+	NumberLength int `json:"number_length,omitempty"`
+	MaxChecks    int `json:"max_checks"`
 	// Content is the DeliveryContent, sealed for the channel's worker.
 	Content Sealed `json:"content"`
 	// Fingerprint is a keyed hash of the request body under an idempotency key.
@@ -121,6 +126,10 @@ type DeliveryContent struct {
 	// Code is set for the code challenge, Token for link and for an approval that a page answers.
 	Code  string `json:"code,omitempty"`
 	Token string `json:"token,omitempty"`
+	// Text is the client's own wording of a text message, with {{otp_code}} and {{otp_expiry}} in it.
+	Text string `json:"text,omitempty"`
+	// RedirectTo is where the accept page leads after an approval.
+	RedirectTo string `json:"redirect_to,omitempty"`
 }
 
 // VerificationChanged is the outcome record: the half of a verification that
@@ -142,6 +151,8 @@ type ResponseReceived struct {
 	ID       string   `json:"id"` // of the verification
 	Kind     string   `json:"kind"`
 	Decision Decision `json:"decision"`
+	// Number is the keyed hash of the number that came with an approval.
+	Number []byte `json:"number,omitempty"`
 	// Evidence says what the answer came with: the id of the device that signed, the provider's message or call id.
 	Evidence   string    `json:"evidence,omitempty"`
 	ReceivedAt time.Time `json:"received_at"`

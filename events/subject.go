@@ -13,9 +13,13 @@ const (
 	ResponseSubjects   = namespace + ".response.>"
 	DeliverySubjects   = namespace + ".delivery.>"
 	WindowSubjects     = namespace + ".window.>"
+	GuessSubjects      = namespace + ".guess.>"
+	UsedSubjects       = namespace + ".used.>"
 	DeadLetterSubjects = namespace + ".deadletter.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
+	// NumberSubject is where numbers are drawn: the sequence of what is published there is the number.
+	NumberSubject = namespace + ".number"
 )
 
 // ActivationSubject is where the activation of one verification stands.
@@ -64,6 +68,16 @@ const (
 	WindowUser        = "user"
 	WindowReply       = "reply"
 )
+
+// GuessSubject is the window of the wrong answers of one kind; key is a hash of whose they are.
+func GuessSubject(kind, key string) string {
+	return fmt.Sprintf("%s.guess.%s.%s", namespace, kind, key)
+}
+
+// UsedSubject is where a device's one-time code of one time step is marked as used.
+func UsedSubject(deviceID string, step int64) string {
+	return fmt.Sprintf("%s.used.%s.%d", namespace, deviceID, step)
+}
 
 // DeadLetterSubject is where a consumer puts what it cannot decode.
 func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }

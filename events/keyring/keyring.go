@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -40,6 +41,7 @@ const (
 	Records     Use = "records"      // sealed addresses of registered devices
 	Tokens      Use = "tokens"       // access tokens of the token endpoint
 	Pages       Use = "pages"        // form tokens of the accept page
+	Tickets     Use = "tickets"      // names and contents of tickets, and whose guesses are counted
 	Idempotency Use = "idempotency"  // ids and body fingerprints of idempotent requests
 	Sandbox     Use = "sandbox"      // accounts of the sandbox carriers
 )
@@ -166,6 +168,18 @@ func write(path string, f file) error {
 
 // CurrentID is the id of the key that new records are made with.
 func (k *Keyring) CurrentID() string { return k.keys[0].ID }
+
+// IDs lists the ids of all keys, the current one first: a hash that was stored under an older key is
+// found by trying each.
+func (k *Keyring) IDs() []string {
+	ids := make([]string, 0, len(k.keys))
+	for _, e := range k.keys {
+		if !slices.Contains(ids, e.ID) {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
+}
 
 // Seal encrypts content so that it opens only with the channel's key and for this
 // verification id on this channel.

@@ -297,3 +297,33 @@ func TestClosingCutsNoHandlerAndLosesNoAck(t *testing.T) {
 		return err == nil && info.NumAckPending == 0 && info.NumPending == 0 && info.AckFloor.Consumer == n
 	}, 5*time.Second, 20*time.Millisecond, "all acked, none delivered twice")
 }
+
+func TestNumbersBeginHighAndGoOnAcrossEnsure(t *testing.T) {
+	b := start(t, stream.Topology{})
+	var last uint64
+	for range 3 {
+		n, err := b.pub.Put(t.Context(), events.NumberSubject, nil)
+		require.NoError(t, err)
+		require.Equal(t, max(last+1, 10_000_001), n)
+		last = n
+		require.NoError(t, stream.Ensure(t.Context(), b.js, stream.Topology{}))
+	}
+	s, err := b.js.Stream(t.Context(), stream.Numbers)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, s.CachedInfo().State.Msgs, "the counter takes no room")
+}
+
+func TestASubjectTakesAsManyGuessesAsItsQuota(t *testing.T) {
+	b := start(t, stream.Topology{})
+	subject := events.GuessSubject("login", "somebody")
+	for range stream.GuessQuota {
+		_, err := b.pub.Put(t.Context(), subject, []byte("{}"), stream.WithTTL(time.Minute))
+		require.NoError(t, err)
+	}
+	_, err := b.pub.Put(t.Context(), subject, []byte("{}"))
+	require.ErrorIs(t, err, stream.ErrFull)
+	_, err = b.pub.Put(t.Context(), events.UsedSubject("device", 7), []byte("{}"), stream.Expecting(0))
+	require.NoError(t, err)
+	_, err = b.pub.Put(t.Context(), events.UsedSubject("device", 7), []byte("{}"), stream.Expecting(0))
+	require.ErrorIs(t, err, stream.ErrConflict)
+}

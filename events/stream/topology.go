@@ -21,6 +21,8 @@ const (
 	Responses   = "ASSENT_RESPONSES"
 	Deliveries  = "ASSENT_DELIVERIES"
 	Windows     = "ASSENT_WINDOWS"
+	Guesses     = "ASSENT_GUESSES"
+	Numbers     = "ASSENT_NUMBERS"
 	DeadLetters = "ASSENT_DEADLETTERS"
 )
 
@@ -38,6 +40,16 @@ const (
 	DefaultSendQuota  = 5
 	DefaultSendWindow = 10 * time.Minute
 )
+
+// How many wrong answers one person may give in which time, whatever they answer.
+const (
+	GuessQuota  = 5
+	GuessWindow = 10 * time.Minute
+)
+
+// firstNumber is the first number that stands for a user or a device: long enough that nobody takes
+// it for a count, and far from the end of 32 bits.
+const firstNumber = 10_000_001
 
 // Grace is how long records outlive their verification, so that a client that comes late still
 // reads how it ended, and support staff the timeline.
@@ -84,6 +96,17 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			// subject, and each message leaves when its window has passed.
 			MaxMsgsPerSubject: int64(t.SendQuota), Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 			AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Guesses, Subjects: []string{events.GuessSubjects, events.UsedSubjects},
+			Description:       "One message for each wrong answer in its rolling window, and for each one-time code that was used.",
+			MaxMsgsPerSubject: GuessQuota, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+			AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Numbers, Subjects: []string{events.NumberSubject},
+			Description: "The counter behind the numbers of users and devices: its last sequence.",
+			MaxMsgs:     1, FirstSeq: firstNumber, MaxMsgSize: maxMessage,
 		},
 		{
 			Name: DeadLetters, Subjects: []string{events.DeadLetterSubjects},

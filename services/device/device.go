@@ -1,5 +1,6 @@
 // Package device describes users and the devices they registered: a phone number, a
-// mailbox, or an app install with its own key. It is pure; package store keeps them.
+// mailbox, an app install with its own key, an authenticator app. It is pure; package
+// store keeps them.
 package device
 
 import (
@@ -14,19 +15,6 @@ import (
 	"time"
 )
 
-// ErrExists says that the client has a user with this external id already.
-var ErrExists = errors.New("exists already")
-
-// User is a person as the client knows them.
-type User struct {
-	ID         string
-	Credential string // the client that registered them
-	// ExternalID is the client's own name for the user, unique within the client when set.
-	ExternalID string
-	Name       string
-	CreatedAt  time.Time
-}
-
 // Kind is what a device is.
 type Kind string
 
@@ -35,6 +23,7 @@ const (
 	Phone   Kind = "phone"   // a number: sms and voice
 	Mailbox Kind = "mailbox" // an email address
 	Push    Kind = "push"    // an app install
+	TOTP    Kind = "totp"    // an authenticator app that shares a secret
 )
 
 // The platforms of push devices.
@@ -43,20 +32,69 @@ const (
 	FCM  = "fcm"
 )
 
+// Factor is the kind of proof that a device was enrolled for. Devices that a client registered by
+// address have none: they serve every way that their kind has.
+type Factor string
+
+// The factors.
+const (
+	SMSCode    Factor = "sms_code"
+	VoiceMatch Factor = "voice_match" // a number is shown, and keyed into the call
+	EmailCode  Factor = "email_code"
+	EmailLink  Factor = "email_link"
+	AppPush    Factor = "push"
+	AppCode    Factor = "totp"
+)
+
+// Kind is what kind of device carries the factor; empty for what is none of the factors.
+func (f Factor) Kind() Kind {
+	switch f {
+	case SMSCode, VoiceMatch:
+		return Phone
+	case EmailCode, EmailLink:
+		return Mailbox
+	case AppPush:
+		return Push
+	case AppCode:
+		return TOTP
+	default:
+		return ""
+	}
+}
+
 // Device is a registered way to reach a user.
 type Device struct {
-	ID         string
+	ID string
+	// Number stands for ID where a dialect has integers; unique within the account, and positive.
+	Number     int64
 	UserID     string
-	Credential string
+	Credential string // the account that it belongs to
 	Kind       Kind
+	Factor     Factor
 	Name       string
 	// Address is the E.164 number, the mailbox, or the push token. Stored sealed, never shown in full.
 	Address string
+	// Secret is what the device's one-time codes are made of (RFC 6238), 160 bits; empty without.
+	// Stored sealed.
+	Secret []byte
+	// Pending is what is still to be proved; nil once the device is active.
+	Pending *Pending
 	// Platform and PublicKey (PKIX, DER) are set for push devices.
 	Platform  string
 	PublicKey []byte
 	CreatedAt time.Time
 }
+
+// Pending is a device whose owner has not proved it yet. It leaves by itself after ExpiresAt.
+type Pending struct {
+	// VerificationID is the verification that proves it; empty where none was asked yet, and for
+	// devices that prove themselves by a join code or a one-time code.
+	VerificationID string
+	ExpiresAt      time.Time
+}
+
+// Active tells whether the device may be asked.
+func (d Device) Active() bool { return d.Pending == nil }
 
 // Channels lists the channels a device of this kind can be reached on, its default first.
 func (k Kind) Channels() []string {
@@ -67,6 +105,8 @@ func (k Kind) Channels() []string {
 		return []string{"email"}
 	case Push:
 		return []string{"push"}
+	case TOTP:
+		return []string{"totp"}
 	default:
 		return nil
 	}
@@ -90,6 +130,8 @@ func Mask(k Kind, address string) string {
 		return string(first) + "•••" + address[at:]
 	case Push:
 		return "push"
+	case TOTP:
+		return "totp"
 	default:
 		return "••••"
 	}
@@ -143,11 +185,16 @@ func (a Answer) SignedText() string {
 // both forms in use: 64 bytes r ‖ s (IEEE P1363, what WebCrypto makes) and ASN.1 DER (what iOS and
 // Android make). It fails with ErrKey or ErrSignature.
 func (a Answer) Verify(public, signature []byte) error {
+	return verify(a.SignedText(), public, signature)
+}
+
+// verify checks the signature of the text's SHA-256 digest.
+func verify(text string, public, signature []byte) error {
 	pub, err := publicKey(public)
 	if err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte(a.SignedText()))
+	digest := sha256.Sum256([]byte(text))
 	if len(signature) == 64 {
 		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
 		if ecdsa.Verify(pub, digest[:], r, s) {

@@ -16,6 +16,11 @@ type Activation struct {
 	// Platform and PublicKey describe the app install of a push verification.
 	Platform  string
 	PublicKey []byte
+	// Text is the client's own wording of a text message, with {{otp_code}} where the code goes and
+	// {{otp_expiry}} where the minutes that it lives go; empty: ours.
+	Text string
+	// RedirectTo is where the accept page leads after an approval; empty: nowhere.
+	RedirectTo string
 	// IdempotencyKey is the client's key for this request, empty without one; Body is the request
 	// as received, of which a keyed hash is kept under the key.
 	IdempotencyKey string

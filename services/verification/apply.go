@@ -22,7 +22,15 @@ type Checked struct{ Hash []byte }
 
 // Answered says that the person decided on a link or an approval. The caller has authenticated
 // the answer: only the link's holder, the device's key or the provider's signature leads here.
-type Answered struct{ Decision Decision }
+type Answered struct {
+	Decision Decision
+	// Number is the keyed hash of the number that came with an approval; empty without one.
+	Number []byte
+}
+
+// Compared says that somebody sent a code which was compared elsewhere: with the secret of an
+// authenticator app, which no hash of one value can stand for.
+type Compared struct{ Right bool }
 
 // Undelivered says that the message of this send can never arrive.
 type Undelivered struct {
@@ -34,6 +42,7 @@ type Undelivered struct {
 type Cancel struct{}
 
 func (Checked) fact()     {}
+func (Compared) fact()    {}
 func (Answered) fact()    {}
 func (Undelivered) fact() {}
 func (Cancel) fact()      {}
@@ -59,7 +68,9 @@ func Apply(v Verification, f Fact, now time.Time) (Verification, error) {
 	}
 	switch f := f.(type) {
 	case Checked:
-		return v.check(f, now)
+		return v.check(v.matches(f.Hash), now)
+	case Compared:
+		return v.check(f.Right, now)
 	case Answered:
 		return v.answer(f, now)
 	case Undelivered:
@@ -74,13 +85,18 @@ func Apply(v Verification, f Fact, now time.Time) (Verification, error) {
 	}
 }
 
-func (v Verification) check(f Checked, now time.Time) (Verification, error) {
+// matches tells whether a hash is that of the secret. An empty hash equals nothing: a record without
+// one must not be approved by a check without one.
+func (v Verification) matches(hash []byte) bool {
+	return len(v.SecretHash) > 0 && subtle.ConstantTimeCompare(v.SecretHash, hash) == 1
+}
+
+func (v Verification) check(right bool, now time.Time) (Verification, error) {
 	if v.Challenge != CodeChallenge || v.ChecksUsed >= v.MaxChecks {
 		return v, ErrChallenge
 	}
 	v.ChecksUsed++
-	// An empty hash equals nothing: a record without one must not be approved by a check without one.
-	if len(v.SecretHash) > 0 && subtle.ConstantTimeCompare(v.SecretHash, f.Hash) == 1 {
+	if right {
 		return v.close(Approved, "", now), nil
 	}
 	if v.ChecksUsed >= v.MaxChecks {
@@ -96,6 +112,9 @@ func (v Verification) answer(f Answered, now time.Time) (Verification, error) {
 	}
 	switch f.Decision {
 	case Approve:
+		if v.NumberLength > 0 {
+			return v.match(f.Number, now), nil
+		}
 		return v.close(Approved, "", now), nil
 	case Deny:
 		return v.close(Denied, "", now), nil
@@ -104,6 +123,22 @@ func (v Verification) answer(f Answered, now time.Time) (Verification, error) {
 	default:
 		return v, ErrChallenge
 	}
+}
+
+// match approves with the right number only. Without one nothing changes; the last wrong one denies.
+func (v Verification) match(number []byte, now time.Time) Verification {
+	if len(number) == 0 {
+		return v
+	}
+	v.ChecksUsed++
+	if v.matches(number) {
+		return v.close(Approved, "", now)
+	}
+	if v.ChecksUsed >= v.MaxChecks {
+		return v.close(Denied, WrongNumber, now)
+	}
+	v.ChangedAt = stamp(now)
+	return v
 }
 
 func (v Verification) close(s Status, r Reason, now time.Time) Verification {

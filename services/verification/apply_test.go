@@ -1,6 +1,8 @@
 package verification_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,7 +46,12 @@ func facts() map[string]verification.Fact {
 		"right code":       verification.Checked{Hash: hash},
 		"wrong code":       verification.Checked{Hash: []byte("another")},
 		"no code":          verification.Checked{},
+		"right elsewhere":  verification.Compared{Right: true},
+		"wrong elsewhere":  verification.Compared{},
 		"approve":          verification.Answered{Decision: verification.Approve},
+		"right number":     verification.Answered{Decision: verification.Approve, Number: hash},
+		"wrong number":     verification.Answered{Decision: verification.Approve, Number: []byte("another")},
+		"number and deny":  verification.Answered{Decision: verification.Deny, Number: hash},
 		"deny":             verification.Answered{Decision: verification.Deny},
 		"not me":           verification.Answered{Decision: verification.DecisionNotMe},
 		"no decision":      verification.Answered{},
@@ -55,12 +62,27 @@ func facts() map[string]verification.Fact {
 	}
 }
 
+// matching is a pending approval that takes a number.
+func matching() verification.Verification {
+	v := open(verification.ApprovalChallenge)
+	v.NumberLength, v.MaxChecks = 2, verification.MaxNumbers
+	return v
+}
+
+// everyKind lists pending verifications of every kind that Apply tells apart.
+func everyKind() map[string]verification.Verification {
+	return map[string]verification.Verification{
+		"code": open(verification.CodeChallenge), "link": open(verification.LinkChallenge),
+		"approval": open(verification.ApprovalChallenge), "number": matching(),
+	}
+}
+
 func TestEveryFactOnEveryClosedStatusChangesNothing(t *testing.T) {
-	for _, c := range []verification.Challenge{verification.CodeChallenge, verification.LinkChallenge, verification.ApprovalChallenge} {
+	for kind, v := range everyKind() {
 		for _, s := range closed() {
 			for name, f := range facts() {
-				t.Run(string(c)+" "+string(s)+" then "+name, func(t *testing.T) {
-					before := in(open(c), s)
+				t.Run(kind+" "+string(s)+" then "+name, func(t *testing.T) {
+					before := in(v, s)
 					after, err := verification.Apply(before, f, now)
 					require.ErrorIs(t, err, verification.ErrClosed)
 					require.Equal(t, before, after)
@@ -83,27 +105,30 @@ func TestEveryFactOnAPendingVerification(t *testing.T) {
 	notMe := want{status: verification.Denied, reason: verification.NotMe}
 	undelivered := want{status: verification.Failed, reason: "undeliverable"}
 	canceled := want{status: verification.Canceled}
+	checked, missed := want{status: verification.Approved, checks: 1}, want{status: verification.Pending, checks: 1}
 	answers := map[string]want{
-		"right code": refused, "wrong code": refused, "no code": refused,
-		"approve": approved, "deny": denied, "not me": notMe, "no decision": refused, "unknown decision": refused,
+		"right code": refused, "wrong code": refused, "no code": refused, "right elsewhere": refused, "wrong elsewhere": refused,
+		"approve": approved, "right number": approved, "wrong number": approved, // nobody asked for one
+		"deny": denied, "number and deny": denied, "not me": notMe, "no decision": refused, "unknown decision": refused,
 		"undelivered": undelivered, "old undelivered": same, "cancel": canceled,
 	}
-	for c, wants := range map[verification.Challenge]map[string]want{
-		verification.CodeChallenge: {
-			"right code": {status: verification.Approved, checks: 1},
-			"wrong code": {status: verification.Pending, checks: 1},
-			"no code":    {status: verification.Pending, checks: 1},
-			"approve":    refused, "deny": refused, "not me": refused, "no decision": refused, "unknown decision": refused,
+	numbers := maps.Clone(answers)
+	numbers["approve"], numbers["right number"], numbers["wrong number"] = same, checked, missed
+	kinds := everyKind()
+	for kind, wants := range map[string]map[string]want{
+		"code": {
+			"right code": checked, "wrong code": missed, "no code": missed, "right elsewhere": checked, "wrong elsewhere": missed,
+			"approve": refused, "right number": refused, "wrong number": refused,
+			"deny": refused, "number and deny": refused, "not me": refused, "no decision": refused, "unknown decision": refused,
 			"undelivered": undelivered, "old undelivered": same, "cancel": canceled,
 		},
-		verification.LinkChallenge:     answers,
-		verification.ApprovalChallenge: answers,
+		"link": answers, "approval": answers, "number": numbers,
 	} {
 		require.Len(t, wants, len(facts()))
 		for name, f := range facts() {
-			t.Run(string(c)+" "+name, func(t *testing.T) {
+			t.Run(kind+" "+name, func(t *testing.T) {
 				w := wants[name]
-				after, err := verification.Apply(open(c), f, now)
+				after, err := verification.Apply(kinds[kind], f, now)
 				require.ErrorIs(t, err, w.err)
 				require.Equal(t, w.status, after.Status)
 				require.Equal(t, w.reason, after.Reason)
@@ -165,11 +190,16 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5}, uint8(0))
 	f.Add([]byte{1, 1, 1, 1, 1, 0}, uint8(0))
 	f.Add([]byte{200, 3, 9, 10}, uint8(1))
+	f.Add([]byte{5, 7, 7, 6}, uint8(3))
 	all := []verification.Fact{
 		verification.Checked{Hash: hash},
 		verification.Checked{Hash: []byte("x")},
 		verification.Checked{},
+		verification.Compared{Right: true},
+		verification.Compared{},
 		verification.Answered{Decision: verification.Approve},
+		verification.Answered{Decision: verification.Approve, Number: hash},
+		verification.Answered{Decision: verification.Approve, Number: []byte("x")},
 		verification.Answered{Decision: verification.Deny},
 		verification.Answered{Decision: verification.DecisionNotMe},
 		verification.Answered{Decision: "maybe"},
@@ -177,15 +207,17 @@ func FuzzApply(f *testing.F) {
 		verification.Undelivered{},
 		verification.Cancel{},
 	}
-	challenges := []verification.Challenge{verification.CodeChallenge, verification.LinkChallenge, verification.ApprovalChallenge}
+	kinds := everyKind()
+	names := slices.Sorted(maps.Keys(kinds))
 	f.Fuzz(func(t *testing.T, script []byte, which uint8) {
-		v := open(challenges[int(which)%len(challenges)])
+		v := kinds[names[int(which)%len(names)]]
 		clock := v.CreatedAt
 		for _, b := range script {
 			clock = clock.Add(time.Duration(b/10) * time.Second)
 			before := v
 			var err error
-			v, err = verification.Apply(v, all[int(b)%len(all)], clock)
+			fact := all[int(b)%len(all)]
+			v, err = verification.Apply(v, fact, clock)
 			if before.Status.Closed() {
 				require.ErrorIs(t, err, verification.ErrClosed)
 				require.Equal(t, before, v, "closed never reopens")
@@ -193,6 +225,9 @@ func FuzzApply(f *testing.F) {
 			require.LessOrEqual(t, v.ChecksUsed, v.MaxChecks, "checks never exceed the limit")
 			if v.Status == verification.Approved {
 				require.True(t, v.ClosedAt.Before(v.ExpiresAt), "an expired one is never approved")
+			}
+			if v.NumberLength > 0 && before.Status != v.Status && v.Status == verification.Approved {
+				require.Equal(t, verification.Answered{Decision: verification.Approve, Number: hash}, fact, "only the right number approves")
 			}
 			if !clock.Before(v.ExpiresAt) {
 				require.True(t, v.Status.Closed(), "nothing is pending past its end")

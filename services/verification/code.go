@@ -48,6 +48,28 @@ func NewCode(random io.Reader, n int) (Code, error) {
 	return Code(digits), nil
 }
 
+// letters begins alphanumeric codes: those that nobody takes for a digit or for another letter.
+const letters = "ABCDEFGHJKLMNPQRTUVWXY"
+
+// NewAlphanumericCode draws a code of n characters: a letter, then decimal digits, as in B41832. Each
+// letter and each digit is equally likely.
+func NewAlphanumericCode(random io.Reader, n int) (Code, error) {
+	digits, err := NewCode(random, n-1)
+	if err != nil {
+		return "", err
+	}
+	var b [1]byte
+	for {
+		if _, err := io.ReadFull(random, b[:]); err != nil {
+			return "", fmt.Errorf("draw code: %w", err)
+		}
+		// What would favour the first letters is drawn again.
+		if int(b[0]) < 256/len(letters)*len(letters) {
+			return Code(letters[int(b[0])%len(letters)]) + digits, nil
+		}
+	}
+}
+
 // Token is the secret of a link. It prints as REDACTED everywhere.
 type Token string
 

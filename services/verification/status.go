@@ -27,6 +27,8 @@ const (
 	TooManyChecks Reason = "too_many_checks"
 	// NotMe closes as denied: the person says that somebody else asked.
 	NotMe Reason = "not_me"
+	// WrongNumber closes as denied: the numbers that came with the approval were not the one shown.
+	WrongNumber Reason = "wrong_number"
 )
 
 // At is the verification as it reads at now: a pending one past its end is expired. Nothing is

@@ -6,6 +6,7 @@
 package verification
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -21,6 +22,9 @@ const (
 	Voice Channel = "voice"
 	Email Channel = "email"
 	Push  Channel = "push"
+	// TOTP carries no message: the person reads the code from an authenticator app (RFC 6238), and it
+	// is compared with the device's secret.
+	TOTP Channel = "totp"
 )
 
 // Challenge is what the person must answer with.
@@ -40,6 +44,7 @@ var challenges = map[Channel][]Challenge{
 	Voice: {CodeChallenge, ApprovalChallenge},
 	Email: {CodeChallenge, LinkChallenge},
 	Push:  {ApprovalChallenge},
+	TOTP:  {CodeChallenge},
 }
 
 // The limits of a verification, and what applies where a request is silent. NIST SP 800-63B-4
@@ -54,6 +59,11 @@ const (
 	MaxCodeLength     = 10
 	// MaxChecks is how many codes may be compared before the verification closes as failed.
 	MaxChecks = 5
+	// LongestLife is what a door may ask for whose contract allows more than MaxLife: OneLogin's
+	// allows 900 seconds.
+	LongestLife = 15 * time.Minute
+	// MaxNumberLength bounds the number that a person matches: digits.
+	MaxNumberLength = 8
 )
 
 // Context tells the person who asks what from where.
@@ -75,10 +85,13 @@ type Verification struct {
 	Metadata   map[string]string
 	CodeLength int
 	MaxChecks  int
-	SecretHash []byte // keyed hash of the code or link token
-	CreatedAt  time.Time
-	ExpiresAt  time.Time
-	Sends      int // messages asked for so far
+	// NumberLength is how many digits the person must bring from the one screen to the other with an
+	// approval; zero: a plain yes will do.
+	NumberLength int
+	SecretHash   []byte // keyed hash of the code, the link token, or the number to match
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+	Sends        int // messages asked for so far
 
 	Status     Status
 	Reason     Reason
@@ -113,7 +126,19 @@ type Params struct {
 	Metadata   map[string]string
 	Life       time.Duration // zero: DefaultLife
 	CodeLength int           // zero: DefaultCodeLength
+	// Shortest and Longest are the bounds of Life; zero: MinLife and MaxLife. Nothing lives longer than LongestLife.
+	Shortest, Longest time.Duration
+	// Alphanumeric makes the code's first character a letter, as in B41832.
+	Alphanumeric bool
+	// NumberLength asks for a number to be matched with an approval; zero: none.
+	NumberLength int
+	// MaxChecks is how many codes, or numbers of an approval, may be compared; zero: MaxChecks for
+	// codes, MaxNumbers for numbers.
+	MaxChecks int
 }
+
+// MaxNumbers is how many numbers may be tried with an approval before it counts as denied.
+const MaxNumbers = 2
 
 // Fault is one thing wrong with one field of a request; Field is the request's name for it.
 type Fault struct{ Field, Detail string }
@@ -134,6 +159,9 @@ func (e *InvalidError) Error() string {
 type Secrets struct {
 	Code  Code  // for the code challenge
 	Token Token // for the link challenge
+	// Number is for an approval with a number to match. It is shown where the person began, and goes
+	// into no message.
+	Number Code
 }
 
 // New makes a pending verification and the secret of its challenge, drawn from random (a CSPRNG).
@@ -154,11 +182,21 @@ func New(p Params, now time.Time, random io.Reader) (Verification, Secrets, erro
 	var err error
 	switch p.Challenge {
 	case CodeChallenge:
-		v.CodeLength, v.MaxChecks = p.CodeLength, MaxChecks
-		s.Code, err = NewCode(random, p.CodeLength)
+		v.CodeLength, v.MaxChecks = p.CodeLength, cmp.Or(p.MaxChecks, MaxChecks)
+		switch {
+		case p.Channel == TOTP: // the code is in the person's app already
+		case p.Alphanumeric:
+			s.Code, err = NewAlphanumericCode(random, p.CodeLength)
+		default:
+			s.Code, err = NewCode(random, p.CodeLength)
+		}
 	case LinkChallenge:
 		s.Token, err = NewToken(random, p.ID)
 	case ApprovalChallenge:
+		if p.NumberLength > 0 {
+			v.NumberLength, v.MaxChecks = p.NumberLength, cmp.Or(p.MaxChecks, MaxNumbers)
+			s.Number, err = NewCode(random, p.NumberLength)
+		}
 	}
 	if err != nil {
 		return Verification{}, Secrets{}, fmt.Errorf("draw secret: %w", err)
@@ -184,8 +222,12 @@ func (p *Params) complete() []Fault {
 	if p.Life == 0 {
 		p.Life = DefaultLife
 	}
-	if p.Life < MinLife || p.Life > MaxLife {
-		fault("expires_in", "must be from %d to %d seconds", int(MinLife.Seconds()), int(MaxLife.Seconds()))
+	shortest, longest := cmp.Or(p.Shortest, MinLife), min(cmp.Or(p.Longest, MaxLife), LongestLife)
+	if p.Life < shortest || p.Life > longest {
+		fault("expires_in", "must be from %d to %d seconds", int(shortest.Seconds()), int(longest.Seconds()))
+	}
+	if p.NumberLength < 0 || p.NumberLength > MaxNumberLength || p.NumberLength > 0 && p.Challenge != ApprovalChallenge {
+		fault("number_length", "goes with the challenge approval only, and is at most %d", MaxNumberLength)
 	}
 	switch {
 	case p.CodeLength != 0 && p.Challenge != CodeChallenge && known:

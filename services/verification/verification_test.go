@@ -148,11 +148,11 @@ func FuzzTokenID(f *testing.F) {
 }
 
 func TestSecretsCannotBePrinted(t *testing.T) {
-	const code, token = "482913", "a-very-secret-token"
-	s := verification.Secrets{Code: code, Token: token}
+	const code, token, number = "482913", "a-very-secret-token", "70615243"
+	s := verification.Secrets{Code: code, Token: token, Number: number}
 	var log bytes.Buffer
 	l := slog.New(slog.NewJSONHandler(&log, nil))
-	l.Info("made", "code", s.Code, "token", s.Token, "secrets", s)
+	l.Info("made", "code", s.Code, "token", s.Token, "number", s.Number, "secrets", s)
 	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "code", s.Code, "secrets", s)
 	j, err := json.Marshal(s)
 	require.NoError(t, err)
@@ -160,5 +160,6 @@ func TestSecretsCannotBePrinted(t *testing.T) {
 		errors.Join(fmt.Errorf("code %v", s.Code)).Error()
 	require.NotContains(t, printed, code)
 	require.NotContains(t, printed, token)
+	require.NotContains(t, printed, number)
 	require.Contains(t, printed, "REDACTED")
 }

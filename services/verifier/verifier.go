@@ -1,7 +1,8 @@
 // Package verifier consumes what comes back, answers of people and final failures of
 // deliveries, and turns each into a fact for the domain. It decides nothing itself:
 // verification.Apply does, under compare-and-set, so that any number of verifiers may
-// run side by side and a repeated event changes nothing.
+// run side by side and a repeated event changes nothing. Only a wrong number counts once
+// more where the broker delivers its event again, which errs towards refusing.
 package verifier
 
 import (
@@ -50,7 +51,7 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 	if err != nil {
 		return err
 	}
-	return v.resolve(m.Context(), r.Kind, r.ID, verification.Answered{Decision: verification.Decision(r.Decision)})
+	return v.resolve(m.Context(), r.Kind, r.ID, verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number})
 }
 
 // HandleDelivery applies a delivery's final failure. It is a Watermill handler.

@@ -14,7 +14,7 @@ import (
 	"github.com/assent-io/assent/events"
 )
 
-// Code is the secret of a message: digits or a link token. It prints as REDACTED.
+// Code is the secret of a message: a code, a link token, or a text that holds one. It prints as REDACTED.
 type Code string
 
 // String hides the code from every formatter.
@@ -60,6 +60,11 @@ type Message struct {
 	To        Address
 	Code      Code // digits, for the code challenge
 	LinkToken Code // for the link challenge
+	// NumberLength is how many digits the person must bring from the screen with an approval; zero: none.
+	NumberLength int
+	// Text is the client's own wording of a text message, with {{otp_code}} and {{otp_expiry}} in it;
+	// empty: ours. It prints as REDACTED: it may name the person.
+	Text Code
 	// Device is set for push only.
 	Device    *events.PushDevice
 	DeviceID  string

@@ -58,6 +58,22 @@ func TestASentMessageIsReportedBeforeItIsAcknowledged(t *testing.T) {
 	require.Empty(t, sent)
 }
 
+func TestAMessageCarriesWhatItsChannelNeeds(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	sent := make(chan delivery.Message, 8)
+	h.work(took(sent))
+	h.publish(h.activation(func(a *events.VerificationActivated) {
+		a.Challenge, a.NumberLength = events.Approval, 6
+		a.Content = h.seal(a.ID, events.DeliveryContent{To: number, Text: "Yours: {{otp_code}}", RedirectTo: "https://app.example.com"})
+	}))
+	m := next(t, sent)
+	require.Equal(t, 6, m.NumberLength)
+	require.Equal(t, "Yours: {{otp_code}}", m.Text.Reveal())
+	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
+	require.NotContains(t, fmt.Sprintf("%v %+v", m, m), "Yours")
+}
+
 // coded is an error that carries its provider's own code.
 type coded string
 

@@ -181,6 +181,25 @@ func (c *call) wait(v verb, rest []verb) {
 	c.s.inbox.change(c.m, func() { c.m.callState, c.m.wants, c.m.complete = callWaiting, wants, true })
 }
 
+// finish is the keys that end the input of a Gather: # unless it says otherwise.
+func (v verb) finish() string {
+	if keys, ok := v.attr["finishOnKey"]; ok {
+		return keys
+	}
+	return "#"
+}
+
+// firstOf is how many of the keys one Gather takes: it has enough of them, or one that ends them.
+func (v verb) firstOf(keys string) string {
+	if at := strings.IndexAny(keys, v.finish()); at >= 0 {
+		keys = keys[:at+1]
+	}
+	if n, err := strconv.Atoi(v.attr["numDigits"]); err == nil && n > 0 && n < len(keys) {
+		keys = keys[:n]
+	}
+	return keys
+}
+
 // press posts keys to where a Gather wants them and returns the script that came back.
 func (c *call) press(ctx context.Context, v verb, keys string) (reply, []verb, error) {
 	action := v.attr["action"]
@@ -188,16 +207,9 @@ func (c *call) press(ctx context.Context, v verb, keys string) (reply, []verb, e
 		action = c.here
 	}
 	c.s.inbox.change(c.m, func() { c.m.keys += keys })
-	finish, ok := v.attr["finishOnKey"]
-	if !ok {
-		finish = "#"
-	}
-	digits := keys
-	finished := ""
-	if finish != "" {
-		if at := strings.IndexAny(digits, finish); at >= 0 {
-			digits, finished = digits[:at], digits[at:at+1]
-		}
+	digits, finished := keys, ""
+	if at := strings.IndexAny(keys, v.finish()); at >= 0 {
+		digits, finished = keys[:at], keys[at:at+1]
 	}
 	return c.fetch(ctx, action, v.attr["method"], "keys "+keys, url.Values{
 		"Digits": {digits}, "FinishedOnKey": {finished}, "msg": {"Gather End"},
@@ -329,10 +341,7 @@ func (c *call) answer(ctx context.Context, keys string) (reply, error) {
 	var last reply
 	for keys != "" && c.gather != nil {
 		v := *c.gather
-		now := keys
-		if n, err := strconv.Atoi(v.attr["numDigits"]); err == nil && n > 0 && n < len(keys) {
-			now = keys[:n]
-		}
+		now := v.firstOf(keys)
 		keys = keys[len(now):]
 		c.patience.Stop()
 		got, next, err := c.press(ctx, v, now)

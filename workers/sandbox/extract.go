@@ -16,7 +16,8 @@ func compilePatterns() patterns {
 		link: regexp.MustCompile(`https?://[^\s<>"']*?/l/[A-Za-z0-9_-]+`),
 		// Digits that are no code: URLs, mail addresses, IP addresses, phone numbers, amounts, times.
 		noise: regexp.MustCompile(`https?://\S+|\S+@\S+|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,}\b|\+\d[\d ().-]*\d|[€$£]\s?[\d.,]+|\b\d+[.,]\d+\b|\b\d{1,2}:\d{2}\b`),
-		code:  regexp.MustCompile(`(?:^|[^\pL\d_/#-])(\d{4,10})(?:[^\pL\d_/-]|$)`),
+		// Digits, or a letter that nobody takes for a digit with five of them.
+		code: regexp.MustCompile(`(?:^|[^\pL\d_/#-])(\d{4,10}|[A-HJ-NP-RT-Y]\d{5})(?:[^\pL\d_/-]|$)`),
 		// An approval asks for one of two words, and carries no code.
 		approval: regexp.MustCompile(`\b(?:YES|JA|OUI|SI|SIM)\b[\s\S]*\b(?:NO|NEIN|NON|NAO)\b`),
 		// A spoken code is single digits with a pause after each.
@@ -32,7 +33,7 @@ func (p patterns) linkIn(text, htmlPart string) string {
 	return html.UnescapeString(p.link.FindString(htmlPart))
 }
 
-// codeIn is the first number of 4 to 10 digits that stands alone in a written text.
+// codeIn is the first number of 4 to 10 digits, or code such as B41832, that stands alone in a written text.
 func (p patterns) codeIn(text string) string {
 	if p.link.MatchString(text) || p.approval.MatchString(text) {
 		return ""

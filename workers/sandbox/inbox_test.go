@@ -243,6 +243,12 @@ func TestCodesAndLinksAreFound(t *testing.T) {
 		"Call +1 415 555 0100 from 192.168.1.2000 or b4nk12345":                     {"", ""},
 		"See http://example.com/12345 for more":                                     {"", ""},
 		"2001:db8::1234:5678 asks. Your code: 918273":                               {"918273", ""},
+		"B41832 is your code. It expires in 3 minutes.":                             {"B41832", ""},
+		"Your Example Bank code: K00017":                                            {"K00017", ""},
+		"(Y99999)":                                                                  {"Y99999", ""},
+		"S41832 could be a digit, b41832 is no capital, AB41832 a word":             {"", ""},
+		"B4183 is too short, B418329 too long, B41832X a word, A380-800 a plane":    {"", ""},
+		"Order #B41832 on https://a.example/B41832. Code: 0042":                     {"0042", ""},
 		"12345678901 is too long":                                                   {"", ""},
 		"Open (http://127.0.0.1:8080/p/l/tok-en_1).":                                {"", "http://127.0.0.1:8080/p/l/tok-en_1"},
 	} {

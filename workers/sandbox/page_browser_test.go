@@ -277,6 +277,23 @@ func TestTheInboxPage(t *testing.T) {
 		require.Equal(t, "true", p.js(`document.querySelector('.keypad').hidden`))
 	})
 
+	t.Run("a number is keyed in to its last digit, or refused with star and hash", func(t *testing.T) {
+		p.t = t
+		b.twiml("/callbacks/twilio/voice/v1/answer", `<Response><Say>Thank you. We have received your answer.</Say><Hangup/></Response>`)
+		script := `<Response><Gather numDigits="3" finishOnKey="#" action="` + b.assent.url + `/callbacks/twilio/voice/v1/answer"><Say>Enter the 3-digit number.</Say></Gather></Response>`
+		for keys, result := range map[string]string{"412": "key presses 4 1 2. It answered 200", "*#": "key presses * #. It answered 200"} {
+			require.Equal(t, http.StatusCreated, b.phoneCall(t, script, nil).status)
+			p.sees("#list li:first-child", "waiting for keys")
+			p.click("#list li:first-child a")
+			p.sees(".script", "Enter the 3-digit number.")
+			for _, key := range keys {
+				p.run(chromedp.Click(`//div[@class="keypad"]/button[text()="` + string(key) + `"]`))
+			}
+			p.sees(".result", result)
+			p.sees(".script li:last-child", "We have received your answer")
+		}
+	})
+
 	t.Run("a push to a sandbox phone has three buttons", func(t *testing.T) {
 		p.t = t
 		phone := b.phone(t, "fcm")

@@ -94,6 +94,7 @@ func outcomeOf(channel events.Channel, to string) outcome {
 		if lower := strings.ToLower(to); strings.HasPrefix(lower, "unregistered") || strings.HasPrefix(lower, "dead") {
 			return outcomeGone
 		}
+	case events.TOTP: // carries nothing
 	}
 	return outcomeDelivered
 }

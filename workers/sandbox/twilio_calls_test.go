@@ -143,6 +143,46 @@ func TestAFinishKeyEndsTheInput(t *testing.T) {
 	require.Contains(t, b.one(t, "").Text, "Bye.\nBye.")
 }
 
+func TestANumberIsKeyedInOrRefused(t *testing.T) {
+	b := setup(t)
+	b.twiml("/callbacks/twilio/voice/v1/answer", `<Response><Say>Thank you. We have received your answer.</Say><Hangup/></Response>`)
+	script := `<Response><Gather input="dtmf" numDigits="6" finishOnKey="#" timeout="15" action="` + b.assent.url +
+		`/callbacks/twilio/voice/v1/answer"><Say>Enter the 6-digit number shown on your screen.</Say></Gather></Response>`
+	for keys, want := range map[string][2]string{
+		"123456": {"123456", ""}, "123456#": {"123456", ""}, "*#": {"*", "#"}, "*": {"*", ""}, "12#": {"12", "#"}, "#": {"", "#"},
+	} {
+		require.Equal(t, http.StatusCreated, b.phoneCall(t, script, nil).status)
+		var m inboxMessage
+		eventually(t, func() bool {
+			newest := b.messages(t, "?limit=1")
+			if len(newest) == 0 || newest[0].Status != "in-progress" {
+				return false
+			}
+			m = newest[0]
+			return true
+		})
+		require.Empty(t, m.Code, "the call tells no code")
+		res := b.do(t, http.MethodPost, "/sandbox/messages/"+m.ID+"/answer", nil, `{"keys":"`+keys+`"}`)
+		require.Equal(t, http.StatusOK, res.status, "%s", res.body)
+		require.Contains(t, res.json(t)["body"], "received your answer")
+		form := b.assent.next(t).form(t)
+		require.Equal(t, want, [2]string{form.Get("Digits"), form.Get("FinishedOnKey")}, keys)
+		require.Equal(t, "completed", b.messages(t, "?limit=1")[0].Status)
+	}
+}
+
+func TestAKeyThatEndsOneNumberLeavesTheRestToTheNext(t *testing.T) {
+	b := setup(t)
+	script := `<Response><Gather numDigits="6" finishOnKey="#" action="` + b.assent.url + `/a"><Say>Enter the number.</Say></Gather></Response>`
+	b.twiml("/a", script)
+	require.Equal(t, http.StatusCreated, b.phoneCall(t, script, nil).status)
+	m := b.one(t, "")
+	require.Equal(t, http.StatusOK, b.do(t, http.MethodPost, "/sandbox/messages/"+m.ID+"/answer", nil, `{"keys":"12#123456*#"}`).status)
+	for _, want := range []string{"12", "123456", "*"} {
+		require.Equal(t, want, b.assent.next(t).form(t).Get("Digits"))
+	}
+}
+
 func TestAScriptThatNeverEndsIsEnded(t *testing.T) {
 	b := setup(t)
 	b.twiml("/loop", `<Response><Redirect>`+b.assent.url+`/loop</Redirect></Response>`)

@@ -1,6 +1,6 @@
-// Package sms is the text message channel: it renders a code, a link or an approval and
-// hands the text to its gateway. It knows no provider and decides nothing. The delivery
-// loop calls it.
+// Package sms is the text message channel: it renders a code, in the client's own wording
+// where there is one, a link or an approval, and hands the text to its gateway. It knows
+// no provider and decides nothing. The delivery loop calls it.
 package sms
 
 import (
@@ -62,6 +62,9 @@ func (s *sender) render(m delivery.Message, life time.Duration) (string, error) 
 	case events.Code:
 		if m.Code == "" {
 			return "", delivery.Permanent(events.ReasonMessageRefused, errors.New("the activation holds no code"))
+		}
+		if m.Text != "" {
+			return wording.Fill(m.Text.Reveal(), m.Code.Reveal(), life), nil
 		}
 		return words.CodeText(facts, m.Code.Reveal()), nil
 	case events.Link:

@@ -139,12 +139,37 @@ func TestWithoutAWayBack(t *testing.T) {
 	}
 }
 
+func TestACodeComesInTheClientsOwnWording(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"ACME: {{otp_code}}, good for {{ otp_expiry }} min": "ACME: 482913, good for 5 min",
+		"Zugang – „{{otp_code}}“":                           "Zugang – „482913“", // nothing is rewritten
+		"No placeholder":                                    "No placeholder",
+	} {
+		g := &gateway{}
+		m := message(events.Code)
+		m.Text = delivery.Code(text)
+		_, err := sms.New(sms.Config{}, g).Send(t.Context(), m)
+		require.NoError(t, err)
+		require.Equal(t, want, g.sent[0].Body.Reveal())
+	}
+	g := &gateway{}
+	for _, challenge := range []events.Challenge{events.Link, events.Approval} {
+		m := message(challenge)
+		m.Text = "mine"
+		_, err := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: true}, g).Send(t.Context(), m)
+		require.NoError(t, err)
+	}
+	require.Contains(t, g.sent[0].Body.Reveal(), "https://id.example.com/l/q3Jk-7_ZtW0", "only codes have a wording of the client's")
+	require.Contains(t, g.sent[1].Body.Reveal(), "Reply YES")
+}
+
 func TestAnEmptySecretIsNeverSent(t *testing.T) {
 	t.Parallel()
 	for _, challenge := range []events.Challenge{events.Code, events.Link} {
 		g := &gateway{}
 		m := message(challenge)
-		m.Code, m.LinkToken = "", ""
+		m.Code, m.LinkToken, m.Text = "", "", "Your code: {{otp_code}}"
 		_, err := sms.New(sms.Config{PublicURL: "https://id.example.com"}, g).Send(t.Context(), m)
 		require.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
 		require.Empty(t, g.sent)

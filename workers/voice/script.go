@@ -24,6 +24,14 @@ func askForDecision(locale string, f wording.Facts, answerURL string) (string, e
 	return write(question, question, w.say(w.Goodbye()), hangup{})
 }
 
+// askForNumber says who asks what from where, twice, and waits for the number that is shown where the
+// request began: whoever is called must see that screen.
+func askForNumber(locale string, f wording.Facts, digits int, answerURL string) (string, error) {
+	w := speaker{wording.For(locale)}
+	question := gatherNumber(answerURL, digits, w.say(w.ApprovalCall(f)), w.say(w.NumberKeys(digits)))
+	return write(question, question, w.say(w.Goodbye()), hangup{})
+}
+
 // tellCode is the whole call where there is no way back for a key press: it greets, waits
 // until the phone is at the ear, and reads the code.
 func tellCode(locale string, f wording.Facts, code string) (string, error) {
@@ -40,7 +48,8 @@ func CodeScript(locale, brand, code string) (string, error) {
 }
 
 // AnswerScript thanks for a decision and ends the call. It promises only that the answer
-// arrived: whether it still counts is decided later.
+// arrived: whether it still counts is decided later. An empty decision stands for a number,
+// which is compared later too.
 func AnswerScript(locale, brand string, decision events.Decision) (string, error) {
 	w := speaker{wording.For(locale)}
 	return write(w.say(w.Acknowledged(decision, wording.Facts{Brand: brand})), w.say(w.Goodbye()), hangup{})
@@ -53,6 +62,18 @@ func RetryScript(locale, answerURL string) (string, error) {
 	return write(
 		gather(answerURL, w.say(w.OtherKey()), w.say(w.ApprovalKeys())),
 		gather(answerURL, w.say(w.ApprovalKeys())),
+		w.say(w.Goodbye()),
+		hangup{},
+	)
+}
+
+// RetryNumberScript answers keys that are no number of so many digits: it asks again, twice, and waits
+// at the same URL.
+func RetryNumberScript(locale string, digits int, answerURL string) (string, error) {
+	w := speaker{wording.For(locale)}
+	return write(
+		gatherNumber(answerURL, digits, w.say(w.OtherNumber(digits)), w.say(w.NumberKeys(digits))),
+		gatherNumber(answerURL, digits, w.say(w.NumberKeys(digits))),
 		w.say(w.Goodbye()),
 		hangup{},
 	)

@@ -93,6 +93,8 @@ func scripts(t *testing.T, locale, brand string) map[string]heard {
 	add("deny")(voice.AnswerScript(locale, brand, events.Deny))
 	add("not_me")(voice.AnswerScript(locale, brand, events.NotMe))
 	add("retry")(voice.RetryScript(locale, public+"/callbacks/twilio/voice/vrf_01/answer"))
+	add("number taken")(voice.AnswerScript(locale, brand, ""))
+	add("retry number")(voice.RetryNumberScript(locale, 6, public+"/callbacks/twilio/voice/vrf_01/answer"))
 	add("goodbye")(voice.GoodbyeScript(locale))
 	return all
 }
@@ -108,8 +110,10 @@ func TestEveryScriptSpeaksTheLanguageAsked(t *testing.T) {
 		}
 		m := message(events.Approval)
 		m.Locale = locale
-		call, _ := send(t, voice.Config{PublicURL: public, Callbacks: true}, m)
-		assert.Equal(t, map[string]bool{language: true}, call.languages(), locale)
+		for _, m.NumberLength = range []int{0, 6} {
+			call, _ := send(t, voice.Config{PublicURL: public, Callbacks: true}, m)
+			assert.Equal(t, map[string]bool{language: true}, call.languages(), locale)
+		}
 	}
 }
 
@@ -134,6 +138,8 @@ func TestTheAnswersDifferByDecision(t *testing.T) {
 	require.Contains(t, s["deny"].text(), "received your refusal")
 	require.Contains(t, s["not_me"].text(), "Example Bank will learn that this wasn't you")
 	require.Contains(t, s["goodbye"].text(), "no longer open")
+	require.Contains(t, s["number taken"].text(), "received your answer")
+	require.NotContains(t, s["number taken"].text(), "approv", "nobody has compared it yet")
 }
 
 func TestAnotherKeyIsAskedForAtTheSameAddress(t *testing.T) {
@@ -146,6 +152,17 @@ func TestAnotherKeyIsAskedForAtTheSameAddress(t *testing.T) {
 		require.Contains(t, g.attributes(), "finishOnKey", "left out, # would end the input unheard")
 		require.Contains(t, g.text(), "Press 1 to approve")
 	}
+}
+
+func TestAnotherNumberIsAskedForAtTheSameAddress(t *testing.T) {
+	t.Parallel()
+	retry := scripts(t, "en", "")["retry number"]
+	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, retry.verbs())
+	for _, g := range retry.gathers() {
+		require.Equal(t, numberGather, g.attributes())
+		require.Contains(t, g.text(), "Enter the 6-digit number shown on your screen")
+	}
+	require.Equal(t, 1, strings.Count(retry.text(), "That is not a 6-digit number."))
 }
 
 func TestTextFromOutsideCannotBecomeScript(t *testing.T) {

@@ -51,6 +51,17 @@ func gather(action string, spoken ...any) gathering {
 	}
 }
 
+// numberWait is how long silence lasts while a number is read from one screen and keyed in on another.
+const numberWait = 15
+
+// gatherNumber speaks and takes a number of so many digits, also while it speaks. Hash ends what is
+// shorter: the star that refuses.
+func gatherNumber(action string, digits int, spoken ...any) gathering {
+	return gathering{
+		Input: "dtmf", NumDigits: digits, Timeout: numberWait, FinishOnKey: "#", Action: action, Method: "POST", Verbs: spoken,
+	}
+}
+
 // write makes the document. Text from outside is escaped by the encoder.
 func write(verbs ...any) (string, error) {
 	doc, err := xml.Marshal(response{Verbs: verbs})

@@ -81,6 +81,9 @@ func (s *sender) script(m delivery.Message, life time.Duration) (string, error) 
 		if !s.wayBack() {
 			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("key presses need a public URL for callbacks"))
 		}
+		if m.NumberLength > 0 {
+			return askForNumber(m.Locale, facts, m.NumberLength, s.keyURL(m.ID, "answer"))
+		}
 		return askForDecision(m.Locale, facts, s.keyURL(m.ID, "answer"))
 	case events.Link: // cannot be spoken
 	}

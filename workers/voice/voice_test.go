@@ -100,10 +100,40 @@ func TestAnApprovalSaysWhoAsksWhatFromWhere(t *testing.T) {
 	require.NotEmpty(t, call.CallbackURL)
 }
 
+// numberGather is how a call takes six digits, or a star: hash ends what is shorter.
+var numberGather = map[string]string{
+	"input": "dtmf", "numDigits": "6", "timeout": "15", "finishOnKey": "#", "method": "POST",
+	"action": public + "/callbacks/twilio/voice/vrf_01/answer",
+}
+
+func TestANumberIsAskedForAndNeverSpoken(t *testing.T) {
+	t.Parallel()
+	m := message(events.Approval)
+	m.NumberLength, m.Code = 6, "706152" // no activation holds the number; this one would be told
+	script, call := send(t, voice.Config{PublicURL: public, Callbacks: true}, m)
+	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, script.verbs())
+	require.Len(t, script.gathers(), 2)
+	for _, g := range script.gathers() {
+		require.Equal(t, numberGather, g.attributes())
+		for _, part := range []string{
+			"Example Bank", "Sign in", "Lyon, France",
+			"Enter the 6-digit number shown on your screen, then press hash. To refuse, press star, then hash.",
+		} {
+			require.Contains(t, g.text(), part)
+		}
+		require.NotContains(t, g.text(), "Press 1")
+	}
+	require.NotContains(t, call.Script.Reveal(), "706152")
+	require.NotContains(t, call.Script.Reveal(), "7, 0")
+	require.NotEmpty(t, call.CallbackURL)
+}
+
 func TestWhatACallCannotCarryIsRefusedForGood(t *testing.T) {
 	t.Parallel()
 	long := message(events.Approval)
 	long.Context.Action = strings.Repeat("Pay 49.00 EUR. ", 140)
+	number := message(events.Approval)
+	number.NumberLength = 6
 	empty := message(events.Code)
 	empty.Code = ""
 	on := voice.Config{PublicURL: public, Callbacks: true}
@@ -115,6 +145,7 @@ func TestWhatACallCannotCarryIsRefusedForGood(t *testing.T) {
 	}{
 		{"an approval without callbacks", voice.Config{PublicURL: public}, message(events.Approval), events.ReasonNotConfigured},
 		{"an approval without a public URL", voice.Config{Callbacks: true}, message(events.Approval), events.ReasonNotConfigured},
+		{"a number without callbacks", voice.Config{PublicURL: public}, number, events.ReasonNotConfigured},
 		{"a link", on, message(events.Link), events.ReasonNotConfigured},
 		{"a script beyond the carrier's limit", on, long, events.ReasonMessageRefused},
 		{"an empty code", on, empty, events.ReasonMessageRefused},

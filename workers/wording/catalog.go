@@ -20,21 +20,24 @@ type sentences struct {
 	textExpires string
 
 	// Calls.
-	callCode     line // greets, and says what the call is about
-	callPress    string
-	callDigits   line
-	callAgain    string
-	callAsk      line
-	callAction   string
-	callPlace    string
-	callNetwork  string
-	callKeys     string
-	callOtherKey string
-	callApproved string
-	callDenied   string
-	callNotMe    line
-	callClosed   string
-	callGoodbye  string
+	callCode        line // greets, and says what the call is about
+	callPress       string
+	callDigits      line
+	callAgain       string
+	callAsk         line
+	callAction      string
+	callPlace       string
+	callNetwork     string
+	callKeys        string
+	callOtherKey    string
+	callNumber      string // {n} digits
+	callOtherNumber string
+	callTaken       string // says nothing about what the answer was
+	callApproved    string
+	callDenied      string
+	callNotMe       line
+	callClosed      string
+	callGoodbye     string
 
 	// Mails.
 	mailCodeSubject  line

@@ -1,6 +1,7 @@
 package wording
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/assent-io/assent/events"
@@ -56,8 +57,21 @@ func (w Wording) ApprovalKeys() string { return w.lang.words.callKeys }
 // OtherKey says that the pressed key is none of them.
 func (w Wording) OtherKey() string { return w.lang.words.callOtherKey }
 
+// NumberKeys asks for the number on the person's screen, and says which keys refuse.
+func (w Wording) NumberKeys(digits int) string { return w.counted(w.lang.words.callNumber, digits) }
+
+// OtherNumber says that what was keyed in has another number of digits.
+func (w Wording) OtherNumber(digits int) string {
+	return w.counted(w.lang.words.callOtherNumber, digits)
+}
+
+func (w Wording) counted(text string, n int) string {
+	return strings.ReplaceAll(text, "{n}", strconv.Itoa(n))
+}
+
 // Acknowledged thanks for a decision. It confirms that the answer arrived and promises
-// no more: whether it still counts is decided later.
+// no more: whether it still counts is decided later. An empty decision is an answer that
+// is still to be compared.
 func (w Wording) Acknowledged(d events.Decision, f Facts) string {
 	switch d {
 	case events.Approve:
@@ -66,6 +80,8 @@ func (w Wording) Acknowledged(d events.Decision, f Facts) string {
 		return w.say(w.lang.words.callNotMe, f)
 	case events.Deny:
 		return w.lang.words.callDenied
+	case "":
+		return w.lang.words.callTaken
 	default:
 		return w.lang.words.callOtherKey
 	}

@@ -103,8 +103,8 @@ func everyText(w Wording, f Facts) []string {
 	texts := []string{
 		w.CodeText(f, "482913"), w.LinkText(f, "https://id.example.com/l/abc"), w.ApprovalText(f),
 		w.CodeCall(f), w.PressForCode(), w.SpokenCode(f, "482913"), w.SpokenCodeAgain("482913"),
-		w.ApprovalCall(f), w.ApprovalKeys(), w.OtherKey(), w.Closed(), w.Goodbye(),
-		w.Acknowledged(events.Approve, f), w.Acknowledged(events.Deny, f), w.Acknowledged(events.NotMe, f),
+		w.ApprovalCall(f), w.ApprovalKeys(), w.OtherKey(), w.NumberKeys(6), w.OtherNumber(6), w.Closed(), w.Goodbye(),
+		w.Acknowledged(events.Approve, f), w.Acknowledged(events.Deny, f), w.Acknowledged(events.NotMe, f), w.Acknowledged("", f),
 		push.Title, push.Body,
 	}
 	for _, m := range []Mail{code, link} {
@@ -178,6 +178,8 @@ func TestSpokenTextNamesWhoWhatAndWhere(t *testing.T) {
 		for _, key := range []string{"1", "2", "3"} {
 			require.Contains(t, w.ApprovalKeys(), key)
 		}
+		require.Contains(t, w.NumberKeys(6), "6")
+		require.Contains(t, w.OtherNumber(2), "2")
 	}
 	f := full()
 	f.Context.Action = "Pay now?"
@@ -188,10 +190,10 @@ func TestAcknowledgementsTellTheDecisionsApart(t *testing.T) {
 	t.Parallel()
 	for _, locale := range locales() {
 		said := map[string]events.Decision{}
-		for _, d := range []events.Decision{events.Approve, events.Deny, events.NotMe, "something else"} {
+		for _, d := range []events.Decision{events.Approve, events.Deny, events.NotMe, "", "something else"} {
 			said[For(locale).Acknowledged(d, full())] = d
 		}
-		require.Len(t, said, 4, locale)
+		require.Len(t, said, 5, locale)
 		require.Contains(t, For(locale).Acknowledged(events.NotMe, full()), "Example Bank")
 	}
 }

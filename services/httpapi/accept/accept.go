@@ -46,6 +46,8 @@ type Verifications interface {
 	// Await returns once the revision differs from seen or the verification is closed, or with the
 	// present state when ctx ends.
 	Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error)
+	// Redirect is where the page leads after an approval; empty where it leads nowhere.
+	Redirect(ctx context.Context, id string) (string, error)
 }
 
 // Responses publishes an answer, durably, before it returns.
@@ -149,7 +151,11 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	sees := h.visitor(r, token)
 	switch {
 	case v.Status.Closed():
-		h.render(w, r, http.StatusOK, h.closed(r, v, sees))
+		p := h.closed(r, v, sees)
+		if v.Status == verification.Approved && sees.answered == events.Approve {
+			h.lead(ctx, w, r, v, token, sees, &p)
+		}
+		h.render(w, r, http.StatusOK, p)
 	case sees.answered != "":
 		h.render(w, r, http.StatusOK, h.waiting(r, v))
 	default:
@@ -158,6 +164,38 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 		}
 		h.render(w, r, http.StatusOK, h.question(r, v, h.newForm(token, sees), nil))
 	}
+}
+
+// lead says where an approval leads, to the browser that approved. The page goes there by itself
+// once, so that Back does not end there again; whoever comes back finds the link.
+func (h *handler) lead(ctx context.Context, w http.ResponseWriter, r *http.Request,
+	v verification.Verification, token verification.Token, sees visitor, p *page,
+) {
+	to, err := h.Verifications.Redirect(ctx, v.ID)
+	if err != nil {
+		// The approval counts all the same, and the page says so.
+		h.Log.WarnContext(ctx, "accept page without its redirect", "verification_id", v.ID, "err", err)
+		return
+	}
+	target, ok := destination(to)
+	if !ok {
+		return
+	}
+	first := !sees.led && r.Method == http.MethodGet
+	p.leads(target, first)
+	if first {
+		sees.led = true
+		h.remember(w, token, &sees)
+	}
+}
+
+// destination reads where to lead. Only web addresses are followed: anything else could run in the page.
+func destination(to string) (*url.URL, bool) {
+	u, err := url.Parse(to)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return nil, false
+	}
+	return u, true
 }
 
 // answer is POST: the one way to decide.

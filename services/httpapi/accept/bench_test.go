@@ -55,6 +55,8 @@ type records struct {
 	answered     []events.ResponseReceived
 	verifierAway bool
 	readErr      error
+	redirect     string
+	redirectErr  error
 	writeErr     error
 }
 
@@ -84,6 +86,15 @@ func (s *records) Await(ctx context.Context, _ string, seen uint64) (*verificati
 			return &v, nil
 		}
 	}
+}
+
+func (s *records) Redirect(_ context.Context, of string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if of != s.v.ID {
+		return "", verification.ErrNotFound
+	}
+	return s.redirect, s.redirectErr
 }
 
 func (s *records) Respond(_ context.Context, r events.ResponseReceived) error {

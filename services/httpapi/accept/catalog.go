@@ -17,6 +17,7 @@ var english = &wording{
 	cookieLost: only("Open the link from the message again, then answer here."),
 	noDecision: only("Press one of the three answers."),
 	answeredAt: "Answered {time}", askedAt: "Asked {time}",
+	leading: "You are taken to {host} in a moment.", onward: "Continue to {host}",
 
 	unknown: is("bad", only("This link isn't complete or isn't valid."), only("Open it again from the message.")),
 	elsewhere: is("bad", only("This answer came from another site."),
@@ -63,6 +64,7 @@ var german = &wording{
 	cookieLost: only("Öffnen Sie den Link aus der Nachricht noch einmal und antworten Sie dann hier."),
 	noDecision: only("Drücken Sie eine der drei Antworten."),
 	answeredAt: "Beantwortet um {time}", askedAt: "Gefragt um {time}",
+	leading: "Gleich geht es weiter zu {host}.", onward: "Weiter zu {host}",
 
 	unknown: is("bad", only("Dieser Link ist unvollständig oder ungültig."), only("Öffnen Sie ihn noch einmal aus der Nachricht.")),
 	elsewhere: is("bad", only("Diese Antwort kam von einer anderen Website."),
@@ -113,6 +115,7 @@ var spanish = &wording{
 	cookieLost: only("Abra otra vez el enlace del mensaje y responda después aquí."),
 	noDecision: only("Pulse una de las tres respuestas."),
 	answeredAt: "Respondida a las {time}", askedAt: "Solicitada a las {time}",
+	leading: "Enseguida pasará a {host}.", onward: "Continuar a {host}",
 
 	unknown: is("bad", only("Este enlace no está completo o no es válido."), only("Ábralo otra vez desde el mensaje.")),
 	elsewhere: is("bad", only("Esta respuesta llegó desde otro sitio."),
@@ -162,6 +165,7 @@ var french = &wording{
 	cookieLost: only("Ouvrez à nouveau le lien du message, puis répondez ici."),
 	noDecision: only("Appuyez sur l’une des trois réponses."),
 	answeredAt: "Répondu à {time}", askedAt: "Demandé à {time}",
+	leading: "Vous allez être dirigé vers {host} dans un instant.", onward: "Continuer vers {host}",
 
 	unknown: is("bad", only("Ce lien est incomplet ou n’est pas valable."), only("Ouvrez-le à nouveau depuis le message.")),
 	elsewhere: is("bad", only("Cette réponse vient d’un autre site."),
@@ -209,6 +213,7 @@ var portuguese = &wording{
 	cookieLost: only("Abra de novo o link da mensagem e depois responda aqui."),
 	noDecision: only("Aperte uma das três respostas."),
 	answeredAt: "Respondido às {time}", askedAt: "Pedido às {time}",
+	leading: "Em instantes você será levado a {host}.", onward: "Continuar para {host}",
 
 	unknown: is("bad", only("Este link está incompleto ou não é válido."), only("Abra-o de novo a partir da mensagem.")),
 	elsewhere: is("bad", only("Esta resposta veio de outro site."),

@@ -39,8 +39,11 @@ type page struct {
 	// A state.
 	Mark    string // good, bad, wait or none: never said by colour alone
 	When    []part
-	Refresh string // the URL that the page looks at next, by itself
+	Refresh string // the URL that the page goes to next, by itself
 	Again   bool   // offers to look again by hand
+	// Onward is the web address that an approval leads to, Continue the words of its link.
+	Onward   string
+	Continue []part
 
 	result string
 }
@@ -140,11 +143,20 @@ func (h *handler) closed(r *http.Request, v verification.Verification, sees visi
 	}
 	p := h.state(r, v, say, resultClosed)
 	if answered {
-		p.When = p.Words.split(p.Words.answeredAt, "", p.Words.moment(v.ClosedAt), "")
+		p.When = p.Words.split(p.Words.answeredAt, named{moment: p.Words.moment(v.ClosedAt)})
 	} else {
-		p.When = p.Words.split(p.Words.askedAt, "", p.Words.moment(v.CreatedAt), "")
+		p.When = p.Words.split(p.Words.askedAt, named{moment: p.Words.moment(v.CreatedAt)})
 	}
 	return p
+}
+
+// leads makes the page lead on: with a link, and by itself where it may.
+func (p *page) leads(to *url.URL, byItself bool) {
+	there := named{host: to.Host}
+	p.Onward, p.Continue = to.String(), p.Words.split(p.Words.onward, there)
+	if byItself {
+		p.Refresh, p.Text = p.Onward, p.Words.split(p.Words.leading, there)
+	}
 }
 
 // waiting is shown between a saved answer and the verifier's word. It looks again by itself, but
@@ -228,7 +240,7 @@ func (f facts) phrase(p phrase) []part {
 	if p.closed {
 		moment = f.at
 	}
-	return f.words.split(s, f.brand, moment, f.life)
+	return f.words.split(s, named{brand: f.brand, moment: moment, life: f.life})
 }
 
 // title is a phrase without mark-up, followed by the brand.
@@ -243,9 +255,9 @@ func (f facts) title(p phrase) string {
 	return title
 }
 
-// part is a piece of a sentence: plain text, a brand to isolate, or a time.
+// part is a piece of a sentence: plain text, the name of a brand or host to isolate, or a time.
 type part struct {
-	Kind string // text, brand or time
+	Kind string // text, name or time
 	Text string
 	At   time.Time
 }

@@ -2,6 +2,10 @@ package accept_test
 
 import (
 	"context"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,6 +177,35 @@ func TestTheBrowserFindsTheOutcomeByItself(t *testing.T) {
 	p.shoot("waiting-phone-dark")
 	b.records.change(func(s *records) { s.apply(verification.Answered{Decision: verification.Approve}) })
 	require.NoError(t, chromedp.Do(p.ctx, chromedp.WaitVisible(chromedp.CSS("h1.good"))))
+	p.silent()
+}
+
+// Without JavaScript, and under the page's own policy, only a real browser shows that it goes there.
+func TestTheBrowserIsLedOnByItselfAndBackDoesNotTrap(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = fmt.Fprintf(w, "<!doctype html><title>app</title><main class=app>Welcome back: %s, %q</main>", html.EscapeString(r.URL.String()), r.Referer())
+	}))
+	t.Cleanup(app.Close)
+	b := start(t)
+	b.records.change(func(s *records) { s.redirect = app.URL + "/done?for=ana&step=2" })
+	p := newTab(chrome(t), t)
+	p.look(390, 844, false)
+	p.open(b.link)
+	b.clock.forward(2 * time.Second)
+	host := strings.TrimPrefix(app.URL, "http://")
+	require.Contains(t, p.press("approve"), "Approved You are taken to "+host+" in a moment. Continue to "+host)
+	p.shoot("leading-phone-light")
+	require.NoError(t, chromedp.Do(p.ctx, chromedp.WaitVisible(chromedp.CSS("main.app"))))
+	require.Equal(t, `Welcome back: /done?for=ana&step=2, ""`, p.text(), "nobody is told the link it came from")
+
+	p.open(b.link)
+	require.Contains(t, p.text(), "Approved You can close this page")
+	require.Equal(t, "0", ask(p, chromedp.Evaluate[string](`String(document.querySelectorAll("meta[http-equiv]").length)`)))
+	_, err := chromedp.RunResponse(p.ctx, chromedp.Click(chromedp.CSS("a.again")))
+	require.NoError(t, err)
+	require.Contains(t, p.text(), "Welcome back")
 	p.silent()
 }
 

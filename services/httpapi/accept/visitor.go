@@ -27,7 +27,11 @@ const (
 type visitor struct {
 	nonce    string
 	answered events.Decision // what this browser answered; empty before
+	led      bool            // the page has led it on after its approval
 }
+
+// ledOn marks, in the cookie's second part, a browser that was led on.
+const ledOn = "+"
 
 // hashOf stands for the token wherever it is signed, so that no signed text holds it.
 func hashOf(token verification.Token) string {
@@ -46,7 +50,8 @@ func (h *handler) visitor(r *http.Request, token verification.Token) visitor {
 	for _, c := range r.CookiesNamed(cookieName) {
 		part := strings.Split(c.Value, ".")
 		if len(part) == 3 && equal(part[2], h.mac("cookie", hashOf(token), part[0], part[1])) {
-			return visitor{nonce: part[0], answered: events.Decision(part[1])}
+			answered, led := strings.CutSuffix(part[1], ledOn)
+			return visitor{nonce: part[0], answered: events.Decision(answered), led: led}
 		}
 	}
 	return visitor{}
@@ -60,9 +65,13 @@ func (h *handler) remember(w http.ResponseWriter, token verification.Token, v *v
 		_, _ = rand.Read(nonce) // never fails (crypto/rand)
 		v.nonce = base64.RawURLEncoding.EncodeToString(nonce)
 	}
+	state := string(v.answered)
+	if v.led {
+		state += ledOn
+	}
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure follows the public URL; assent up is plain http
 		Name:     cookieName,
-		Value:    v.nonce + "." + string(v.answered) + "." + h.mac("cookie", hashOf(token), v.nonce, string(v.answered)),
+		Value:    v.nonce + "." + state + "." + h.mac("cookie", hashOf(token), v.nonce, state),
 		Path:     h.path(token),
 		MaxAge:   int(cookieLife.Seconds()),
 		HttpOnly: true,

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/language"
 )
 
-// phrase is a whole sentence with named parts: {brand}, {time} and {life}. Plain stands where a
+// phrase is a whole sentence with named parts: {brand}, {time}, {life} and {host}. Plain stands where a
 // request has no brand. Closed phrases name the time it ended, others the time it ends.
 type phrase struct {
 	branded, plain string
@@ -54,6 +54,7 @@ type wording struct {
 	question, note, open            phrase
 	tooSoon, cookieLost, noDecision phrase
 	answeredAt, askedAt             string
+	leading, onward                 string // with {host}
 
 	unknown, elsewhere, away, notSaved, notSavedOpen           state
 	approved, denied, notMe                                    state
@@ -112,9 +113,15 @@ func languageFor(r *http.Request, locale string) string {
 	return catalog[i].tag
 }
 
+// named is what the named parts of a sentence stand for.
+type named struct {
+	brand, life, host string
+	moment            part
+}
+
 // split cuts a sentence at its named parts, so that the template isolates each: a brand may be
 // written in the other direction, and a time carries its machine form.
-func (w *wording) split(sentence, brand string, moment part, life string) []part {
+func (w *wording) split(sentence string, n named) []part {
 	var parts []part
 	for sentence != "" {
 		before, rest, found := strings.Cut(sentence, "{")
@@ -127,11 +134,13 @@ func (w *wording) split(sentence, brand string, moment part, life string) []part
 		name, after, _ := strings.Cut(rest, "}")
 		switch name {
 		case "brand":
-			parts = append(parts, part{Kind: "brand", Text: brand})
+			parts = append(parts, part{Kind: "name", Text: n.brand})
+		case "host":
+			parts = append(parts, part{Kind: "name", Text: n.host})
 		case "time":
-			parts = append(parts, moment)
+			parts = append(parts, n.moment)
 		case "life":
-			parts = append(parts, part{Kind: "text", Text: life})
+			parts = append(parts, part{Kind: "text", Text: n.life})
 		}
 		sentence = after
 	}

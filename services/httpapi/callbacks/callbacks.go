@@ -48,6 +48,8 @@ type Verifications interface {
 	// Code is the code of an open voice verification. It fails with verification.ErrNotFound,
 	// ErrClosed or ErrChallenge where there is none to read out.
 	Code(ctx context.Context, id string) (verification.Verification, verification.Code, error)
+	// NumberHash is the keyed hash of digits that came with an approval.
+	NumberHash(ctx context.Context, id, digits string) ([]byte, error)
 	// OpenApprovals lists the open SMS approvals sent to an address, newest first.
 	OpenApprovals(ctx context.Context, address string) ([]verification.Verification, error)
 }
@@ -72,8 +74,9 @@ type Replies interface {
 // Scripts renders what a call says next, as TwiML.
 type Scripts interface {
 	Code(locale, brand, code string) (string, error)
+	// Answer thanks for a decision; an empty one is a number, of which nobody knows yet whether it is right.
 	Answer(locale, brand string, d events.Decision) (string, error)
-	// Retry asks the question again after a key that means nothing.
+	// Retry asks the question again after keys that mean nothing: for one key, or for v.NumberLength digits.
 	Retry(v verification.Verification) (string, error)
 	Goodbye(locale string) (string, error)
 }

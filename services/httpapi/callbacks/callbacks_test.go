@@ -30,6 +30,7 @@ const (
 	emailID    = "0193c0de-0000-7000-8000-000000000003"
 	approvalID = "0193c0de-0000-7000-8000-000000000004" // SMS, newest
 	olderID    = "0193c0de-0000-7000-8000-000000000005" // SMS approval to the same number
+	numberID   = "0193c0de-0000-7000-8000-000000000009" // voice approval with a number of six digits
 	callID     = "0193c0de-0000-7000-8000-000000000006" // voice approval
 	closedID   = "0193c0de-0000-7000-8000-000000000007" // voice approval, denied
 	expiredID  = "0193c0de-0000-7000-8000-000000000008" // voice code, past its end
@@ -74,6 +75,10 @@ func (s *records) Code(ctx context.Context, id string) (verification.Verificatio
 		return v, "", verification.ErrChallenge
 	}
 	return v, "482913", nil
+}
+
+func (s *records) NumberHash(_ context.Context, id, digits string) ([]byte, error) {
+	return []byte("hash of " + digits + " for " + id), s.err
 }
 
 func (s *records) OpenApprovals(_ context.Context, address string) ([]verification.Verification, error) {
@@ -143,6 +148,8 @@ func setup(t *testing.T, change ...func(*callbacks.Config)) *bench {
 		approvals:     map[string][]string{ana: {approvalID, olderID}},
 		bound:         map[string]string{}, seen: map[string]bool{},
 	}
+	number := open(numberID, verification.Voice, verification.ApprovalChallenge)
+	number.NumberLength = 6
 	denied := open(closedID, verification.Voice, verification.ApprovalChallenge)
 	denied.Status = verification.Denied
 	expired := open(expiredID, verification.Voice, verification.CodeChallenge)
@@ -154,7 +161,7 @@ func setup(t *testing.T, change ...func(*callbacks.Config)) *bench {
 		open(approvalID, verification.SMS, verification.ApprovalChallenge),
 		open(olderID, verification.SMS, verification.ApprovalChallenge),
 		open(callID, verification.Voice, verification.ApprovalChallenge),
-		denied, expired,
+		number, denied, expired,
 	} {
 		s.verifications[v.ID] = v
 	}

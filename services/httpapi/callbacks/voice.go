@@ -1,9 +1,13 @@
 package callbacks
 
 import (
+	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/verification"
@@ -48,7 +52,46 @@ func decisionOf(key string) (events.Decision, bool) {
 	}
 }
 
-// voiceAnswer takes the key that answers an approval by phone.
+// pressed is what somebody answered with the keys of a phone.
+type pressed struct {
+	decision events.Decision
+	digits   string // the number that came with an approval
+}
+
+// pressedOn reads keys: one for a plain approval; for one with a number to match its digits, or a
+// star, which refuses. False for what means nothing there.
+func pressedOn(v verification.Verification, keys string) (pressed, bool) {
+	switch {
+	case v.NumberLength == 0:
+		d, ok := decisionOf(keys)
+		return pressed{decision: d}, ok
+	case keys != "" && strings.Trim(keys, "*") == "":
+		return pressed{decision: events.Deny}, true
+	default:
+		number := len(keys) == v.NumberLength && strings.Trim(keys, "0123456789") == ""
+		return pressed{decision: events.Approve, digits: keys}, number
+	}
+}
+
+// response is the event that an answer becomes. Equal answers of one call are one event, and other
+// digits another: the person may try again where more than one number is compared.
+func (h *handler) response(ctx context.Context, id, call string, p pressed) (events.ResponseReceived, error) {
+	r := events.ResponseReceived{
+		Version: events.Version, EventID: twilio + ":" + call + ":" + string(p.decision), ID: id,
+		Kind: events.ResponseVoice, Decision: p.decision, Evidence: call, ReceivedAt: h.Now().UTC(),
+	}
+	if p.digits == "" {
+		return r, nil
+	}
+	var err error
+	if r.Number, err = h.Verifications.NumberHash(ctx, id, p.digits); err != nil {
+		return r, fmt.Errorf("hash number of call: %w", err)
+	}
+	r.EventID += ":" + hex.EncodeToString(r.Number)
+	return r, nil
+}
+
+// voiceAnswer takes the keys that answer an approval by phone.
 func (h *handler) voiceAnswer(w http.ResponseWriter, r *http.Request, f form) {
 	id, call := r.PathValue("id"), f.Get("CallSid")
 	if !plainToken(call) {
@@ -68,23 +111,27 @@ func (h *handler) voiceAnswer(w http.ResponseWriter, r *http.Request, f form) {
 		h.goodbye(w, r, v, resultClosed)
 		return
 	}
-	decision, ok := decisionOf(f.Get("Digits"))
+	keys, ok := pressedOn(v, f.Get("Digits"))
 	if !ok {
 		script, err := h.Scripts.Retry(v)
 		h.say(w, r, id, resultUnclear, script, err)
 		return
 	}
-	err = h.Responses.Respond(r.Context(), events.ResponseReceived{
-		Version: events.Version, EventID: twilio + ":" + call + ":" + string(decision), ID: id,
-		Kind: events.ResponseVoice, Decision: decision, Evidence: call, ReceivedAt: h.Now().UTC(),
-	})
+	answer, err := h.response(r.Context(), id, call, keys)
+	if err == nil {
+		err = h.Responses.Respond(r.Context(), answer)
+	}
 	if err != nil {
 		h.unavailable(w, r, twilio, kindVoice, id, err)
 		return
 	}
 	h.Log.InfoContext(r.Context(), "answered by key press", "verification_id", id, "channel", string(events.Voice),
-		"provider", twilio, "decision", string(decision))
-	script, err := h.Scripts.Answer(v.Locale, v.Brand, decision)
+		"provider", twilio, "decision", string(keys.decision))
+	heard := keys.decision
+	if keys.digits != "" {
+		heard = "" // the verifier compares; the call does not wait for it
+	}
+	script, err := h.Scripts.Answer(v.Locale, v.Brand, heard)
 	h.say(w, r, id, resultPublished, script, err)
 }
 

@@ -136,7 +136,7 @@ function voice(m) {
   const press = (key) => {
     keys += key
     pressed.textContent = `Keys: ${[...keys].join(' ')}`
-    if (wants > 0 ? keys.length >= wants : key === '#') send()
+    if (key === '#' || (wants > 0 && keys.length >= wants)) send()
   }
   const pad = h('div', { class: 'keypad', role: 'group', 'aria-label': 'Keypad' },
     [...'123456789*0#'].map((key) => h('button', { type: 'button', onclick: () => press(key) }, key)))
@@ -151,7 +151,7 @@ function voice(m) {
     const waiting = next.call.state === 'waiting'
     pad.hidden = !waiting
     hangUp.hidden = !waiting
-    sendKeys.hidden = !waiting || wants > 0
+    sendKeys.hidden = !waiting || wants === 1
     if (keys === '') pressed.textContent = next.call.keys ? `Keys sent: ${[...next.call.keys].join(' ')}` : ''
   }
   return self

@@ -1,0 +1,25 @@
+package enrolment
+
+import "errors"
+
+// What an enrolment is refused with.
+var (
+	// ErrFactor: the device was enrolled for no factor, or what is asked does not go with its factor.
+	ErrFactor = errors.New("not with this factor")
+	// ErrEnrolled: the user has an active device of this factor with the same address.
+	ErrEnrolled = errors.New("enrolled already")
+	// ErrActive: the device is active, so there is nothing to prove.
+	ErrActive = errors.New("active already")
+	// ErrCrowded: the user has as many devices as a user may have.
+	ErrCrowded = errors.New("too many devices")
+	// ErrLocked: the user is locked.
+	ErrLocked = errors.New("user is locked")
+)
+
+// MissingError says that the user has no address that the factor could use.
+type MissingError struct {
+	// Field is phone or email.
+	Field string
+}
+
+func (e *MissingError) Error() string { return "user has no " + e.Field }

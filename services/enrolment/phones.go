@@ -1,0 +1,120 @@
+package enrolment
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const (
+	// joinKind is the kind of the tickets that activation codes are.
+	joinKind = "join"
+	// joinAlphabet has none of the letters that are taken for digits, and spells no words.
+	joinAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	// joinLength characters of five bits are 80 bits.
+	joinLength = 16
+	joinGroup  = 4
+)
+
+// joining is what an activation code stands for.
+type joining struct {
+	Account string `json:"account"`
+	Device  string `json:"device"`
+	User    string `json:"user"`
+	Brand   string `json:"brand,omitempty"`
+}
+
+// beginPhone stores the device and gives out the code that a phone becomes it with.
+func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request) (Enrolment, error) {
+	var err error
+	if d.Secret, err = device.NewSecret(e.random()); err != nil {
+		return Enrolment{}, fmt.Errorf("draw secret: %w", err)
+	}
+	code, err := newJoinCode(e.random())
+	if err != nil {
+		return Enrolment{}, err
+	}
+	d.Pending = &device.Pending{ExpiresAt: e.end(r)}
+	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
+		return Enrolment{}, fmt.Errorf("store device: %w", err)
+	}
+	content, err := json.Marshal(joining{d.Credential, d.ID, shown(r.User), r.Brand})
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("encode activation code: %w", err)
+	}
+	if err := e.Tickets.Issue(ctx, joinKind, plain(code), content, d.Pending.ExpiresAt.Sub(e.Now())); err != nil {
+		e.drop(ctx, d)
+		return Enrolment{}, fmt.Errorf("store activation code: %w", err)
+	}
+	return Enrolment{
+		Device: d, State: Pending, ExpiresAt: d.Pending.ExpiresAt,
+		JoinCode: code, URI: device.KeyURI(cmp.Or(r.Issuer, r.Brand), shown(r.User), code),
+	}, nil
+}
+
+// Join makes the phone that has this activation code the device that it stands for. A code works once:
+// of two phones the first one is stored, and the other finds a device with another key. The ticket goes
+// last, so that a phone whose answer was lost can say the same again.
+func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, error) {
+	name := plain(code)
+	if len(name) != joinLength || strings.Trim(name, joinAlphabet) != "" {
+		return Joined{}, fmt.Errorf("read activation code: %w", verification.ErrNotFound)
+	}
+	content, err := e.Tickets.Look(ctx, joinKind, name)
+	if err != nil {
+		return Joined{}, fmt.Errorf("read activation code: %w", err)
+	}
+	var j joining
+	if err := json.Unmarshal(content, &j); err != nil {
+		return Joined{}, fmt.Errorf("decode activation code: %w", err)
+	}
+	d, err := e.device(ctx, j.Account, j.Device)
+	if err != nil {
+		return Joined{}, err
+	}
+	if !d.Active() {
+		if !e.Now().Before(d.Pending.ExpiresAt) {
+			return Joined{}, fmt.Errorf("join phone: %w", verification.ErrNotFound)
+		}
+		d.Name, d.Address, d.Platform, d.PublicKey = cmp.Or(d.Name, p.Name), p.PushToken, p.Platform, p.PublicKey
+		joined, err := e.activate(ctx, d)
+		if err != nil {
+			return Joined{}, err
+		}
+		d = joined.Device
+	}
+	if !bytes.Equal(d.PublicKey, p.PublicKey) {
+		return Joined{}, fmt.Errorf("join phone: %w", verification.ErrNotFound)
+	}
+	_ = e.Tickets.Revoke(context.WithoutCancel(ctx), joinKind, name) // of no use to any other phone, and gone soon
+	return Joined{Device: d, User: j.User, Brand: j.Brand, Secret: device.SecretText(d.Secret)}, nil
+}
+
+// newJoinCode draws 80 bits, in groups that people can type.
+func newJoinCode(random io.Reader) (string, error) {
+	raw := make([]byte, joinLength)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return "", fmt.Errorf("draw activation code: %w", err)
+	}
+	var b strings.Builder
+	for i, c := range raw {
+		if i > 0 && i%joinGroup == 0 {
+			b.WriteByte('-')
+		}
+		b.WriteByte(joinAlphabet[int(c)%len(joinAlphabet)]) // 32 divides 256: no character is favoured
+	}
+	return b.String(), nil
+}
+
+// plain is an activation code as it is compared: without the dashes and spaces, and with the letters
+// that people write for digits read as such.
+func plain(code string) string {
+	return strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(code))
+}
