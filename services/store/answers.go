@@ -11,17 +11,41 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
-// Check compares a code and says whether it was the right one. It fails like Resolve.
+// Check compares a code and says whether it was the right one. It fails like Resolve, and for the
+// code of an authenticator app like Authenticators.
 func (s *Verifications) Check(ctx context.Context, id string, code verification.Code) (verification.Verification, bool, error) {
 	a, err := s.activation(ctx, id)
 	if err != nil {
 		return verification.Verification{}, false, err
+	}
+	if a.Channel == events.TOTP {
+		return s.checkApp(ctx, a, code)
 	}
 	hash, err := s.cfg.Keys.Sum(a.KeyID, keyring.Checks, id, code.Reveal())
 	if err != nil {
 		return verification.Verification{}, false, fmt.Errorf("hash code: %w", err)
 	}
 	v, err := s.Resolve(ctx, id, verification.Checked{Hash: hash})
+	return v, err == nil && v.Status == verification.Approved, err
+}
+
+// checkApp has the code of an authenticator app compared with the device's secret. A verification
+// that is closed compares nothing: each code works once, and this one may be meant for the next.
+func (s *Verifications) checkApp(ctx context.Context, a events.VerificationActivated, code verification.Code) (verification.Verification, bool, error) {
+	v, err := s.Get(ctx, a.ID)
+	switch {
+	case err != nil:
+		return v, false, err
+	case v.Status.Closed():
+		return v, false, verification.ErrClosed
+	case s.cfg.Authenticators == nil:
+		return v, false, verification.ErrChallenge
+	}
+	right, err := s.cfg.Authenticators.CheckCode(ctx, v.Credential, v.DeviceID, code)
+	if err != nil {
+		return v, false, fmt.Errorf("compare with authenticator: %w", err)
+	}
+	v, err = s.Resolve(ctx, a.ID, verification.Compared{Right: right})
 	return v, err == nil && v.Status == verification.Approved, err
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -13,116 +14,280 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/services/credential"
+	"github.com/assent-io/assent/services/verification"
 )
 
-// ErrCredential says that a client id is unknown or its secret wrong; which of the two is not told.
-var ErrCredential = errors.New("unknown client or wrong secret")
+// CredentialsConfig is what the credentials need.
+type CredentialsConfig struct {
+	// Keys makes and checks access tokens; it holds the root key, or that of keyring.Tokens.
+	Keys *keyring.Keyring
+	// Replicas of the buckets; zero: one.
+	Replicas int
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
 
-// Credentials keeps the clients that may call the API. Only hashes of their secrets are stored:
-// the secrets are random, so a plain SHA-256 cannot be searched. Each process holds all of them in
-// memory, kept current by a watch, so that checking one costs no round trip.
+// Credentials keeps the clients that may call the API, and their tokens. Only hashes of their secrets
+// are stored: the secrets are random, so a plain SHA-256 cannot be searched. Each process holds all of
+// them in memory, kept current by a watch, so that checking one costs no round trip.
 type Credentials struct {
-	kv   jetstream.KeyValue
-	stop func() error
-	done chan struct{}
+	cfg     CredentialsConfig
+	kv      jetstream.KeyValue
+	tokens  jetstream.KeyValue
+	follows []*follow
+	lookups *lookups
 
 	mu    sync.RWMutex
-	known map[string]credentialRecord
+	known map[string]knownCredential
+	// seen is the revision that the watch has come to.
+	seen    uint64
+	revoked *revocations
+}
+
+type knownCredential struct {
+	record   credentialRecord
+	revision uint64
 }
 
 type credentialRecord struct {
-	Version    int       `json:"version"`
-	ClientID   string    `json:"client_id"`
-	SecretHash []byte    `json:"secret_hash"`
-	CreatedAt  time.Time `json:"created_at"`
+	Version    int    `json:"version"`
+	ClientID   string `json:"client_id"`
+	SecretHash []byte `json:"secret_hash"`
+	// Records of before there were accounts and scopes lack what follows.
+	Account    string            `json:"account,omitempty"`
+	Name       string            `json:"name,omitempty"`
+	Scope      credential.Scope  `json:"scope,omitempty"`
+	Compat     credential.Compat `json:"compat,omitempty"`
+	NumericIDs bool              `json:"numeric_ids,omitempty"`
+	CreatedAt  time.Time         `json:"created_at"`
 }
 
-// NewCredentials opens the bucket and returns once everything in it is known. Close ends the watch.
-func NewCredentials(ctx context.Context, js jetstream.JetStream, replicas int) (*Credentials, error) {
-	kv, err := bucket(ctx, js, credentialsBucket, replicas)
-	if err != nil {
+func recordOf(c credential.Credential, secretHash []byte) credentialRecord {
+	return credentialRecord{
+		Version: events.Version, ClientID: c.ClientID, SecretHash: secretHash, Account: c.Account, Name: c.Name,
+		Scope: c.Scope, Compat: c.Compat, NumericIDs: c.NumericIDs, CreatedAt: c.CreatedAt,
+	}
+}
+
+func (r credentialRecord) credential() credential.Credential {
+	return credential.Credential{
+		ClientID: r.ClientID, Name: r.Name, Account: cmp.Or(r.Account, r.ClientID), Scope: cmp.Or(r.Scope, credential.ManageAll),
+		Compat: cmp.Or(r.Compat, credential.CompatDefault), NumericIDs: r.NumericIDs, CreatedAt: r.CreatedAt,
+	}
+}
+
+// NewCredentials opens the buckets and returns once everything in them is known. Close ends the watches.
+func NewCredentials(ctx context.Context, js jetstream.JetStream, cfg CredentialsConfig) (*Credentials, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	c := &Credentials{
+		cfg: cfg, known: map[string]knownCredential{}, lookups: newLookups(cfg.Now), revoked: newRevocations(cfg.Now),
+	}
+	var err error
+	if c.kv, err = bucket(ctx, js, credentialsBucket, cfg.Replicas); err != nil {
 		return nil, err
 	}
-	// The watch outlives ctx, which bounds the opening only.
-	w, err := kv.WatchAll(context.WithoutCancel(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("watch credentials: %w", err)
+	if c.tokens, err = tokensOf(ctx, js, cfg.Replicas); err != nil {
+		return nil, err
 	}
-	c := &Credentials{kv: kv, stop: w.Stop, done: make(chan struct{}), known: map[string]credentialRecord{}}
+	if err = c.follow(ctx, c.kv, ">", c.apply); err == nil {
+		err = c.follow(ctx, c.tokens, revokedKey("*"), c.applyRevocation)
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("load credentials: %w", err)
+	}
+	return c, nil
+}
+
+// follow is a watch of some keys of a bucket.
+type follow struct {
+	stop func() error
+	done chan struct{}
+}
+
+// follow hands every entry to apply, those that are there before it returns.
+func (c *Credentials) follow(ctx context.Context, kv jetstream.KeyValue, keys string, apply func(jetstream.KeyValueEntry)) error {
+	// The watch outlives ctx, which bounds the opening only.
+	w, err := kv.Watch(context.WithoutCancel(ctx), keys)
+	if err != nil {
+		return fmt.Errorf("watch bucket: %w", err)
+	}
+	f := &follow{stop: w.Stop, done: make(chan struct{})}
+	c.follows = append(c.follows, f)
 	loaded := make(chan struct{})
 	go func() {
-		defer close(c.done)
+		defer close(f.done)
 		for e := range w.Updates() {
 			if e == nil { // everything that was there has been seen
 				close(loaded)
 				continue
 			}
-			c.apply(e)
+			apply(e)
 		}
 	}()
 	select {
 	case <-loaded:
-		return c, nil
+		return nil
 	case <-ctx.Done():
-		c.Close()
-		return nil, fmt.Errorf("load credentials: %w", ctx.Err())
+		return ctx.Err() //nolint:wrapcheck // the caller does
 	}
 }
 
-// Close ends the watch.
+// Close ends the watches.
 func (c *Credentials) Close() {
-	_ = c.stop()
-	<-c.done
+	for _, f := range c.follows {
+		_ = f.stop()
+		<-f.done
+	}
 }
 
 func (c *Credentials) apply(e jetstream.KeyValueEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.Operation() != jetstream.KeyValuePut {
-		delete(c.known, e.Key())
+	c.seen = max(c.seen, e.Revision())
+	if c.known[e.Key()].revision > e.Revision() {
 		return
 	}
-	var r credentialRecord
-	if json.Unmarshal(e.Value(), &r) == nil && r.ClientID == e.Key() {
-		c.known[e.Key()] = r
+	if r, ok := readCredential(e); ok {
+		c.known[e.Key()] = knownCredential{r, e.Revision()}
+		return
 	}
+	delete(c.known, e.Key())
+}
+
+// readCredential is the record of an entry; false for one that was removed.
+func readCredential(e jetstream.KeyValueEntry) (r credentialRecord, ok bool) {
+	if e.Operation() != jetstream.KeyValuePut || json.Unmarshal(e.Value(), &r) != nil || r.ClientID != e.Key() {
+		return credentialRecord{}, false
+	}
+	return r, true
+}
+
+// learn takes in what was read or written past the watch, and returns what holds now: the watch may
+// have been faster, and then it knows better.
+func (c *Credentials) learn(r credentialRecord, revision uint64) (credentialRecord, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.known[r.ClientID]
+	if ok && known.revision >= revision {
+		return known.record, true
+	}
+	if !ok && c.seen >= revision {
+		return credentialRecord{}, false // removed since
+	}
+	c.known[r.ClientID] = knownCredential{r, revision}
+	return r, true
 }
 
 // ValidClientID tells whether a client id can be stored: 1 to 64 letters, digits, dashes or underscores.
 func ValidClientID(id string) bool { return credentialForm.MatchString(id) }
 
-// Ensure stores a credential, in place of an older one of the same id.
+// Authenticate is the credential that the secret belongs to; credential.ErrWrong without one.
+func (c *Credentials) Authenticate(ctx context.Context, clientID, secret string) (credential.Credential, error) {
+	hash := sha256.Sum256([]byte(secret))
+	r, err := c.find(ctx, clientID, string(hash[:]), func(r credentialRecord) bool {
+		// An unknown client compares against an empty hash: it takes as long and never matches.
+		return subtle.ConstantTimeCompare(r.SecretHash, hash[:]) == 1
+	})
+	if err != nil {
+		return credential.Credential{}, err
+	}
+	return r.credential(), nil
+}
+
+// find is the client's record, where it fits what the client sent; credential.ErrWrong where it does
+// not. Both an unknown client and a proof that does not fit are looked up in the bucket once before
+// they count as such: the watch may lag behind a credential that another process has just made or
+// changed. It takes the same path for both, so that the time does not tell them apart.
+func (c *Credentials) find(ctx context.Context, clientID, proof string, fits func(credentialRecord) bool) (credentialRecord, error) {
+	c.mu.RLock()
+	known := c.known[clientID].record
+	c.mu.RUnlock()
+	if fits(known) {
+		return known, nil
+	}
+	if !ValidClientID(clientID) {
+		return credentialRecord{}, credential.ErrWrong
+	}
+	var found credentialRecord
+	err := c.lookups.do(ctx, sha256.Sum256([]byte(clientID+"\x00"+proof)), func(ctx context.Context) (fit bool, err error) {
+		found, _, err = c.get(ctx, clientID)
+		if errors.Is(err, verification.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil && fits(found), err
+	})
+	return found, err
+}
+
+// get reads a record from the bucket.
+func (c *Credentials) get(ctx context.Context, clientID string) (r credentialRecord, revision uint64, err error) {
+	e, err := c.kv.Get(ctx, clientID)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return r, 0, verification.ErrNotFound
+	}
+	if err != nil {
+		return r, 0, unavailable(err)
+	}
+	r, ok := readCredential(e)
+	if !ok {
+		return r, 0, fmt.Errorf("decode credential: the record at revision %d is none", e.Revision())
+	}
+	if r, ok = c.learn(r, e.Revision()); !ok {
+		return r, 0, verification.ErrNotFound
+	}
+	return r, e.Revision(), nil
+}
+
+// Ensure stores the credential that the operator configured, in place of an older one of the same id.
+// It can manage everything; a new one has an account of its own.
 func (c *Credentials) Ensure(ctx context.Context, clientID, secret string) error {
 	if !ValidClientID(clientID) {
 		return errors.New("client id must be 1 to 64 letters, digits, dashes or underscores")
 	}
-	if c.Authenticate(ctx, clientID, secret) == nil {
+	if _, err := c.Authenticate(ctx, clientID, secret); err == nil {
 		return nil
 	}
+	cred := credential.Credential{ClientID: clientID, Account: clientID, Compat: credential.CompatDefault, CreatedAt: c.cfg.Now().UTC()}
+	switch r, _, err := c.get(ctx, clientID); {
+	case err == nil:
+		cred = r.credential()
+	case !errors.Is(err, verification.ErrNotFound):
+		return err
+	}
+	cred.Scope = credential.ManageAll
 	hash := sha256.Sum256([]byte(secret))
-	r := credentialRecord{events.Version, clientID, hash[:], time.Now().UTC()}
-	b, err := json.Marshal(r)
+	b, err := json.Marshal(recordOf(cred, hash[:]))
 	if err != nil {
 		return fmt.Errorf("encode credential: %w", err)
 	}
-	if _, err := c.kv.Put(ctx, clientID, b); err != nil {
+	revision, err := c.kv.Put(ctx, clientID, b)
+	if err != nil {
 		return fmt.Errorf("store credential: %w", err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known[clientID] = r // the watch would bring it, but the caller may use it at once
+	c.learn(recordOf(cred, hash[:]), revision) // the watch would bring it, but the caller may use it at once
 	return nil
 }
 
-// Authenticate fails with ErrCredential unless the secret belongs to the client.
-func (c *Credentials) Authenticate(_ context.Context, clientID, secret string) error {
-	c.mu.RLock()
-	r := c.known[clientID]
-	c.mu.RUnlock()
-	hash := sha256.Sum256([]byte(secret))
-	// An unknown client compares against an empty hash: it takes as long and never matches.
-	if subtle.ConstantTimeCompare(r.SecretHash, hash[:]) != 1 {
-		return ErrCredential
+var errOutrun = errors.New("other writers were faster each time")
+
+// outrun tells whether a write failed because the key is not at the revision that it was read at.
+func outrun(err error) bool {
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch)
+}
+
+// pause waits a little longer each time, so that a replica that lags has caught up.
+func pause(ctx context.Context, try int) error {
+	t := time.NewTimer(time.Duration(try) * 5 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err() //nolint:wrapcheck // as good as what the next call would say
 	}
-	return nil
 }

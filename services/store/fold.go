@@ -12,7 +12,7 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 		Channel: verification.Channel(a.Channel), Challenge: verification.Challenge(a.Challenge),
 		UserID: a.UserID, DeviceID: a.DeviceID, ToMasked: a.ToMasked, Locale: a.Locale, Brand: a.Brand,
 		Context:  verification.Context{IP: a.Context.IP, Action: a.Context.Action, Place: a.Context.Place, Device: a.Context.Device},
-		Metadata: a.Metadata, CodeLength: a.CodeLength, MaxChecks: a.MaxChecks, SecretHash: a.SecretHash,
+		Metadata: a.Metadata, CodeLength: a.CodeLength, MaxChecks: a.MaxChecks, NumberLength: a.NumberLength, SecretHash: a.SecretHash,
 		CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, Sends: a.Send,
 		Status: verification.Pending, ChangedAt: a.CreatedAt, Revision: revision,
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -51,15 +52,50 @@ func (s *Verifications) Code(ctx context.Context, id string) (verification.Verif
 	if v.Status.Closed() {
 		return v, "", verification.ErrClosed
 	}
-	plain, err := s.cfg.Keys.Open(keyring.Channel(a.Channel), id, a.Content)
+	c, err := s.content(a)
+	return v, verification.Code(c.Code), err
+}
+
+// Redirect is where the accept page leads after an approval; empty where it leads nowhere. It fails
+// with ErrNotFound.
+func (s *Verifications) Redirect(ctx context.Context, id string) (string, error) {
+	a, _, err := s.freshActivation(ctx, id)
 	if err != nil {
-		return v, "", fmt.Errorf("open code: %w", err)
+		return "", err
+	}
+	c, err := s.content(a)
+	return c.RedirectTo, err
+}
+
+// content opens what is sealed for the channel's worker. The activation must be a fresh one:
+// memory keeps no content.
+func (s *Verifications) content(a events.VerificationActivated) (events.DeliveryContent, error) {
+	plain, err := s.cfg.Keys.Open(keyring.Channel(a.Channel), a.ID, a.Content)
+	if err != nil {
+		return events.DeliveryContent{}, fmt.Errorf("open delivery content: %w", err)
 	}
 	var c events.DeliveryContent
-	if err := json.Unmarshal(plain, &c); err != nil {
-		return v, "", errors.New("open code: sealed content has another form")
+	if json.Unmarshal(plain, &c) != nil { // its error would quote what it read
+		return events.DeliveryContent{}, errors.New("open delivery content: sealed content has another form")
 	}
-	return v, verification.Code(c.Code), nil
+	return c, nil
+}
+
+// NumberHash is the keyed hash that an answer with these digits carries. It fails with ErrNotFound,
+// or ErrChallenge where no number is asked for.
+func (s *Verifications) NumberHash(ctx context.Context, id, digits string) ([]byte, error) {
+	a, err := s.activation(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if a.NumberLength == 0 {
+		return nil, verification.ErrChallenge
+	}
+	hash, err := s.cfg.Keys.Sum(a.KeyID, keyring.Checks, id, digits)
+	if err != nil {
+		return nil, fmt.Errorf("hash number: %w", err)
+	}
+	return hash, nil
 }
 
 // PushKey is the public key (PKIX, DER) of the device that a push verification asks; ErrChallenge for others.
@@ -77,6 +113,19 @@ func (s *Verifications) PushKey(ctx context.Context, id string) ([]byte, error) 
 // OpenApprovals are the open SMS approvals asked of one number in the last send window, newest
 // first: a reply carries nothing but the number it came from.
 func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]verification.Verification, error) {
+	return s.openApprovals(ctx, address, func(v verification.Verification) bool { return v.Channel == verification.SMS })
+}
+
+// Prompts are the open push approvals asked of a device in the last send window, newest first: an app
+// that missed its push asks for them.
+func (s *Verifications) Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error) {
+	return s.openApprovals(ctx, d.Address, func(v verification.Verification) bool {
+		return v.Channel == verification.Push && v.Credential == d.Credential && v.DeviceID == d.ID
+	})
+}
+
+// openApprovals looks through the sends to one address, which its window lists.
+func (s *Verifications) openApprovals(ctx context.Context, address string, wanted func(verification.Verification) bool) ([]verification.Verification, error) {
 	destination, err := s.destination(address)
 	if err != nil {
 		return nil, err
@@ -100,7 +149,7 @@ func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]ve
 		if err != nil {
 			return nil, err
 		}
-		if v.Channel == verification.SMS && v.Challenge == verification.ApprovalChallenge && !v.Status.Closed() {
+		if wanted(v) && v.Challenge == verification.ApprovalChallenge && !v.Status.Closed() {
 			open = append(open, v)
 		}
 	}
@@ -108,7 +157,7 @@ func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]ve
 }
 
 // replyLife is how long a reply stays bound: longer than any verification that it could answer.
-const replyLife = verification.MaxLife + stream.Grace
+const replyLife = verification.LongestLife + stream.Grace
 
 // Bind remembers which verification a reply answered and returns the one it was bound to first.
 // Providers sign callbacks without a time, so a recorded one could otherwise be played again and

@@ -12,8 +12,11 @@ import (
 
 // takeWindows counts one send in the rolling windows of its destination and its user, or fails
 // with a *verification.LimitError and counts nothing. The broker refuses what is too many, so it
-// holds across all processes. giveBack undoes the count.
+// holds across all processes. giveBack undoes the count. What sends nothing takes nothing.
 func (s *Verifications) takeWindows(ctx context.Context, e events.VerificationActivated) (giveBack func(context.Context), err error) {
+	if e.Channel == events.TOTP {
+		return func(context.Context) {}, nil
+	}
 	entry, err := events.Encode(events.WindowEntry{Version: events.Version, ID: e.ID, At: e.RequestedAt})
 	if err != nil {
 		return nil, err
@@ -66,7 +69,7 @@ func (s *Verifications) requested(ctx context.Context, a events.VerificationActi
 }
 
 // Resend asks for the same message again, with the same code and the same end. It fails with
-// ErrNotFound, ErrClosed, a *verification.LimitError, or ErrUnavailable.
+// ErrNotFound, ErrClosed, ErrChallenge where no message was sent, a *verification.LimitError, or ErrUnavailable.
 func (s *Verifications) Resend(ctx context.Context, id string) (verification.Verification, error) {
 	for range resolveTries {
 		a, seq, err := s.freshActivation(ctx, id)
@@ -80,6 +83,9 @@ func (s *Verifications) Resend(ctx context.Context, id string) (verification.Ver
 		}
 		if v.Status.Closed() {
 			return v, verification.ErrClosed
+		}
+		if a.Channel == events.TOTP {
+			return v, verification.ErrChallenge
 		}
 		a.Send++
 		a.RequestedAt = s.cfg.Now().UTC()

@@ -14,22 +14,41 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/verification"
 )
 
-// Users keeps users and their devices in key-value buckets. Addresses and push tokens are sealed.
+// Users keeps users and their devices in key-value buckets. What is personal is sealed, and where a
+// key needs it, a keyed hash stands in its place. It is safe for concurrent use.
 //
-// Keys, with the owner first so that no client's key can reach another's:
+// Keys, with the account first so that no account's key can reach another's:
 //
-//	users    user.<credential>.<id>             the user
-//	         external.<credential>.<external>   the id of the user with this external id
-//	devices  device.<credential>.<id>           the device
-//	         of.<credential>.<user>.<id>        says that the user has it
+//	users    user.<account>.<id>          the user
+//	         external.<account>.<hash>    the id of the user with this external id;
+//	         username.…, email.…          likewise
+//	         number.<account>.<number>    the id of the user with this number
+//	devices  device.<account>.<id>        the device
+//	         of.<account>.<user>.<id>     says that the user has it
+//	         number.<account>.<number>    the id of the device with this number
+//	         owner.<id>                   the account of an app install
+//
+// An entry that leads to a record counts only where the record agrees: so records and entries can be
+// written one after the other, and a cut in between leaves nothing wrong.
 type Users struct {
-	users   jetstream.KeyValue
-	devices jetstream.KeyValue
-	keys    *keyring.Keyring
+	cfg     UsersConfig
+	pub     *stream.Publisher
+	users   *table
+	devices *table
+}
+
+// UsersConfig is what keeping users takes.
+type UsersConfig struct {
+	Keys     *keyring.Keyring
+	Replicas int
+	// Guesses counts the wrong codes of authenticators.
+	Guesses *Guesses
+	Now     func() time.Time
 }
 
 // The buckets.
@@ -39,14 +58,14 @@ const (
 	credentialsBucket = "ASSENT_CREDENTIALS"
 )
 
-// NewUsers opens the buckets, and makes them where they are missing.
-func NewUsers(ctx context.Context, js jetstream.JetStream, keys *keyring.Keyring, replicas int) (*Users, error) {
-	u := &Users{keys: keys}
+// NewUsers opens the buckets, and makes them where they are missing. The streams must exist.
+func NewUsers(ctx context.Context, js jetstream.JetStream, cfg UsersConfig) (*Users, error) {
+	u := &Users{cfg: cfg, pub: stream.NewPublisher(js)}
 	var err error
-	if u.users, err = bucket(ctx, js, usersBucket, replicas); err != nil {
+	if u.users, err = openTable(ctx, js, usersBucket, cfg.Replicas); err != nil {
 		return nil, err
 	}
-	u.devices, err = bucket(ctx, js, devicesBucket, replicas)
+	u.devices, err = openTable(ctx, js, devicesBucket, cfg.Replicas)
 	return u, err
 }
 
@@ -58,88 +77,147 @@ func bucket(ctx context.Context, js jetstream.JetStream, name string, replicas i
 	return kv, nil
 }
 
-type userRecord struct {
-	Version    int       `json:"version"`
-	ID         string    `json:"id"`
-	ExternalID string    `json:"external_id,omitempty"`
-	Name       string    `json:"name,omitempty"`
-	CreatedAt  time.Time `json:"created_at"`
-}
+// casTries bounds how often a change is made again that others were faster than.
+const casTries = 8
 
-type deviceRecord struct {
-	Version   int           `json:"version"`
-	ID        string        `json:"id"`
-	UserID    string        `json:"user_id"`
-	Kind      device.Kind   `json:"kind"`
-	Name      string        `json:"name,omitempty"`
-	Address   events.Sealed `json:"address"`
-	Platform  string        `json:"platform,omitempty"`
-	PublicKey []byte        `json:"public_key,omitempty"`
-	CreatedAt time.Time     `json:"created_at"`
-}
-
-// CreateUser stores a new user; device.ErrExists when the client has one with this external id.
-func (u *Users) CreateUser(ctx context.Context, user device.User) error {
-	if user.ExternalID != "" {
-		_, err := u.users.Create(ctx, u.externalKey(user.Credential, user.ExternalID), []byte(user.ID))
-		if errors.Is(err, jetstream.ErrKeyExists) {
-			return u.reclaim(ctx, user)
-		}
-		if err != nil {
-			return unavailable(err)
-		}
-	}
-	return u.putUser(ctx, user)
-}
-
-// reclaim takes an external id whose user was never stored or is gone.
-func (u *Users) reclaim(ctx context.Context, user device.User) error {
-	key := u.externalKey(user.Credential, user.ExternalID)
-	held, err := u.users.Get(ctx, key)
+// CreateUser stores a new user and gives them a number. It fails with *device.TakenError where another
+// user of the account has one of the names.
+func (u *Users) CreateUser(ctx context.Context, user device.User) (device.User, error) {
+	claims, err := u.claim(ctx, user, namesOf(user))
 	if err != nil {
-		return unavailable(err)
-	}
-	_, err = u.User(ctx, user.Credential, string(held.Value()))
-	if err == nil {
-		return device.ErrExists
-	}
-	if !errors.Is(err, verification.ErrNotFound) {
-		return err
-	}
-	_, err = u.users.Update(ctx, key, []byte(user.ID), held.Revision())
-	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		return device.ErrExists
-	}
-	if err != nil {
-		return unavailable(err)
-	}
-	return u.putUser(ctx, user)
-}
-
-func (u *Users) putUser(ctx context.Context, user device.User) error {
-	b, err := json.Marshal(userRecord{events.Version, user.ID, user.ExternalID, user.Name, user.CreatedAt})
-	if err != nil {
-		return fmt.Errorf("encode user: %w", err)
-	}
-	if _, err := u.users.Create(ctx, userKey(user.Credential, user.ID), b); err != nil {
-		return unavailable(err)
-	}
-	return nil
-}
-
-// User reads one user of a client; ErrNotFound for those of others.
-func (u *Users) User(ctx context.Context, credential, id string) (device.User, error) {
-	var r userRecord
-	if err := read(ctx, u.users, id, userKey(credential, id), &r); err != nil {
 		return device.User{}, err
 	}
-	return device.User{ID: r.ID, Credential: credential, ExternalID: r.ExternalID, Name: r.Name, CreatedAt: r.CreatedAt}, nil
+	if user.Number, err = u.drawNumber(ctx, u.users, user.Credential, user.ID, 0); err != nil {
+		return device.User{}, err
+	}
+	record, err := u.encodeUser(user)
+	if err != nil {
+		return device.User{}, err
+	}
+	key := userKey(user.Credential, user.ID)
+	if user.Revision, err = u.users.create(ctx, key, record, 0); err != nil {
+		return device.User{}, fmt.Errorf("store user: %w", err)
+	}
+	if err := u.confirm(ctx, user.ID, claims); err != nil {
+		if taken := (*device.TakenError)(nil); errors.As(err, &taken) {
+			err = errors.Join(err, u.users.remove(ctx, key), u.users.remove(ctx, numberKey(user.Credential, user.Number)))
+			u.release(ctx, claims)
+		}
+		return device.User{}, err
+	}
+	return user, nil
 }
 
-// Users lists the users of a client, newest first, at most limit, older than the id after (empty:
+// UpdateUser stores a user in place of the same revision; device.ErrChanged for another. Id, number and
+// time of making stay as they are. It fails with *device.TakenError as CreateUser does.
+func (u *Users) UpdateUser(ctx context.Context, user device.User) (device.User, error) {
+	before, err := u.user(ctx, user.Credential, user.ID, u.users.latest)
+	if err != nil {
+		return device.User{}, err
+	}
+	if before.Revision != user.Revision {
+		return device.User{}, device.ErrChanged
+	}
+	user.Number, user.CreatedAt = before.Number, before.CreatedAt
+	// New names are held before the record has them and old ones left after, so that at no time
+	// another user can take one that is in use.
+	claims, err := u.claim(ctx, user, without(namesOf(user), namesOf(before)))
+	if err != nil {
+		return device.User{}, err
+	}
+	left, err := u.entries(ctx, user.Credential, user.ID, without(namesOf(before), namesOf(user)))
+	if err != nil {
+		return device.User{}, err
+	}
+	stored, err := u.replaceUser(ctx, user)
+	if errors.Is(err, stream.ErrConflict) {
+		u.release(ctx, claims)
+		return device.User{}, device.ErrChanged
+	}
+	if err != nil {
+		return device.User{}, err
+	}
+	if err := u.confirm(ctx, user.ID, claims); err != nil {
+		if taken := (*device.TakenError)(nil); errors.As(err, &taken) {
+			before.Revision = stored.Revision
+			_, undone := u.replaceUser(ctx, before)
+			err = errors.Join(err, undone)
+			u.release(ctx, claims)
+		}
+		return device.User{}, err
+	}
+	u.release(ctx, left)
+	return stored, nil
+}
+
+// replaceUser writes the record in place of the user's revision; stream.ErrConflict where another stands there.
+func (u *Users) replaceUser(ctx context.Context, user device.User) (device.User, error) {
+	record, err := u.encodeUser(user)
+	if err != nil {
+		return device.User{}, err
+	}
+	user.Revision, err = u.users.update(ctx, userKey(user.Credential, user.ID), record, user.Revision, 0)
+	return user, err
+}
+
+// User reads one user of an account; ErrNotFound for those of others.
+func (u *Users) User(ctx context.Context, account, id string) (device.User, error) {
+	user, err := u.user(ctx, account, id, u.users.get)
+	for range casTries {
+		if err != nil || user.Number != 0 {
+			return user, err
+		}
+		// One of the time before there were numbers.
+		if user.Number, err = u.drawNumber(ctx, u.users, account, id, 0); err != nil {
+			return device.User{}, err
+		}
+		if user, err = u.replaceUser(ctx, user); !errors.Is(err, stream.ErrConflict) {
+			return user, err
+		}
+		user, err = u.user(ctx, account, id, u.users.latest)
+	}
+	return device.User{}, unavailable(errors.New("give user a number: changed too often"))
+}
+
+func (u *Users) user(ctx context.Context, account, id string, get reading) (device.User, error) {
+	if !idForm.MatchString(id) {
+		return device.User{}, verification.ErrNotFound
+	}
+	b, revision, err := get(ctx, userKey(account, id))
+	if err != nil {
+		return device.User{}, err
+	}
+	return u.decodeUser(account, id, b, revision)
+}
+
+// UserByNumber reads the user of an account that has this number.
+func (u *Users) UserByNumber(ctx context.Context, account string, number int64) (device.User, error) {
+	id, _, err := u.users.get(ctx, numberKey(account, number))
+	if err != nil {
+		return device.User{}, err
+	}
+	user, err := u.User(ctx, account, string(id))
+	if err == nil && user.Number != number {
+		return device.User{}, verification.ErrNotFound
+	}
+	return user, err
+}
+
+// UserByLogin reads the user of an account that has this username, or else this email, in either case
+// of letters.
+func (u *Users) UserByLogin(ctx context.Context, account, login string) (device.User, error) {
+	text := caseless(login)
+	user, err := u.named(ctx, account, name{fieldUsername, text})
+	if errors.Is(err, verification.ErrNotFound) {
+		return u.named(ctx, account, name{fieldEmail, text})
+	}
+	return user, err
+}
+
+// Users lists the users of an account, newest first, at most limit, older than the id after (empty:
 // from the newest). next is empty on the last page.
-func (u *Users) Users(ctx context.Context, credential, after string, limit int) (users []device.User, next string, err error) {
-	ids, err := list(ctx, u.users, userKey(credential, "*"))
+func (u *Users) Users(ctx context.Context, account, after string, limit int) (users []device.User, next string, err error) {
+	ids, err := list(ctx, u.users, userKey(account, "*"))
 	if err != nil {
 		return nil, "", err
 	}
@@ -150,7 +228,7 @@ func (u *Users) Users(ctx context.Context, credential, after string, limit int) 
 		if len(users) == limit {
 			return users, users[limit-1].ID, nil
 		}
-		user, err := u.User(ctx, credential, id)
+		user, err := u.User(ctx, account, id)
 		if errors.Is(err, verification.ErrNotFound) {
 			continue // deleted meanwhile
 		}
@@ -162,159 +240,147 @@ func (u *Users) Users(ctx context.Context, credential, after string, limit int) 
 	return users, "", nil
 }
 
+// AllUsers lists all users of an account, the oldest first.
+func (u *Users) AllUsers(ctx context.Context, account string) ([]device.User, error) {
+	users := []device.User{}
+	err := u.users.pass(ctx, userKey(account, "*"), func(key string, b []byte, revision uint64) error {
+		user, err := u.decodeUser(account, lastToken(key), b, revision)
+		users = append(users, user)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, user := range users {
+		if user.Number != 0 {
+			continue
+		}
+		if users[i], err = u.User(ctx, account, user.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
+			return nil, err
+		}
+	}
+	users = slices.DeleteFunc(users, func(user device.User) bool { return user.ID == "" }) // deleted meanwhile
+	slices.SortFunc(users, func(a, b device.User) int { return strings.Compare(a.ID, b.ID) })
+	return users, nil
+}
+
 // DeleteUser removes a user and their devices. The devices go first, so that a user whose removal
 // was cut short can be removed again.
-func (u *Users) DeleteUser(ctx context.Context, credential, id string) error {
-	user, err := u.User(ctx, credential, id)
+func (u *Users) DeleteUser(ctx context.Context, account, id string) error {
+	user, err := u.User(ctx, account, id)
 	if err != nil {
 		return err
 	}
-	devices, err := u.Devices(ctx, credential, id)
+	devices, err := u.Devices(ctx, account, id)
 	if err != nil {
 		return err
 	}
 	for _, d := range devices {
-		if err := u.DeleteDevice(ctx, credential, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
+		if err := u.DeleteDevice(ctx, account, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
 			return err
 		}
 	}
-	if err := u.users.Purge(ctx, userKey(credential, id)); err != nil {
-		return unavailable(err)
-	}
-	if user.ExternalID != "" {
-		if err := u.users.Purge(ctx, u.externalKey(credential, user.ExternalID)); err != nil {
-			return unavailable(err)
-		}
-	}
-	return nil
-}
-
-// CreateDevice stores a device of an existing user.
-func (u *Users) CreateDevice(ctx context.Context, d device.Device) error {
-	if _, err := u.User(ctx, d.Credential, d.UserID); err != nil {
-		return err
-	}
-	sealed, err := u.keys.Seal(keyring.Records, d.ID, []byte(d.Address))
-	if err != nil {
-		return fmt.Errorf("seal address: %w", err)
-	}
-	b, err := json.Marshal(deviceRecord{
-		events.Version, d.ID, d.UserID, d.Kind, d.Name, sealed, d.Platform, d.PublicKey, d.CreatedAt,
-	})
-	if err != nil {
-		return fmt.Errorf("encode device: %w", err)
-	}
-	// The entry in the user's list first: one that leads nowhere is skipped, a device that is in
-	// no list would be lost.
-	if _, err := u.devices.Create(ctx, ofKey(d.Credential, d.UserID, d.ID), nil); err != nil {
-		return unavailable(err)
-	}
-	if _, err := u.devices.Create(ctx, deviceKey(d.Credential, d.ID), b); err != nil {
-		return unavailable(err)
-	}
-	return nil
-}
-
-// Device reads one device of a client; ErrNotFound for those of others.
-func (u *Users) Device(ctx context.Context, credential, id string) (device.Device, error) {
-	var r deviceRecord
-	if err := read(ctx, u.devices, id, deviceKey(credential, id), &r); err != nil {
-		return device.Device{}, err
-	}
-	address, err := u.keys.Open(keyring.Records, r.ID, r.Address)
-	if err != nil {
-		return device.Device{}, fmt.Errorf("open address: %w", err)
-	}
-	return device.Device{
-		ID: r.ID, UserID: r.UserID, Credential: credential, Kind: r.Kind, Name: r.Name, Address: string(address),
-		Platform: r.Platform, PublicKey: r.PublicKey, CreatedAt: r.CreatedAt,
-	}, nil
-}
-
-// Devices lists the devices of one user, newest first.
-func (u *Users) Devices(ctx context.Context, credential, userID string) ([]device.Device, error) {
-	if !idForm.MatchString(userID) {
-		return nil, verification.ErrNotFound
-	}
-	ids, err := list(ctx, u.devices, ofKey(credential, userID, "*"))
-	if err != nil {
-		return nil, err
-	}
-	devices := make([]device.Device, 0, len(ids))
-	for _, id := range ids {
-		d, err := u.Device(ctx, credential, id)
-		if errors.Is(err, verification.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		devices = append(devices, d)
-	}
-	return devices, nil
-}
-
-// DeleteDevice removes a device.
-func (u *Users) DeleteDevice(ctx context.Context, credential, id string) error {
-	d, err := u.Device(ctx, credential, id)
+	left, err := u.entries(ctx, account, id, namesOf(user))
 	if err != nil {
 		return err
 	}
-	if err := u.devices.Purge(ctx, deviceKey(credential, id)); err != nil {
-		return unavailable(err)
+	if err := u.users.remove(ctx, userKey(account, id)); err != nil {
+		return err
 	}
-	if err := u.devices.Purge(ctx, ofKey(credential, d.UserID, id)); err != nil {
-		return unavailable(err)
-	}
-	return nil
-}
-
-// read decodes the record under a key. The id is checked before it becomes part of one.
-func read(ctx context.Context, kv jetstream.KeyValue, id, key string, into any) error {
-	if !idForm.MatchString(id) {
-		return verification.ErrNotFound
-	}
-	e, err := kv.Get(ctx, key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return verification.ErrNotFound
-	}
-	if err != nil {
-		return unavailable(err)
-	}
-	if err := json.Unmarshal(e.Value(), into); err != nil {
-		return fmt.Errorf("decode record: %w", err)
-	}
-	return nil
+	u.release(ctx, left)
+	return u.users.remove(ctx, numberKey(account, user.Number))
 }
 
 // list is the last tokens of the keys that a filter matches, the greatest first.
-func list(ctx context.Context, kv jetstream.KeyValue, filter string) ([]string, error) {
-	keys, err := kv.ListKeysFiltered(ctx, filter)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	defer func() { _ = keys.Stop() }()
+func list(ctx context.Context, t *table, filter string) ([]string, error) {
 	var ids []string
-	for k := range keys.Keys() {
-		ids = append(ids, k[strings.LastIndexByte(k, '.')+1:])
-	}
+	err := t.pass(ctx, filter, func(key string, _ []byte, _ uint64) error {
+		ids = append(ids, lastToken(key))
+		return nil
+	}, jetstream.MetaOnly())
 	slices.Sort(ids)
 	slices.Reverse(ids)
-	return ids, nil
+	return ids, err
 }
 
-func userKey(credential, id string) string     { return "user." + credential + "." + id }
-func deviceKey(credential, id string) string   { return "device." + credential + "." + id }
-func ofKey(credential, user, id string) string { return "of." + credential + "." + user + "." + id }
+func lastToken(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
-// externalKey holds the hash of the client's own id, which may be any text, an address among them.
-func (u *Users) externalKey(credential, external string) string {
-	sum, err := u.keys.Sum(u.keys.CurrentID(), keyring.Records, "external", credential, external)
-	if err != nil {
-		return "external." + credential + ".none" // refused by the first seal that follows
-	}
-	return fmt.Sprintf("external.%s.%x", credential, sum)
-}
+func userKey(account, id string) string { return "user." + account + "." + id }
 
 // credentialForm keeps client ids usable as a token of keys and as the name part of HTTP Basic.
 var credentialForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+type userRecord struct {
+	Version   int       `json:"version"`
+	ID        string    `json:"id"`
+	Number    int64     `json:"number,omitempty"`
+	Locked    bool      `json:"locked,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
+	// Person is the sealed person.
+	Person *events.Sealed `json:"person,omitempty"`
+	// ExternalID and Name stand here in records of the time before Person only.
+	ExternalID string `json:"external_id,omitempty"`
+	Name       string `json:"name,omitempty"`
+}
+
+// person is all of a user that is personal.
+type person struct {
+	ExternalID        string            `json:"external_id,omitempty"`
+	Name              string            `json:"name,omitempty"`
+	Username          string            `json:"username,omitempty"`
+	Email             string            `json:"email,omitempty"`
+	Phone             string            `json:"phone,omitempty"`
+	GivenName         string            `json:"given_name,omitempty"`
+	FamilyName        string            `json:"family_name,omitempty"`
+	Password          string            `json:"password,omitempty"`
+	PasswordChangedAt time.Time         `json:"password_changed_at,omitzero"`
+	LastLogin         time.Time         `json:"last_login,omitzero"`
+	Attributes        map[string]string `json:"attributes,omitempty"`
+}
+
+func (u *Users) encodeUser(user device.User) ([]byte, error) {
+	b, err := json.Marshal(person{ //nolint:gosec // sealed below; the password is a hash already
+		user.ExternalID, user.Name, user.Username, user.Email, user.Phone, user.GivenName, user.FamilyName,
+		user.Password, user.PasswordChangedAt, user.LastLogin, user.Attributes,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode user: %w", err)
+	}
+	// Bound to the key, so that what is moved to another user or account does not open there.
+	sealed, err := u.cfg.Keys.Seal(keyring.Records, userKey(user.Credential, user.ID), b)
+	if err != nil {
+		return nil, fmt.Errorf("seal user: %w", err)
+	}
+	b, err = json.Marshal(userRecord{
+		Version: events.Version, ID: user.ID, Number: user.Number, Locked: user.Locked,
+		CreatedAt: user.CreatedAt, UpdatedAt: user.UpdatedAt, Person: &sealed,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode user: %w", err)
+	}
+	return b, nil
+}
+
+func (u *Users) decodeUser(account, id string, b []byte, revision uint64) (device.User, error) {
+	var r userRecord
+	if err := json.Unmarshal(b, &r); err != nil {
+		return device.User{}, fmt.Errorf("decode user: %w", err)
+	}
+	p := person{ExternalID: r.ExternalID, Name: r.Name}
+	if r.Person != nil {
+		b, err := u.cfg.Keys.Open(keyring.Records, userKey(account, id), *r.Person)
+		if err != nil {
+			return device.User{}, fmt.Errorf("open user: %w", err)
+		}
+		if err := json.Unmarshal(b, &p); err != nil {
+			return device.User{}, fmt.Errorf("decode user: %w", err)
+		}
+	}
+	return device.User{
+		ID: id, Number: r.Number, Credential: account, ExternalID: p.ExternalID, Name: p.Name, CreatedAt: r.CreatedAt,
+		Username: p.Username, Email: p.Email, Phone: p.Phone, GivenName: p.GivenName, FamilyName: p.FamilyName,
+		Password: p.Password, Locked: r.Locked, UpdatedAt: r.UpdatedAt, PasswordChangedAt: p.PasswordChangedAt,
+		LastLogin: p.LastLogin, Attributes: p.Attributes, Revision: revision,
+	}, nil
+}

@@ -31,6 +31,16 @@ type Config struct {
 	SendQuota  int
 	SendWindow time.Duration
 	Now        func() time.Time
+	// Authenticators compares the codes of authenticator apps; without it verifications on channel totp
+	// take no codes.
+	Authenticators Authenticators
+}
+
+// Authenticators knows the secrets of authenticator apps.
+type Authenticators interface {
+	// CheckCode compares a one-time code with the secret of an account's device, and takes each right
+	// value once. It fails with *verification.LimitError after too many wrong ones.
+	CheckCode(ctx context.Context, account, deviceID string, code verification.Code) (right bool, err error)
 }
 
 // Verifications creates, reads and resolves verifications. It is safe for concurrent use.
@@ -181,26 +191,31 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 		Channel: events.Channel(v.Channel), Challenge: events.Challenge(v.Challenge), Send: 1,
 		UserID: v.UserID, DeviceID: v.DeviceID, ToMasked: v.ToMasked, Locale: v.Locale, Brand: v.Brand,
 		Context:  events.Context{IP: v.Context.IP, Action: v.Context.Action, Place: v.Context.Place, Device: v.Context.Device},
-		Metadata: v.Metadata, KeyID: keys.CurrentID(), CodeLength: v.CodeLength, MaxChecks: v.MaxChecks,
+		Metadata: v.Metadata, KeyID: keys.CurrentID(), CodeLength: v.CodeLength, MaxChecks: v.MaxChecks, NumberLength: v.NumberLength,
 		CreatedAt: v.CreatedAt, RequestedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt,
 	}
 	if a.Platform != "" {
 		e.Device = &events.PushDevice{Platform: a.Platform, PublicKey: a.PublicKey}
 	}
-	content, err := json.Marshal(events.DeliveryContent{To: a.To, Code: a.Secrets.Code.Reveal(), Token: a.Secrets.Token.Reveal()})
+	content, err := json.Marshal(events.DeliveryContent{
+		To: a.To, Code: a.Secrets.Code.Reveal(), Token: a.Secrets.Token.Reveal(), Text: a.Text, RedirectTo: a.RedirectTo,
+	})
 	if err != nil {
 		return e, fmt.Errorf("encode delivery content: %w", err)
 	}
 	if e.Content, err = keys.Seal(keyring.Channel(e.Channel), e.ID, content); err != nil {
 		return e, fmt.Errorf("seal delivery content: %w", err)
 	}
-	if secret := a.Secrets.Code.Reveal() + a.Secrets.Token.Reveal(); secret != "" {
+	// A verification has one of the three. The number is hashed only: it goes into no message.
+	if secret := a.Secrets.Code.Reveal() + a.Secrets.Token.Reveal() + a.Secrets.Number.Reveal(); secret != "" {
 		if e.SecretHash, err = keys.Sum(e.KeyID, keyring.Checks, e.ID, secret); err != nil {
 			return e, fmt.Errorf("hash secret: %w", err)
 		}
 	}
-	if e.Destination, err = s.destination(sameTo(e.Channel, a.To)); err != nil {
-		return e, err
+	if e.Channel != events.TOTP { // that sends to nobody
+		if e.Destination, err = s.destination(sameTo(e.Channel, a.To)); err != nil {
+			return e, err
+		}
 	}
 	if a.IdempotencyKey != "" {
 		if e.Fingerprint, err = keys.Sum(e.KeyID, keyring.Idempotency, v.Credential, string(a.Body)); err != nil {

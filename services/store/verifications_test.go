@@ -72,11 +72,15 @@ func (h *house) js() jetstream.JetStream {
 	return js
 }
 
-func (h *house) store() *store.Verifications {
+func (h *house) store(change ...func(*store.Config)) *store.Verifications {
 	h.t.Helper()
-	s, err := store.NewVerifications(h.t.Context(), h.js(), store.Config{
+	cfg := store.Config{
 		Keys: h.keys, SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow, Now: h.clock.now,
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	s, err := store.NewVerifications(h.t.Context(), h.js(), cfg)
 	require.NoError(h.t, err)
 	h.t.Cleanup(s.Close)
 	return s

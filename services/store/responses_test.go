@@ -1,0 +1,183 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/store"
+	"github.com/assent-io/assent/services/verification"
+)
+
+func byVoice(p *verification.Params) {
+	p.Channel, p.Challenge, p.NumberLength, p.MaxChecks = verification.Voice, verification.ApprovalChallenge, 6, 1
+}
+
+// answer is an approval with digits, as a callback publishes it.
+func answer(t *testing.T, s *store.Verifications, id, digits string) verification.Answered {
+	t.Helper()
+	hash, err := s.NumberHash(t.Context(), id, digits)
+	require.NoError(t, err)
+	return verification.Answered{Decision: verification.Approve, Number: hash}
+}
+
+// other is a number of the same length.
+func other(c verification.Code) string {
+	first := byte('0')
+	if c.Reveal()[0] == '0' {
+		first = '1'
+	}
+	return string(first) + c.Reveal()[1:]
+}
+
+func TestTheNumberThatWasShownApprovesAndAnotherDenies(t *testing.T) {
+	h := build(t)
+	one, two := h.store(), h.store()
+	right, wrong := h.activation(byVoice), h.activation(byVoice)
+	require.Equal(t, 6, create(t, one, right).NumberLength)
+	create(t, one, wrong)
+
+	v, err := two.Resolve(t.Context(), right.Verification.ID, answer(t, two, right.Verification.ID, right.Secrets.Number.Reveal()))
+	require.NoError(t, err)
+	require.Equal(t, verification.Approved, v.Status)
+	v, err = two.Resolve(t.Context(), wrong.Verification.ID, answer(t, two, wrong.Verification.ID, other(wrong.Secrets.Number)))
+	require.NoError(t, err)
+	require.Equal(t, verification.Denied, v.Status)
+	require.Equal(t, verification.WrongNumber, v.Reason)
+
+	v, err = one.Get(t.Context(), right.Verification.ID)
+	require.NoError(t, err)
+	require.Equal(t, verification.Approved, v.Status)
+	require.Equal(t, 6, v.NumberLength)
+}
+
+func TestTheNumberGoesIntoNoMessageAndItsHashIsOfItsOwnVerification(t *testing.T) {
+	h := build(t)
+	s := h.store()
+	a, b := h.activation(byVoice), h.activation(byVoice)
+	create(t, s, a)
+	create(t, s, b)
+	digits := a.Secrets.Number.Reveal()
+	e := h.record(events.Voice, a.Verification.ID)
+	plain, err := h.keys.Open(keyring.Channel(events.Voice), e.ID, e.Content)
+	require.NoError(t, err)
+	require.NotContains(t, string(plain), digits)
+	hash, err := s.NumberHash(t.Context(), a.Verification.ID, digits)
+	require.NoError(t, err)
+	require.Equal(t, e.SecretHash, hash)
+	foreign, err := s.NumberHash(t.Context(), b.Verification.ID, digits)
+	require.NoError(t, err)
+	require.NotEqual(t, hash, foreign)
+
+	plainApproval := h.activation(func(p *verification.Params) { p.Challenge = verification.ApprovalChallenge })
+	create(t, s, plainApproval)
+	_, err = s.NumberHash(t.Context(), plainApproval.Verification.ID, digits)
+	require.ErrorIs(t, err, verification.ErrChallenge)
+	_, err = s.NumberHash(t.Context(), uuid.NewString(), digits)
+	require.ErrorIs(t, err, verification.ErrNotFound)
+	_, _, err = s.Check(t.Context(), a.Verification.ID, a.Secrets.Number)
+	require.ErrorIs(t, err, verification.ErrChallenge, "a number to match is no code")
+}
+
+// record reads the stored activation of a verification.
+func (h *house) record(c events.Channel, id string) events.VerificationActivated {
+	h.t.Helper()
+	st, err := h.js().Stream(h.t.Context(), stream.Activations)
+	require.NoError(h.t, err)
+	raw, err := st.GetLastMsgForSubject(h.t.Context(), events.ActivationSubject(c, id))
+	require.NoError(h.t, err)
+	e, err := events.Decode[events.VerificationActivated](raw.Data)
+	require.NoError(h.t, err)
+	return e
+}
+
+func TestOwnWordingAndRedirectsAreSealedAndSurviveAResend(t *testing.T) {
+	h := build(t)
+	s := h.store()
+	const text, target = "Ana, {{otp_code}} ({{otp_expiry}} min)", "https://app.example.com/done?for=ana"
+	for _, challenge := range []verification.Challenge{verification.CodeChallenge, verification.LinkChallenge, verification.ApprovalChallenge} {
+		a := h.activation(func(p *verification.Params) { p.Challenge = challenge })
+		a.Text, a.RedirectTo = text, target
+		create(t, s, a)
+		for range 2 {
+			e := h.record(events.SMS, a.Verification.ID)
+			stored, err := events.Encode(e)
+			require.NoError(t, err)
+			require.NotContains(t, string(stored), "otp_code")
+			require.NotContains(t, string(stored), "app.example.com")
+			plain, err := h.keys.Open(keyring.Channel(events.SMS), e.ID, e.Content)
+			require.NoError(t, err)
+			require.Contains(t, string(plain), `"text":"`+text+`"`)
+			got, err := s.Redirect(t.Context(), e.ID)
+			require.NoError(t, err)
+			require.Equal(t, target, got)
+			_, err = s.Resend(t.Context(), e.ID)
+			require.NoError(t, err)
+		}
+	}
+	plain := h.activation()
+	create(t, s, plain)
+	got, err := s.Redirect(t.Context(), plain.Verification.ID)
+	require.NoError(t, err)
+	require.Empty(t, got)
+	for _, id := range []string{uuid.NewString(), "*", ""} {
+		_, err = s.Redirect(t.Context(), id)
+		require.ErrorIs(t, err, verification.ErrNotFound)
+	}
+}
+
+func TestAnAppFindsTheOpenQuestionsOfItsOwnDevice(t *testing.T) {
+	h := build(t)
+	s := h.store()
+	phone := device.Device{ID: uuid.NewString(), Credential: "shop", Kind: device.Push, Address: "push-token"}
+	push := func(deviceID, account string) verification.Activation {
+		a := h.activation(func(p *verification.Params) {
+			p.Channel, p.DeviceID, p.Credential = verification.Push, deviceID, account
+		})
+		a.To, a.Platform, a.PublicKey = phone.Address, device.APNs, []byte("key")
+		return a
+	}
+	none, err := s.Prompts(t.Context(), phone)
+	require.NoError(t, err)
+	require.Empty(t, none)
+
+	older, answered, newer := push(phone.ID, "shop"), push(phone.ID, "shop"), push(phone.ID, "shop")
+	// The same install, registered twice, or with another account.
+	for _, a := range []verification.Activation{older, answered, push(uuid.NewString(), "shop"), push(phone.ID, "bank"), newer} {
+		create(t, s, a)
+	}
+	_, err = s.Resolve(t.Context(), answered.Verification.ID, verification.Answered{Decision: verification.Approve})
+	require.NoError(t, err)
+	open, err := h.store().Prompts(t.Context(), phone)
+	require.NoError(t, err)
+	require.Len(t, open, 2)
+	require.Equal(t, newer.Verification.ID, open[0].ID)
+	require.Equal(t, older.Verification.ID, open[1].ID)
+
+	phone.Address = "another token"
+	open, err = s.Prompts(t.Context(), phone)
+	require.NoError(t, err)
+	require.Empty(t, open)
+}
+
+func TestAVerificationOfFifteenMinutesIsOpenToItsEnd(t *testing.T) {
+	h := build(t)
+	s := h.store()
+	a := h.activation(func(p *verification.Params) {
+		p.Life, p.Longest = verification.LongestLife, verification.LongestLife
+	})
+	v := create(t, s, a)
+	h.clock.forward(verification.LongestLife - 30*time.Second)
+	got, err := s.Get(t.Context(), v.ID)
+	require.NoError(t, err)
+	require.Equal(t, verification.Pending, got.Status)
+	_, valid, err := s.Check(t.Context(), v.ID, a.Secrets.Code)
+	require.NoError(t, err)
+	require.True(t, valid)
+}
