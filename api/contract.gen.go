@@ -1035,7 +1035,7 @@ type TokenError struct {
 
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
-	// GrantType Always `client_credentials`.
+	// GrantType `client_credentials`; or `refresh_token` with the last token in `access_token` and `refresh_token`.
 	//
 	// Examples: client_credentials
 	GrantType string `json:"grant_type"`

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -44,7 +45,7 @@ type query struct {
 }
 
 func (s *Server) readQuery(w http.ResponseWriter, r *http.Request, id string, params contract.GetVerificationParams) (*query, error) {
-	v, err := s.owned(w, r, id)
+	v, err := s.owned(w, r, id, credential.Verify, credential.ReadPeople)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +169,7 @@ func (s *Server) liftDeadlines(w http.ResponseWriter, longest time.Duration) {
 // StreamVerification sends the present state and every change as server-sent events, and ends
 // after the closing one. A reader that has seen the closing one gets 204, which ends its reconnects.
 func (s *Server) StreamVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID, params contract.StreamVerificationParams) {
-	v, err := s.owned(w, r, id)
+	v, err := s.owned(w, r, id, credential.Verify, credential.ReadPeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -154,12 +154,14 @@ type kind int
 const (
 	object  kind = iota
 	text         // a string that is not empty
+	blank        // a string that may be empty
 	integer      // a number without fraction
+	boolean      // true or false
 	texts        // an object whose values are strings
 )
 
 func (k kind) String() string {
-	return [...]string{"an object", "a string", "an integer", "an object"}[k]
+	return [...]string{"an object", "a string", "a string", "an integer", "true or false", "an object"}[k]
 }
 
 // shape is what the JSON of a wire type must look like.
@@ -189,11 +191,16 @@ func newShapes(requests ...any) shapes {
 func shapeOf(t reflect.Type) *shape {
 	switch t.Kind() {
 	case reflect.Pointer:
+		if t.Elem().Kind() == reflect.String { // a pointer tells an empty text from one that is not sent
+			return &shape{kind: blank}
+		}
 		return shapeOf(t.Elem())
 	case reflect.String:
 		return &shape{kind: text}
 	case reflect.Int:
 		return &shape{kind: integer}
+	case reflect.Bool:
+		return &shape{kind: boolean}
 	case reflect.Map:
 		return &shape{kind: texts}
 	case reflect.Struct:
@@ -240,10 +247,13 @@ func (w *walker) value(sh *shape, at string) {
 	case (sh.kind == object || sh.kind == texts) && first == '{':
 		w.object(sh, at)
 		return
-	case sh.kind == text && first == '"':
-		if w.string() == `""` {
+	case (sh.kind == text || sh.kind == blank) && first == '"':
+		if w.string() == `""` && sh.kind == text {
 			w.faults.add(at, "must not be empty")
 		}
+		return
+	case sh.kind == boolean && (first == 't' || first == 'f'):
+		w.skip()
 		return
 	case sh.kind == integer && (first == '-' || first >= '0' && first <= '9'):
 		start := w.pos

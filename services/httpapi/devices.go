@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/address"
+	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
@@ -19,7 +21,7 @@ import (
 
 // CreateDevice registers a phone, a mailbox or an app install of a user.
 func (s *Server) CreateDevice(w http.ResponseWriter, r *http.Request, userID contract.UserID) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.ManagePeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -30,7 +32,7 @@ func (s *Server) CreateDevice(w http.ResponseWriter, r *http.Request, userID con
 		return
 	}
 	d := device.Device{
-		ID: uuid.Must(uuid.NewV7()).String(), UserID: userID, Credential: client,
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: userID, Credential: client.Account,
 		Kind: device.Kind(request.Kind), Name: request.Name, CreatedAt: s.config.Now().UTC().Truncate(time.Millisecond),
 	}
 	f.text("name", request.Name, maxName)
@@ -39,11 +41,12 @@ func (s *Server) CreateDevice(w http.ResponseWriter, r *http.Request, userID con
 		s.fail(w, r, err)
 		return
 	}
-	if _, err := s.user(r, client, userID); err != nil {
+	if _, err := s.user(r, client.Account, userID); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if err := s.config.Users.CreateDevice(r.Context(), d); err != nil {
+	d, err = s.config.Users.CreateDevice(r.Context(), d)
+	if err != nil {
 		s.fail(w, r, fmt.Errorf("create device: %w", err))
 		return
 	}
@@ -56,9 +59,9 @@ func describeDevice(f *faults, request api.CreateDevice, d *device.Device) {
 	var err error
 	switch request.Kind {
 	case api.DeviceKindPhone:
-		d.Address, err = number(request.Address)
+		d.Address, err = address.Phone(request.Address)
 	case api.DeviceKindMailbox:
-		d.Address, err = mailbox(request.Address)
+		d.Address, err = address.Mailbox(request.Address)
 	case api.DeviceKindApp:
 		if request.Address != "" {
 			f.add("address", "goes with a phone or mailbox; an app has a push_token")
@@ -126,35 +129,37 @@ func decodeKey(s string) ([]byte, error) {
 
 // ListDevices lists a user's devices.
 func (s *Server) ListDevices(w http.ResponseWriter, r *http.Request, userID contract.UserID) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.ReadPeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if _, err := s.user(r, client, userID); err != nil {
+	if _, err := s.user(r, client.Account, userID); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	devices, err := s.config.Users.Devices(r.Context(), client, userID)
+	devices, err := s.config.Users.Devices(r.Context(), client.Account, userID)
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("list devices: %w", err))
 		return
 	}
 	list := api.DeviceList{Data: make([]api.Device, 0, len(devices))}
 	for _, d := range devices {
-		list.Data = append(list.Data, deviceWire(d))
+		if d.Active() {
+			list.Data = append(list.Data, deviceWire(d))
+		}
 	}
 	writeJSON(w, http.StatusOK, list)
 }
 
 // GetDevice reads a device.
 func (s *Server) GetDevice(w http.ResponseWriter, r *http.Request, id contract.DeviceID) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.ReadPeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	d, err := s.device(r.Context(), client, id)
+	d, err := s.device(r.Context(), client.Account, id)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -164,29 +169,34 @@ func (s *Server) GetDevice(w http.ResponseWriter, r *http.Request, id contract.D
 
 // DeleteDevice removes a device.
 func (s *Server) DeleteDevice(w http.ResponseWriter, r *http.Request, id contract.DeviceID) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.ManagePeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if !isID(id) {
-		s.fail(w, r, verification.ErrNotFound)
+	if _, err := s.device(r.Context(), client.Account, id); err != nil {
+		s.fail(w, r, err)
 		return
 	}
-	if err := s.config.Users.DeleteDevice(r.Context(), client, id); err != nil {
+	if err := s.config.Users.DeleteDevice(r.Context(), client.Account, id); err != nil {
 		s.fail(w, r, fmt.Errorf("delete device: %w", err))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (s *Server) device(ctx context.Context, client, id string) (device.Device, error) {
+// device reads a device that may be asked. One that its owner has not proved yet exists in the door
+// that enrols it only.
+func (s *Server) device(ctx context.Context, account, id string) (device.Device, error) {
 	if !isID(id) {
 		return device.Device{}, verification.ErrNotFound
 	}
-	d, err := s.config.Users.Device(ctx, client, id)
+	d, err := s.config.Users.Device(ctx, account, id)
 	if err != nil {
 		return d, fmt.Errorf("read device: %w", err)
+	}
+	if !d.Active() {
+		return device.Device{}, verification.ErrNotFound
 	}
 	return d, nil
 }
@@ -196,7 +206,7 @@ func deviceWire(d device.Device) api.Device {
 		ID: d.ID, UserID: d.UserID, Kind: api.DeviceKind(d.Kind), Name: d.Name, Platform: api.Platform(d.Platform),
 		CreatedAt: d.CreatedAt.UTC(),
 	}
-	if d.Kind != device.Push {
+	if d.Kind == device.Phone || d.Kind == device.Mailbox {
 		out.Address = device.Mask(d.Kind, d.Address)
 	}
 	for _, c := range d.Kind.Channels() {

@@ -9,10 +9,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/verification"
 )
 
 // exampleKey is the P-256 key of the API document's example.
@@ -129,4 +132,61 @@ func TestAVerificationByDeviceTakesTheDevicesChannel(t *testing.T) {
 	push := b.registerPhone("fcm", "token")
 	p = b.post("/v1/verifications", `{"device_id":"`+push.id+`","challenge":"code"}`).problem(t)
 	require.Equal(t, "#/challenge", p.Errors[0].Pointer)
+}
+
+func TestADeviceThatIsNotProvedYetIsNotThere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.register(`{}`)
+	pending := device.Device{
+		ID: "019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d", UserID: u.ID, Credential: shop, Kind: device.Phone, Factor: device.SMSCode,
+		Address: "+14155550123", Pending: &device.Pending{ExpiresAt: b.clock.now().Add(time.Minute)},
+	}
+	b.store.devices = append(b.store.devices, pending)
+	var list api.DeviceList
+	b.get("/v1/users/"+u.ID+"/devices").json(t, &list)
+	require.Empty(t, list.Data)
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		require.Equal(t, http.StatusNotFound, b.do(call{method: method, path: "/v1/devices/" + pending.ID}).problem(t).Status)
+	}
+	p := b.post("/v1/verifications", `{"device_id":"`+pending.ID+`"}`).problem(t)
+	require.Equal(t, "#/device_id", p.Errors[0].Pointer)
+	require.Len(t, b.store.devices, 1)
+	require.Zero(t, b.store.count())
+}
+
+func TestAnAuthenticatorIsAskedForACodeAndShowsNoAddress(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.register(`{}`)
+	id := "019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d"
+	b.store.devices = append(b.store.devices, device.Device{
+		ID: id, UserID: u.ID, Credential: shop, Kind: device.TOTP, Factor: device.AppCode, Name: "Authenticator", Secret: []byte("12345678901234567890"),
+	})
+	a := b.get("/v1/devices/" + id)
+	require.JSONEq(t, `{"id":"`+id+`","user_id":"`+u.ID+`","kind":"totp","name":"Authenticator","channels":["totp"],"created_at":"0001-01-01T00:00:00Z"}`, string(a.body))
+
+	for _, body := range []string{`{"device_id":"` + id + `"}`, `{"device_id":"` + id + `","channel":"totp","challenge":"code"}`} {
+		v, code := b.create(body)
+		require.Equal(t, api.ChannelTOTP, v.Channel)
+		require.Equal(t, api.ChallengeCode, v.Challenge)
+		require.Equal(t, "totp", v.To)
+		require.Empty(t, code, "the app has it")
+		require.Equal(t, 5, v.ChecksLeft)
+	}
+	b.store.failOnly(&verification.LimitError{Policy: "device", Quota: 5, Window: 10 * time.Minute, RetryAfter: 90 * time.Second})
+	limited := b.post("/v1/verifications", `{"device_id":"`+id+`"}`)
+	require.Equal(t, http.StatusTooManyRequests, limited.problem(t).Status)
+	require.Equal(t, "90", limited.Header.Get("Retry-After"))
+	require.Contains(t, limited.problem(t).Detail, "5 wrong codes for this device in 600 seconds")
+	b.store.failOnly(nil)
+	for body, pointer := range map[string]string{
+		`{"device_id":"` + id + `","channel":"sms"}`:    "#/channel",
+		`{"device_id":"` + id + `","challenge":"link"}`: "#/challenge",
+		`{"channel":"totp"}`:                            "#/device_id",
+		`{"channel":"totp","to":"+14155550123"}`:        "#/device_id",
+	} {
+		require.Equal(t, pointer, b.post("/v1/verifications", body).problem(t).Errors[0].Pointer, body)
+	}
+	require.Equal(t, "#/kind", b.post("/v1/users/"+u.ID+"/devices", `{"kind":"totp"}`).problem(t).Errors[0].Pointer)
 }

@@ -93,7 +93,7 @@ func setupAt(t *testing.T, c *clock, now func() time.Time, options ...func(*http
 	}
 	config := httpapi.Config{
 		Verifications: b.store, Users: b.store, Credentials: b.store, Responses: b.store,
-		Sign: sign, IDFor: idFor, Now: now, Closing: b.closing,
+		IDFor: idFor, Now: now, Closing: b.closing,
 		Log: slog.New(slog.NewJSONHandler(b.log, nil)), Registerer: b.metrics,
 	}
 	for _, o := range options {
@@ -230,20 +230,6 @@ func (b *bench) resolve(id string, f verification.Fact) {
 	b.t.Helper()
 	_, err := b.store.Resolve(b.t.Context(), id, f)
 	require.NoError(b.t, err)
-}
-
-// token gets an access token, even while the store is made to fail.
-func (b *bench) token() string {
-	b.t.Helper()
-	b.store.mu.Lock()
-	err := b.store.err
-	b.store.err = nil
-	b.store.mu.Unlock()
-	a := b.do(call{method: http.MethodPost, path: "/auth/oauth2/v2/token", body: `{"grant_type":"client_credentials"}`})
-	b.store.fail(err)
-	var token api.AccessToken
-	a.json(b.t, &token)
-	return token.AccessToken
 }
 
 const smsCode = `{"to":"+14155550123","channel":"sms"}`

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
@@ -49,13 +50,14 @@ func statusOf(code api.ProblemCode) int {
 		return http.StatusBadRequest
 	case api.ProblemCodeUnauthorized:
 		return http.StatusUnauthorized
-	case api.ProblemCodeBadSignature:
+	case api.ProblemCodeForbidden, api.ProblemCodeBadSignature:
 		return http.StatusForbidden
 	case api.ProblemCodeNotFound:
 		return http.StatusNotFound
 	case api.ProblemCodeMethodNotAllowed:
 		return http.StatusMethodNotAllowed
-	case api.ProblemCodeVerificationClosed, api.ProblemCodeWrongChallenge, api.ProblemCodeIdempotencyInProgress, api.ProblemCodeUserExists:
+	case api.ProblemCodeVerificationClosed, api.ProblemCodeWrongChallenge, api.ProblemCodeIdempotencyInProgress,
+		api.ProblemCodeUserExists, api.ProblemCodeCredentialExists, api.ProblemCodeLastCredential:
 		return http.StatusConflict
 	case api.ProblemCodeBodyTooLarge:
 		return http.StatusRequestEntityTooLarge
@@ -94,7 +96,7 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return limitProblem(limit)
 	case errors.As(err, &large):
 		return problem(api.ProblemCodeBodyTooLarge, "The body is over 64 KiB.", nil), nil
-	case errors.Is(err, ErrCredential):
+	case errors.Is(err, credential.ErrWrong):
 		return problem(api.ProblemCodeUnauthorized, "The client id or secret is wrong.", nil), challengeHeader("")
 	case errors.Is(err, verification.ErrNotFound):
 		return problem(api.ProblemCodeNotFound, "There is nothing with this id.", nil), nil
@@ -108,6 +110,10 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return withRetry(problem(api.ProblemCodeIdempotencyInProgress, "The first request with this key is still running. Repeat this one unchanged.", nil), 1), nil
 	case errors.Is(err, device.ErrExists):
 		return problem(api.ProblemCodeUserExists, "Another user has this external_id.", nil), nil
+	case errors.Is(err, credential.ErrExists):
+		return problem(api.ProblemCodeCredentialExists, "Another credential has this client_id.", nil), nil
+	case errors.Is(err, credential.ErrLast):
+		return problem(api.ProblemCodeLastCredential, "No other credential of the account has the scope manage_all.", nil), nil
 	case errors.Is(err, device.ErrSignature), errors.Is(err, device.ErrKey):
 		return problem(api.ProblemCodeBadSignature, "The answer is not signed by the key of the device that was asked.", nil), nil
 	case errors.Is(err, verification.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
@@ -138,8 +144,11 @@ func withRetry(p api.Problem, seconds int) api.Problem {
 // limitProblem has the registered type of draft-ietf-httpapi-ratelimit-headers, and its fields.
 func limitProblem(e *verification.LimitError) (api.Problem, http.Header) {
 	wait := max(1, int(math.Ceil(e.RetryAfter.Seconds())))
-	p := withRetry(problem(api.ProblemCodeLimitExceeded, fmt.Sprintf(
-		"This %s was sent %d messages in %d seconds, which is the limit. Come back in %d seconds.",
+	text := "There were %[2]d wrong codes for this %[1]s in %[3]d seconds, which is the limit. Come back in %[4]d seconds."
+	if e.Policy == "destination" || e.Policy == "user" {
+		text = "This %s was sent %d messages in %d seconds, which is the limit. Come back in %d seconds."
+	}
+	p := withRetry(problem(api.ProblemCodeLimitExceeded, fmt.Sprintf(text,
 		e.Policy, e.Quota, int(e.Window.Seconds()), wait), nil), wait)
 	p.Type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 	p.ViolatedPolicies = []string{e.Policy}
@@ -207,6 +216,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // refuseParameter answers for parameters that the generated routes cannot read.
 func (s *Server) refuseParameter(w http.ResponseWriter, r *http.Request, err error) {
+	if strings.HasPrefix(r.URL.Path, "/v1/phones/") {
+		s.refusePrompts(w, r)
+		return
+	}
 	if _, authErr := s.authenticate(w, r); authErr != nil {
 		s.fail(w, r, authErr)
 		return

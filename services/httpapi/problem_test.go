@@ -30,7 +30,7 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 		require.Equal(t, "/problems/not_found", p.Type)
 	}
 	for path, allow := range map[string]string{
-		"/v1/verifications": "POST", "/v1/verifications/x": "GET, HEAD", "/v1/users/x": "DELETE, GET, HEAD", "/auth/oauth2/v2/token": "POST",
+		"/v1/verifications": "POST", "/v1/verifications/x": "GET, HEAD", "/v1/users/x": "DELETE, GET, HEAD", "/v1/credentials/x": "DELETE, GET, HEAD, PATCH",
 	} {
 		a := b.do(call{method: http.MethodPut, path: path})
 		require.Equal(t, api.ProblemCodeMethodNotAllowed, a.problem(t).Code, path)
@@ -79,7 +79,7 @@ func TestABodyThatIsNotDeclaredAsJSON(t *testing.T) {
 	b := setup(t)
 	for _, header := range []map[string]string{
 		{"Content-Type": ""},
-		{"Content-Type": form},
+		{"Content-Type": "application/x-www-form-urlencoded"},
 		{"Content-Type": "text/json"},
 		{"Content-Type": "application/json; charset=latin1"},
 		{"Content-Type": "application/json; charset"},
@@ -110,7 +110,7 @@ func TestStoresThatFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			header := map[string]string{"Authorization": "Bearer " + b.token()}
+			header := map[string]string{"Authorization": "Bearer " + shopToken}
 			b.store.fail(test.err)
 			const id = "019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90"
 			for _, c := range []call{
@@ -235,6 +235,35 @@ func TestMountedPagesAreLeftAlone(t *testing.T) {
 	require.Contains(t, b.log.String(), `"route":"/l/"`)
 }
 
+func TestTheOneLoginDoorIsMountedAndSaysWhatItFoundOut(t *testing.T) {
+	t.Parallel()
+	door := http.NewServeMux()
+	door.HandleFunc("GET /api/2/users/{id}", func(w http.ResponseWriter, _ *http.Request) {
+		log, ok := w.(interface {
+			Note(client, verificationID string, err error)
+		})
+		require.True(t, ok)
+		log.Note(shop, "", nil)
+		log.Note("", "019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90", errors.New("it went wrong"))
+		w.WriteHeader(http.StatusTeapot)
+	})
+	b := setup(t, func(c *httpapi.Config) { c.OneLogin = door })
+	require.Equal(t, http.StatusTeapot, b.get("/api/2/users/7").StatusCode)
+	for _, part := range []string{
+		`"route":"GET /api/2/users/{id}"`, `"client_id":"shop"`, `"verification_id":"019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90"`, `"err":"it went wrong"`,
+	} {
+		require.Contains(t, b.log.String(), part)
+	}
+	for path, route := range map[string]string{
+		"/api/1/x": "/api/1/", "/api/2/x": "/api/2/", "/auth/oauth2/x": "/auth/", "/session_via_api_token": "/session_via_api_token",
+	} {
+		a := b.get(path)
+		require.Equal(t, http.StatusNotFound, a.StatusCode)
+		require.Contains(t, a.Header.Get("Content-Type"), "text/plain", "its own not-found page stands")
+		require.Contains(t, b.log.String(), `"route":"`+route+`"`)
+	}
+}
+
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -307,7 +336,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := b.document.doc.Components.Schemas["ProblemCode"].Value.OneOf
-	require.Len(t, codes, 18)
+	require.Len(t, codes, 21)
 	for _, c := range codes {
 		code, ok := c.Value.Const.(string)
 		require.True(t, ok)
@@ -321,20 +350,19 @@ func TestEveryProblemIsExplained(t *testing.T) {
 }
 
 // TestEveryOperationWasUsed makes one good request of each operation, so that none is described
-// that does not exist. Health and metrics are served by the process, not by this package.
+// that does not exist. Health and metrics are served by the process, tokens by the OneLogin door.
 func TestEveryOperationWasUsed(t *testing.T) {
 	t.Parallel()
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html>")
 	})
-	b := setup(t, func(c *httpapi.Config) { c.Reference = page })
+	b := setup(t, func(c *httpapi.Config) { c.Reference = page }, withApps(&apps{}))
 	good := func(a answer) answer {
 		t.Helper()
 		require.Less(t, a.StatusCode, 300, "%s", a.body)
 		return a
 	}
-	b.token()
 	p, pushed := b.askPhone()
 	good(b.do(call{
 		method: http.MethodPost, path: "/v1/verifications/" + pushed.ID + "/responses", anonymous: true,
@@ -358,11 +386,17 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get("/v1/devices/" + d.ID))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/devices/" + d.ID}))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/users/" + u.ID}))
+	good(b.look(b.joinPhone(), ""))
+	good(b.post("/v1/credentials", `{"client_id":"page","scope":"authentication_only"}`))
+	good(b.get("/v1/credentials"))
+	good(b.get("/v1/credentials/page"))
+	good(b.do(call{method: http.MethodPatch, path: "/v1/credentials/page", body: `{"name":"Login page"}`}))
+	good(b.do(call{method: http.MethodDelete, path: "/v1/credentials/page"}))
 	good(b.get("/openapi.json"))
 	good(b.get("/docs"))
 	good(b.get("/problems/internal"))
 
-	elsewhere := map[string]bool{"health": true, "live": true, "ready": true, "metrics": true}
+	elsewhere := map[string]bool{"health": true, "live": true, "ready": true, "metrics": true, "createToken": true}
 	for _, item := range b.document.doc.Paths.Map() {
 		for _, op := range item.Operations() {
 			require.NotEqual(t, elsewhere[op.OperationID], b.document.used[op.OperationID], op.OperationID)

@@ -41,6 +41,20 @@ func observed(w http.ResponseWriter) *recorder {
 	return rec
 }
 
+// Note takes down what a mounted handler found out about its request: the client's id, the
+// verification's, and what went wrong. Empty values leave what is there.
+func (rec *recorder) Note(client, verificationID string, err error) {
+	if client != "" {
+		rec.client = client
+	}
+	if verificationID != "" {
+		rec.verificationID = verificationID
+	}
+	if err != nil {
+		rec.err = err
+	}
+}
+
 // Unwrap lets http.ResponseController reach the connection.
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 

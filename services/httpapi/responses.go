@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -83,9 +81,8 @@ func (s *Server) readAnswer(w http.ResponseWriter, r *http.Request) (answer api.
 	if strings.Trim(answer.Number, "0123456789") != "" || len(answer.Number) > maxNumber {
 		f.add("number", "must be one to four digits")
 	}
-	// Padding and the other alphabet are taken too: what counts is whether the bytes verify.
-	signature, err = base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(answer.Signature))
-	if err != nil || len(signature) > 80 {
+	signature, err = decodeSignature(answer.Signature)
+	if err != nil {
 		f.add("signature", "must be a P-256 signature in unpadded base64url")
 	}
 	at, err = time.Parse(time.RFC3339, answer.AnsweredAt)
@@ -105,13 +102,13 @@ func (s *Server) verifyAnswer(r *http.Request, v verification.Verification, answ
 	if err != nil {
 		return none, fmt.Errorf("read key of device: %w", err)
 	}
-	shown, err := json.Marshal(events.Context(v.Context))
+	shown, err := shownContext(v)
 	if err != nil {
-		return none, fmt.Errorf("encode context: %w", err)
+		return none, err
 	}
 	signed := device.Answer{
 		VerificationID: v.ID, DeviceID: answer.DeviceID, Decision: string(answer.Decision),
-		Number: answer.Number, AnsweredAt: answer.AnsweredAt, Context: string(shown),
+		Number: answer.Number, AnsweredAt: answer.AnsweredAt, Context: shown,
 	}
 	if err := signed.Verify(key, signature); err != nil {
 		return none, fmt.Errorf("verify answer: %w", err)

@@ -8,7 +8,6 @@ package httpapi
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
@@ -45,29 +45,42 @@ type Verifications interface {
 	PushKey(ctx context.Context, id string) ([]byte, error)
 }
 
-// Users keeps users and their devices, apart for each credential. What belongs to another
-// credential is verification.ErrNotFound.
+// Users keeps users and their devices, apart for each account. What belongs to another account is
+// verification.ErrNotFound.
 type Users interface {
-	// CreateUser fails with device.ErrExists where the external id is taken.
-	CreateUser(ctx context.Context, u device.User) error
-	User(ctx context.Context, credential, id string) (device.User, error)
+	// CreateUser returns the user as stored. It fails with device.ErrExists where the external id is taken.
+	CreateUser(ctx context.Context, u device.User) (device.User, error)
+	User(ctx context.Context, account, id string) (device.User, error)
 	// Users lists at most limit users behind after, in a stable order; next is empty on the last page.
-	Users(ctx context.Context, credential, after string, limit int) (users []device.User, next string, err error)
+	Users(ctx context.Context, account, after string, limit int) (users []device.User, next string, err error)
 	// DeleteUser removes the user's devices too.
-	DeleteUser(ctx context.Context, credential, id string) error
-	CreateDevice(ctx context.Context, d device.Device) error
-	Device(ctx context.Context, credential, id string) (device.Device, error)
-	Devices(ctx context.Context, credential, userID string) ([]device.Device, error)
-	DeleteDevice(ctx context.Context, credential, id string) error
+	DeleteUser(ctx context.Context, account, id string) error
+	// CreateDevice returns the device as stored.
+	CreateDevice(ctx context.Context, d device.Device) (device.Device, error)
+	Device(ctx context.Context, account, id string) (device.Device, error)
+	// Devices lists the user's devices, pending ones too.
+	Devices(ctx context.Context, account, userID string) ([]device.Device, error)
+	DeleteDevice(ctx context.Context, account, id string) error
 }
 
-// ErrCredential says that a client id or secret is wrong. Which of the two is not told.
-var ErrCredential = errors.New("credential is wrong")
-
-// Credentials knows the clients.
+// Credentials knows the clients, and keeps them apart for each account. What belongs to another
+// account is verification.ErrNotFound.
 type Credentials interface {
-	// Authenticate fails with ErrCredential where the pair is wrong, in the same time whichever half is.
-	Authenticate(ctx context.Context, clientID, secret string) error
+	// Authenticate fails with credential.ErrWrong where the pair is wrong, in the same time whichever half is.
+	Authenticate(ctx context.Context, clientID, secret string) (credential.Credential, error)
+	// Bearer is the client of a token; credential.ErrToken for one that has ended, was revoked or made up.
+	Bearer(ctx context.Context, token string) (credential.Credential, error)
+	// CreateCredential draws the secret. It fails with credential.ErrExists where any account has the client id.
+	CreateCredential(ctx context.Context, c credential.Credential) (secret string, err error)
+	// ListCredentials lists those of an account by client id.
+	ListCredentials(ctx context.Context, account string) ([]credential.Credential, error)
+	Credential(ctx context.Context, account, clientID string) (credential.Credential, error)
+	// UpdateCredential stores name, scope, compat and numeric ids as change leaves them, and returns
+	// what is stored. change may be called again where somebody else was faster. It fails with
+	// credential.ErrLast.
+	UpdateCredential(ctx context.Context, account, clientID string, change func(*credential.Credential)) (credential.Credential, error)
+	// RevokeCredential fails with credential.ErrLast for the last of an account that can manage credentials.
+	RevokeCredential(ctx context.Context, account, clientID string) error
 }
 
 // Responses takes the answers of people.
@@ -82,20 +95,21 @@ type Config struct {
 	Users         Users
 	Credentials   Credentials
 	Responses     Responses
-	// Sign is a keyed hash (HMAC) that only access tokens are made with.
-	Sign func(parts ...string) []byte
-	// IDFor is the verification id that belongs to a credential's idempotency key: a UUID in its
+	// Phones knows the apps that speak for themselves.
+	Phones Phones
+	// IDFor is the verification id that belongs to a client's idempotency key: a UUID in its
 	// usual form, the same for the same pair in every process.
-	IDFor func(credential, idempotencyKey string) string
+	IDFor func(clientID, idempotencyKey string) string
 
 	// Accept serves /l/, Callbacks /callbacks/, Reference /docs. Nil: the path is not found.
 	Accept, Callbacks, Reference http.Handler
+	// OneLogin serves the token endpoint and the rest of OneLogin's API: /auth/, /api/1/, /api/2/ and
+	// /session_via_api_token. Nil: these paths are not found.
+	OneLogin http.Handler
 
 	// Closing is closed when the process shuts down: parked requests are then answered at once
 	// with their present state. Nil: never.
 	Closing <-chan struct{}
-	// TokenLife is how long an access token works; zero: an hour.
-	TokenLife time.Duration
 	// Heartbeat is the pause between comments on an event stream; zero: 15 seconds.
 	Heartbeat time.Duration
 	// Now is the clock; nil: time.Now.
@@ -120,9 +134,6 @@ type Server struct {
 // New makes a Server. It fails where the embedded API document cannot be read, which tests rule out,
 // or where a metric is registered twice with different labels.
 func New(c Config) (*Server, error) {
-	if c.TokenLife == 0 {
-		c.TokenLife = time.Hour
-	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 15 * time.Second
 	}
@@ -142,7 +153,10 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c, titles: explanations, metrics: m, closing: closingContext(c.Closing),
-		shapes: newShapes(api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{}),
+		shapes: newShapes(
+			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
+			api.CreateCredential{}, api.UpdateCredential{}, api.JoinPhone{},
+		),
 	}
 	s.handler = s.routes(document)
 	return s, nil
@@ -161,6 +175,11 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 	} {
 		if h != nil {
 			mux.Handle(pattern, mounted(h))
+		}
+	}
+	if s.config.OneLogin != nil {
+		for _, pattern := range []string{"/auth/", "/api/1/", "/api/2/", "/session_via_api_token"} {
+			mux.Handle(pattern, routed(s.config.OneLogin))
 		}
 	}
 	return mux
@@ -185,6 +204,22 @@ func mounted(h http.Handler) http.Handler {
 		if rec := observed(w); rec != nil {
 			// The handler may have a mux that overwrites the pattern.
 			rec.mounted, rec.route = true, r.Pattern
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// routed hands a path to a handler with a mux of its own, whose patterns are as good for logs and
+// metrics as those of this one.
+func routed(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rec := observed(w); rec != nil {
+			rec.mounted, rec.route = true, r.Pattern
+			defer func() {
+				if r.Pattern != "" { // empty where it has no such path
+					rec.route = r.Pattern
+				}
+			}()
 		}
 		h.ServeHTTP(w, r)
 	})

@@ -2,8 +2,6 @@ package httpapi_test
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/device"
-	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -23,6 +20,7 @@ type memory struct {
 	now       func() time.Time
 	records   map[string]record
 	changed   chan struct{} // closed and renewed with each change
+	clients   []client
 	users     []device.User
 	devices   []device.Device
 	responses []events.ResponseReceived
@@ -44,7 +42,7 @@ type record struct {
 }
 
 func newMemory(now func() time.Time) *memory {
-	return &memory{now: now, records: map[string]record{}, changed: make(chan struct{}), parked: make(chan struct{}, 1000)}
+	return &memory{clients: newClients(), now: now, records: map[string]record{}, changed: make(chan struct{}), parked: make(chan struct{}, 1000)}
 }
 
 func (m *memory) fail(err error) {
@@ -191,16 +189,17 @@ func (m *memory) count() int {
 	return len(m.records)
 }
 
-func (m *memory) CreateUser(_ context.Context, u device.User) error {
+func (m *memory) CreateUser(_ context.Context, u device.User) (device.User, error) {
 	err := m.lock()
 	defer m.mu.Unlock()
 	for _, known := range m.users {
 		if u.ExternalID != "" && known.ExternalID == u.ExternalID && known.Credential == u.Credential {
-			return device.ErrExists
+			return u, &device.TakenError{Field: "external_id"}
 		}
 	}
+	u.Number = int64(len(m.users) + 1)
 	m.users = append(m.users, u)
-	return err
+	return u, err
 }
 
 func (m *memory) User(_ context.Context, credential, id string) (device.User, error) {
@@ -241,11 +240,12 @@ func (m *memory) DeleteUser(ctx context.Context, credential, id string) error {
 	return nil
 }
 
-func (m *memory) CreateDevice(_ context.Context, d device.Device) error {
+func (m *memory) CreateDevice(_ context.Context, d device.Device) (device.Device, error) {
 	err := m.lock()
 	defer m.mu.Unlock()
+	d.Number = int64(len(m.devices) + 1)
 	m.devices = append(m.devices, d)
-	return err
+	return d, err
 }
 
 func (m *memory) Device(_ context.Context, credential, id string) (device.Device, error) {
@@ -281,19 +281,6 @@ func (m *memory) DeleteDevice(ctx context.Context, credential, id string) error 
 	return nil
 }
 
-// Authenticate knows two clients.
-func (m *memory) Authenticate(_ context.Context, id, secret string) error {
-	err := m.lock()
-	defer m.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if (id != shop && id != other) || secret != shopSecret {
-		return httpapi.ErrCredential
-	}
-	return nil
-}
-
 func (m *memory) Respond(_ context.Context, r events.ResponseReceived) error {
 	err := m.lock()
 	defer m.mu.Unlock()
@@ -301,12 +288,6 @@ func (m *memory) Respond(_ context.Context, r events.ResponseReceived) error {
 		m.responses = append(m.responses, r)
 	}
 	return err
-}
-
-func sign(parts ...string) []byte {
-	mac := hmac.New(sha256.New, []byte("a key for tests"))
-	mac.Write([]byte(strings.Join(parts, "\x00")))
-	return mac.Sum(nil)
 }
 
 func idFor(credential, key string) string {

@@ -20,7 +20,6 @@ const (
 	maxPairs       = 16
 	maxPairKey     = 40
 	maxPairValue   = 256
-	maxAddress     = 254
 	maxPushToken   = 4096
 	maxEncodedKey  = 256
 	maxCodeAsTyped = 64

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
@@ -24,7 +25,7 @@ const (
 
 // CreateUser registers a user.
 func (s *Server) CreateUser(w http.ResponseWriter, r *http.Request) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.ManagePeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -41,10 +42,11 @@ func (s *Server) CreateUser(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u := device.User{
-		ID: uuid.Must(uuid.NewV7()).String(), Credential: client, ExternalID: request.ExternalID, Name: request.Name,
+		ID: uuid.Must(uuid.NewV7()).String(), Credential: client.Account, ExternalID: request.ExternalID, Name: request.Name,
 		CreatedAt: s.config.Now().UTC().Truncate(time.Millisecond),
 	}
-	if err := s.config.Users.CreateUser(r.Context(), u); err != nil {
+	u, err = s.config.Users.CreateUser(r.Context(), u)
+	if err != nil {
 		s.fail(w, r, fmt.Errorf("create user: %w", err))
 		return
 	}
@@ -54,7 +56,7 @@ func (s *Server) CreateUser(w http.ResponseWriter, r *http.Request) {
 
 // ListUsers lists the client's users, a page at a time.
 func (s *Server) ListUsers(w http.ResponseWriter, r *http.Request, params contract.ListUsersParams) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.ReadPeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -64,7 +66,7 @@ func (s *Server) ListUsers(w http.ResponseWriter, r *http.Request, params contra
 		s.fail(w, r, err)
 		return
 	}
-	users, next, err := s.config.Users.Users(r.Context(), client, after, limit)
+	users, next, err := s.config.Users.Users(r.Context(), client.Account, after, limit)
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("list users: %w", err))
 		return
@@ -105,12 +107,12 @@ func readPage(r *http.Request, params contract.ListUsersParams) (limit int, afte
 
 // GetUser reads a user.
 func (s *Server) GetUser(w http.ResponseWriter, r *http.Request, id contract.UserID) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.ReadPeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	u, err := s.user(r, client, id)
+	u, err := s.user(r, client.Account, id)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -120,7 +122,7 @@ func (s *Server) GetUser(w http.ResponseWriter, r *http.Request, id contract.Use
 
 // DeleteUser removes a user and their devices.
 func (s *Server) DeleteUser(w http.ResponseWriter, r *http.Request, id contract.UserID) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.ManagePeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -129,18 +131,18 @@ func (s *Server) DeleteUser(w http.ResponseWriter, r *http.Request, id contract.
 		s.fail(w, r, verification.ErrNotFound)
 		return
 	}
-	if err := s.config.Users.DeleteUser(r.Context(), client, id); err != nil {
+	if err := s.config.Users.DeleteUser(r.Context(), client.Account, id); err != nil {
 		s.fail(w, r, fmt.Errorf("delete user: %w", err))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (s *Server) user(r *http.Request, client, id string) (device.User, error) {
+func (s *Server) user(r *http.Request, account, id string) (device.User, error) {
 	if !isID(id) {
 		return device.User{}, verification.ErrNotFound
 	}
-	u, err := s.config.Users.User(r.Context(), client, id)
+	u, err := s.config.Users.User(r.Context(), account, id)
 	if err != nil {
 		return u, fmt.Errorf("read user: %w", err)
 	}

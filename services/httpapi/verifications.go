@@ -13,6 +13,8 @@ import (
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/address"
+	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
@@ -20,7 +22,7 @@ import (
 
 // CreateVerification stores a new verification and queues its message, in one write.
 func (s *Server) CreateVerification(w http.ResponseWriter, r *http.Request, _ contract.CreateVerificationParams) {
-	client, err := s.authenticate(w, r)
+	client, err := s.authenticate(w, r, credential.Verify)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -46,7 +48,7 @@ func (s *Server) CreateVerification(w http.ResponseWriter, r *http.Request, _ co
 }
 
 // readActivation reads and checks a create request. All its faults are reported at once.
-func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client string) (verification.Activation, error) {
+func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client credential.Credential) (verification.Activation, error) {
 	var a verification.Activation
 	key, err := idempotencyKey(r.Header)
 	if err != nil {
@@ -57,7 +59,7 @@ func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client s
 		return a, err
 	}
 	p := verification.Params{
-		Credential: client,
+		Credential: client.Account,
 		Channel:    verification.Channel(request.Channel), Challenge: verification.Challenge(request.Challenge),
 		Locale: request.Locale, Brand: request.Brand, Metadata: request.Metadata,
 	}
@@ -76,11 +78,11 @@ func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client s
 			f.add("code_length", "must be from 4 to 10")
 		}
 	}
-	if err := s.addressee(r, request, client, &f, &p, &a); err != nil {
+	if err := s.addressee(r, request, client.Account, &f, &p, &a); err != nil {
 		return a, err
 	}
 	if p.ID = uuid.Must(uuid.NewV7()).String(); key != "" {
-		p.ID = s.config.IDFor(client, key)
+		p.ID = s.config.IDFor(client.ClientID, key)
 	}
 	var wrong *verification.InvalidError
 	a.Verification, a.Secrets, err = verification.New(p, s.config.Now(), s.config.Random)
@@ -112,16 +114,16 @@ func checkTexts(f *faults, request api.CreateVerification) {
 
 // addressee finds out whom to ask: an address with its channel, or a registered device.
 func (s *Server) addressee(
-	r *http.Request, request api.CreateVerification, client string, f *faults, p *verification.Params, a *verification.Activation,
+	r *http.Request, request api.CreateVerification, account string, f *faults, p *verification.Params, a *verification.Activation,
 ) error {
 	switch {
 	case request.To != "" && request.DeviceID != "":
 		f.add("device_id", "must not be given together with to")
 		return nil
 	case request.DeviceID != "":
-		return s.registered(r, request, client, f, p, a)
-	case request.Channel == api.ChannelPush:
-		f.add("device_id", "is required for the channel push")
+		return s.registered(r, request, account, f, p, a)
+	case request.Channel == api.ChannelPush, request.Channel == api.ChannelTOTP:
+		f.add("device_id", "is required for the channel "+string(request.Channel))
 		return nil
 	case request.To == "":
 		f.add("to", "is required, or device_id instead")
@@ -136,10 +138,10 @@ func (s *Server) addressee(
 		return nil
 	case request.Channel == api.ChannelSMS, request.Channel == api.ChannelVoice:
 		kind = device.Phone
-		a.To, err = number(request.To)
+		a.To, err = address.Phone(request.To)
 	case request.Channel == api.ChannelEmail:
 		kind = device.Mailbox
-		a.To, err = mailbox(request.To)
+		a.To, err = address.Mailbox(request.To)
 	default:
 		return nil // the channel is a fault already
 	}
@@ -151,9 +153,9 @@ func (s *Server) addressee(
 }
 
 func (s *Server) registered(
-	r *http.Request, request api.CreateVerification, client string, f *faults, p *verification.Params, a *verification.Activation,
+	r *http.Request, request api.CreateVerification, account string, f *faults, p *verification.Params, a *verification.Activation,
 ) error {
-	d, err := s.device(r.Context(), client, request.DeviceID)
+	d, err := s.device(r.Context(), account, request.DeviceID)
 	if errors.Is(err, verification.ErrNotFound) {
 		f.add("device_id", "is not a registered device")
 		if p.Channel == "" {
@@ -177,7 +179,7 @@ func (s *Server) registered(
 
 // CheckCode compares a code with the one that was sent.
 func (s *Server) CheckCode(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
-	v, err := s.owned(w, r, id)
+	v, err := s.owned(w, r, id, credential.Verify)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -237,7 +239,7 @@ func typedCode(s string) (verification.Code, bool) {
 
 // ResendVerification queues the same message once more.
 func (s *Server) ResendVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
-	v, err := s.owned(w, r, id)
+	v, err := s.owned(w, r, id, credential.Verify)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -253,7 +255,7 @@ func (s *Server) ResendVerification(w http.ResponseWriter, r *http.Request, id c
 
 // CancelVerification withdraws the question.
 func (s *Server) CancelVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
-	v, err := s.owned(w, r, id)
+	v, err := s.owned(w, r, id, credential.Verify)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -280,7 +282,7 @@ func (s *Server) explainClosed(now, before verification.Verification, err error)
 
 // ListDeliveries is the timeline of the messages.
 func (s *Server) ListDeliveries(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
-	v, err := s.owned(w, r, id)
+	v, err := s.owned(w, r, id, credential.Verify, credential.ReadPeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -302,14 +304,15 @@ func (s *Server) ListDeliveries(w http.ResponseWriter, r *http.Request, id contr
 	writeJSON(w, http.StatusOK, list)
 }
 
-// owned reads a verification of the client that asks. That of another client is not found.
-func (s *Server) owned(w http.ResponseWriter, r *http.Request, id string) (verification.Verification, error) {
-	client, err := s.authenticate(w, r)
+// owned reads a verification of the account of the client that asks. That of another account is not
+// found.
+func (s *Server) owned(w http.ResponseWriter, r *http.Request, id string, needs ...credential.Permission) (verification.Verification, error) {
+	client, err := s.authenticate(w, r, needs...)
 	if err != nil {
 		return verification.Verification{}, err
 	}
 	v, err := s.find(w, r, id)
-	if err == nil && v.Credential != client {
+	if err == nil && v.Credential != client.Account {
 		return verification.Verification{}, verification.ErrNotFound
 	}
 	return v, err

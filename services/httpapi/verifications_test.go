@@ -477,7 +477,7 @@ func TestIdsThatAreNoneNeverReachTheStore(t *testing.T) {
 			{method: http.MethodGet, path: "/v1/devices/" + id},
 			{method: http.MethodDelete, path: "/v1/devices/" + id},
 		} {
-			c.header = map[string]string{"Authorization": "Bearer " + b.token()}
+			c.header = map[string]string{"Authorization": "Bearer " + shopToken}
 			require.Equal(t, http.StatusNotFound, b.do(c).problem(t).Status, c.path)
 		}
 	}

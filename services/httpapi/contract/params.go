@@ -30,4 +30,8 @@ type (
 	StreamVerificationParams = api.StreamVerificationParams
 	// ListUsersParams are the query of a list.
 	ListUsersParams = api.ListUsersParams
+	// ClientID is a path parameter.
+	ClientID = api.ClientID
+	// ListPromptsParams are the query and headers of a look for prompts.
+	ListPromptsParams = api.ListPromptsParams
 )

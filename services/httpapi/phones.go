@@ -1,0 +1,217 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// Phones knows the apps on people's phones, which have no client credential.
+type Phones interface {
+	// Join makes the device that an activation code stands for active, with what the phone sent. A code
+	// works once; verification.ErrNotFound for a wrong, used or expired one.
+	Join(ctx context.Context, code string, p enrolment.Phone) (enrolment.Joined, error)
+	// Phone reads an active push device by its id alone; verification.ErrNotFound without one.
+	Phone(ctx context.Context, deviceID string) (device.Device, error)
+	// Prompts lists the open push verifications of a device, newest first.
+	Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error)
+}
+
+const (
+	// phoneScheme is the authentication scheme of a phone's own signature.
+	phoneScheme = "Phone"
+	// maxSignature is more than a P-256 signature ever has, in bytes.
+	maxSignature = 80
+	// promptPause is between two looks for a phone that waits. An open app is rare, and a push is the
+	// usual road, so nothing more is kept for it than the request.
+	promptPause = time.Second
+)
+
+// JoinPhone makes a phone a device of the person whose activation code it has. The code is the
+// credential: whoever holds it is taken for the person.
+func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request) {
+	request, _, f, err := decode[api.JoinPhone](s.shapes, w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if len(request.Code) > maxCodeAsTyped {
+		f.add("code", fmt.Sprintf("must be at most %d characters", maxCodeAsTyped))
+	}
+	f.text("name", request.Name, maxName)
+	var app device.Device
+	describeApp(&f, api.CreateDevice{Platform: request.Platform, PushToken: request.PushToken, PublicKey: request.PublicKey}, &app)
+	if err := invalid(f); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	joined, err := s.config.Phones.Join(r.Context(), request.Code, enrolment.Phone{
+		Name: request.Name, Platform: app.Platform, PushToken: app.Address, PublicKey: app.PublicKey,
+	})
+	if errors.Is(err, verification.ErrNotFound) {
+		err = &refusal{code: api.ProblemCodeNotFound, detail: "No phone is waited for with this code: it is wrong, was used, or has ended."}
+	}
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("join phone: %w", err))
+		return
+	}
+	d := joined.Device
+	writeJSON(w, http.StatusCreated, api.JoinedPhone{
+		DeviceID: d.ID, Name: d.Name, Brand: joined.Brand, User: joined.User, Secret: joined.Secret, CreatedAt: d.CreatedAt.UTC(),
+	})
+}
+
+// ListPrompts lists what waits for an answer on a phone.
+func (s *Server) ListPrompts(w http.ResponseWriter, r *http.Request, id contract.DeviceID, params contract.ListPromptsParams) {
+	d, err := s.phone(r, id)
+	if err == nil && (params.Wait < 0 || params.Wait > maxWait) {
+		err = invalid(faults{{Parameter: "wait", Detail: waitRule}})
+	}
+	var open []verification.Verification
+	if err == nil {
+		open, err = s.prompts(w, r, d, time.Duration(params.Wait)*time.Second)
+	}
+	list := api.PromptList{Data: make([]api.Prompt, 0, len(open))}
+	for _, v := range open {
+		shown, shownErr := shownContext(v)
+		err = errors.Join(err, shownErr)
+		list.Data = append(list.Data, api.Prompt{
+			VerificationID: v.ID, Brand: v.Brand, Context: shown, CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
+		})
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+// refusePrompts answers a look for prompts whose parameters cannot be read. Whoever has not signed is
+// told nothing else.
+func (s *Server) refusePrompts(w http.ResponseWriter, r *http.Request) {
+	_, err := s.phone(r, r.PathValue("id"))
+	if err == nil {
+		err = invalid(faults{{Parameter: "wait", Detail: waitRule}}) // all others are in the signature
+	}
+	s.fail(w, r, err)
+}
+
+// prompts looks once, and where there is nothing again and again until wait is over, the process shuts
+// down or the phone leaves.
+func (s *Server) prompts(w http.ResponseWriter, r *http.Request, d device.Device, wait time.Duration) ([]verification.Verification, error) {
+	open, err := s.config.Phones.Prompts(r.Context(), d)
+	if err != nil || len(open) > 0 || wait == 0 {
+		return open, wrapPrompts(err)
+	}
+	s.liftDeadlines(w, wait+slack)
+	unpark := s.park(w, parkedWait)
+	defer unpark()
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	stop := context.AfterFunc(s.closing, cancel)
+	defer stop()
+	again := time.NewTicker(promptPause)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, r.Context().Err()
+		}
+		// The request's context bounds the look: the end of the wait must not cut it short.
+		if open, err = s.config.Phones.Prompts(r.Context(), d); err != nil || len(open) > 0 {
+			return open, wrapPrompts(err)
+		}
+	}
+}
+
+func wrapPrompts(err error) error {
+	if err != nil {
+		return fmt.Errorf("list prompts: %w", err)
+	}
+	return nil
+}
+
+// phone is the device that signed the request. Unknown, removed, other key, old date: all of them are
+// one answer, so that nobody learns which devices there are.
+func (s *Server) phone(r *http.Request, id string) (device.Device, error) {
+	refused := &refusal{
+		code:   api.ProblemCodeBadSignature,
+		detail: `Send Authorization: Phone at="…", signature="…", signed by the key of this device, with the present time.`,
+	}
+	at, signature, ok := readPhoneAuthorization(r.Header.Values("Authorization"))
+	if !ok || !isID(id) {
+		return device.Device{}, refused
+	}
+	signed, err := time.Parse(time.RFC3339, at)
+	if err != nil || s.config.Now().Sub(signed).Abs() > maxSkew {
+		return device.Device{}, refused
+	}
+	d, err := s.config.Phones.Phone(r.Context(), id)
+	if errors.Is(err, verification.ErrNotFound) {
+		return device.Device{}, refused
+	}
+	if err != nil {
+		return device.Device{}, fmt.Errorf("read phone: %w", err)
+	}
+	if err := (device.Look{DeviceID: id, At: at}).Verify(d.PublicKey, signature); err != nil {
+		return device.Device{}, refused
+	}
+	return d, nil
+}
+
+// readPhoneAuthorization reads Phone at="…", signature="…", its parameters in any order (RFC 9110).
+func readPhoneAuthorization(values []string) (at string, signature []byte, ok bool) {
+	if len(values) != 1 {
+		return "", nil, false
+	}
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
+	if !strings.EqualFold(scheme, phoneScheme) {
+		return "", nil, false
+	}
+	given := map[string]string{}
+	for parameter := range strings.SplitSeq(rest, ",") {
+		name, value, _ := strings.Cut(parameter, "=")
+		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
+		if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+			value = value[1 : len(value)-1]
+		}
+		if _, twice := given[name]; twice {
+			return "", nil, false
+		}
+		given[name] = value
+	}
+	signature, err := decodeSignature(given["signature"])
+	return given["at"], signature, err == nil
+}
+
+// decodeSignature takes base64url. Padding and the other alphabet are taken too: what counts is whether
+// the bytes verify.
+func decodeSignature(s string) ([]byte, error) {
+	b, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(s))
+	if err != nil || len(b) > maxSignature {
+		return nil, device.ErrSignature
+	}
+	return b, nil
+}
+
+// shownContext is the context as the device got it, and signs over it: this very text.
+func shownContext(v verification.Verification) (string, error) {
+	shown, err := json.Marshal(events.Context(v.Context))
+	if err != nil {
+		return "", fmt.Errorf("encode context: %w", err)
+	}
+	return string(shown), nil
+}
