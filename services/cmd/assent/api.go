@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/httpapi/accept"
 	"github.com/assent-io/assent/services/httpapi/callbacks"
+	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/httpapi/reference"
+	"github.com/assent-io/assent/services/password"
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verification"
 	"github.com/assent-io/assent/workers/voice"
@@ -29,6 +34,11 @@ func checkAPI(c config) []string {
 			faults = append(faults, fault("sendgrid.webhook_public_key", "want the base64 of an ECDSA public key, as SendGrid's console shows it"))
 		}
 	}
+	faults = append(faults, c.TLS.check()...)
+	for _, err := range c.OneLogin.Validate() {
+		key, detail, _ := strings.Cut(err.Error(), ": ")
+		faults = append(faults, fault("onelogin."+key, "%s", detail))
+	}
 	return faults
 }
 
@@ -37,27 +47,12 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	verifications, err := store.NewVerifications(ctx, p.js, store.Config{
-		Keys: keys, SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window, Now: p.now,
-	})
+	k, err := p.keep(ctx, keys)
 	if err != nil {
 		return err
-	}
-	p.onStop(stopLast, verifications.Close)
-	users, err := store.NewUsers(ctx, p.js, keys, p.cfg.NATS.Replicas)
-	if err != nil {
-		return err
-	}
-	credentials, err := store.NewCredentials(ctx, p.js, p.cfg.NATS.Replicas)
-	if err != nil {
-		return err
-	}
-	p.onStop(stopLast, credentials.Close)
-	if err := credentials.Ensure(ctx, p.cfg.BootstrapClientID, p.cfg.BootstrapClientSecret); err != nil {
-		return fmt.Errorf("store bootstrap credential: %w", err)
 	}
 	pub, log := stream.NewPublisher(p.js), p.log.With("role", "api")
-	answers, err := p.callbacks(verifications, pub)
+	answers, err := p.callbacks(k.verifications, pub)
 	if err != nil {
 		return err
 	}
@@ -65,14 +60,20 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return fmt.Errorf("render reference: %w", err)
 	}
+	enrolments := &enrolment.Enrolments{Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now}
 	server, err := httpapi.New(httpapi.Config{
-		Verifications: verifications, Users: users, Credentials: clients{credentials}, Responses: pub,
-		Sign: p.sum(keys, keyring.Tokens), IDFor: verifications.IDFor,
+		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Responses: pub,
+		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
-			Verifications: verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
+			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
 		}),
 		Callbacks: callbacks.New(answers), Reference: docs,
+		OneLogin: onelogin.New(onelogin.Config{
+			Credentials: k.credentials, Users: k.users, Enrolments: enrolments, Verifications: k.verifications,
+			Tickets: k.tickets, Guesses: k.guesses, Passwords: password.New(runtime.GOMAXPROCS(0)),
+			Settings: p.cfg.OneLogin, Septets: wording.Septets, PublicURL: p.publicURL, Now: p.now,
+		}),
 		Closing: p.closing, Now: p.now, Log: log, Registerer: p.registry,
 	})
 	if err != nil {
@@ -81,6 +82,60 @@ func startAPI(ctx context.Context, p *process) error {
 	p.serve(p.cfg.Listen, "/", server)
 	p.alsoHealth(p.cfg.Listen)
 	return nil
+}
+
+// kept is everything the api keeps.
+type kept struct {
+	verifications *store.Verifications
+	users         *store.Users
+	credentials   *store.Credentials
+	tickets       *store.Tickets
+	guesses       *store.Guesses
+}
+
+// keep opens the stores, and makes sure that the bootstrap credential works.
+func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error) {
+	var k kept
+	var err error
+	replicas := p.cfg.NATS.Replicas
+	if k.guesses, err = store.NewGuesses(ctx, p.js, store.GuessesConfig{Keys: keys, Now: p.now}); err != nil {
+		return k, err
+	}
+	if k.users, err = store.NewUsers(ctx, p.js, store.UsersConfig{Keys: keys, Replicas: replicas, Guesses: k.guesses, Now: p.now}); err != nil {
+		return k, err
+	}
+	if k.tickets, err = store.NewTickets(ctx, p.js, store.TicketsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {
+		return k, err
+	}
+	k.verifications, err = store.NewVerifications(ctx, p.js, store.Config{
+		Keys: keys, SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window, Now: p.now, Authenticators: k.users,
+	})
+	if err != nil {
+		return k, err
+	}
+	p.onStop(stopLast, k.verifications.Close)
+	if k.credentials, err = store.NewCredentials(ctx, p.js, store.CredentialsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {
+		return k, err
+	}
+	p.onStop(stopLast, k.credentials.Close)
+	if err := k.credentials.Ensure(ctx, p.cfg.BootstrapClientID, p.cfg.BootstrapClientSecret); err != nil {
+		return k, fmt.Errorf("store bootstrap credential: %w", err)
+	}
+	return k, nil
+}
+
+// phones are what apps may ask.
+type phones struct {
+	*enrolment.Enrolments
+	kept kept
+}
+
+func (p phones) Phone(ctx context.Context, deviceID string) (device.Device, error) {
+	return p.kept.users.DeviceByID(ctx, deviceID)
+}
+
+func (p phones) Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error) {
+	return p.kept.verifications.Prompts(ctx, d)
 }
 
 // sum is a keyed hash with the current key of one use. The api holds the root key, from which
@@ -138,18 +193,11 @@ func (scripts) Answer(locale, brand string, d events.Decision) (string, error) {
 }
 
 func (s scripts) Retry(v verification.Verification) (string, error) {
-	return voice.RetryScript(v.Locale, s.publicURL()+"/callbacks/twilio/voice/"+v.ID+"/answer")
+	answer := s.publicURL() + "/callbacks/twilio/voice/" + v.ID + "/answer"
+	if v.NumberLength > 0 {
+		return voice.RetryNumberScript(v.Locale, v.NumberLength, answer)
+	}
+	return voice.RetryScript(v.Locale, answer)
 }
 
 func (scripts) Goodbye(locale string) (string, error) { return voice.GoodbyeScript(locale) }
-
-// clients speaks of a wrong credential in the API's words.
-type clients struct{ *store.Credentials }
-
-func (c clients) Authenticate(ctx context.Context, id, secret string) error {
-	err := c.Credentials.Authenticate(ctx, id, secret)
-	if errors.Is(err, store.ErrCredential) {
-		return httpapi.ErrCredential
-	}
-	return err
-}

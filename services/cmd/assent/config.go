@@ -17,6 +17,7 @@ import (
 	"github.com/knadh/koanf/v2"
 
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/verification"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/email"
@@ -44,6 +45,7 @@ type config struct {
 	BootstrapClientSecret string `koanf:"bootstrap_client_secret"`
 
 	Log      logConfig      `koanf:"log"`
+	TLS      tlsConfig      `koanf:"tls"`
 	NATS     natsConfig     `koanf:"nats"`
 	Limits   limitsConfig   `koanf:"limits"`
 	Workers  workersConfig  `koanf:"workers"`
@@ -53,6 +55,8 @@ type config struct {
 	APNs     apns.Config    `koanf:"apns"`
 	FCM      fcm.Config     `koanf:"fcm"`
 	Sandbox  sandboxConfig  `koanf:"sandbox"`
+	// OneLogin is the door for clients of OneLogin's API.
+	OneLogin onelogin.Settings `koanf:"onelogin"`
 
 	publicURLSet bool
 }
@@ -177,7 +181,7 @@ func load(path string, env []string) (config, []string, error) {
 	c := defaults()
 	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
 		Result: &c, WeaklyTypedInput: true, TagName: "koanf",
-		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), listOfText),
 	}})
 	faults = append(faults, typeFaults(err)...)
 	c.publicURLSet = c.PublicURL != ""
@@ -187,6 +191,20 @@ func load(path string, env []string) (config, []string, error) {
 		c.Keyring = c.Data + "/keyring.json"
 	}
 	return c, faults, nil
+}
+
+// listOfText reads a list from one text, as the environment has it: sms, voice.
+func listOfText(from, to reflect.Type, value any) (any, error) {
+	if from.Kind() != reflect.String || to != reflect.TypeFor[[]string]() {
+		return value, nil
+	}
+	list := []string{}
+	for part := range strings.SplitSeq(reflect.ValueOf(value).String(), ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list, nil
 }
 
 // readSecretFiles replaces each KEY_file by the content of the file it names.
@@ -230,7 +248,7 @@ func typeFaults(err error) []string {
 		}
 		// One step at a time: errors.As would find the first of those that are joined further in.
 		if one, ok := err.(*mapstructure.DecodeError); ok { //nolint:errorlint // see above
-			key := strings.ToLower(one.Name())
+			key, _, _ := strings.Cut(strings.ToLower(one.Name()), "[") // a list is one key
 			faults = append(faults, fault(key, "%s", formOf(reflect.TypeFor[config](), key)))
 			return
 		}
@@ -259,6 +277,8 @@ func formOf(t reflect.Type, key string) string {
 			return "want a whole number"
 		case f.Type.Kind() == reflect.Bool:
 			return "want true or false"
+		case f.Type.Kind() == reflect.Slice:
+			return "want a list of texts"
 		}
 	}
 	return "want a text" // all others are

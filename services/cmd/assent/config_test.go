@@ -237,3 +237,48 @@ func TestKeyringInitMakesOneFileForEachWorker(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, 5)
 }
+
+func TestTheDoorsSettingsComeFromFileOrEnvironment(t *testing.T) {
+	c, faults := up(t, `
+onelogin: {brand: Example Bank, factors: [sms, email_link], min_expires_in: 5, rate_limit: 5000}
+`)
+	require.Empty(t, faults)
+	require.Equal(t, []string{"sms", "email_link"}, c.OneLogin.Factors)
+	require.Equal(t, "Example Bank", c.OneLogin.Brand)
+	require.Equal(t, 5, c.OneLogin.MinExpiresIn)
+	require.Equal(t, 5000, c.OneLogin.RateLimit)
+
+	c, faults = up(t, "onelogin: {factors: [sms]}", "ASSENT_ONELOGIN__FACTORS=protect, voice,authenticator", "ASSENT_ONELOGIN__MAX_EXPIRES_IN=600")
+	require.Empty(t, faults)
+	require.Equal(t, []string{"protect", "voice", "authenticator"}, c.OneLogin.Factors)
+	require.Equal(t, 600, c.OneLogin.MaxExpiresIn)
+
+	c, faults = up(t, "", "ASSENT_ONELOGIN__FACTORS=")
+	require.Empty(t, faults)
+	require.Empty(t, c.OneLogin.Factors, "all of them")
+}
+
+func TestFaultsOfTheDoorsSettingsAreToldWithTheirKeys(t *testing.T) {
+	_, faults := up(t, "onelogin: {factors: [fax], min_expires_in: 121, max_expires_in: 901, rate_limit: -1}")
+	all := strings.Join(faults, "\n")
+	for _, key := range []string{
+		"onelogin.factors (ASSENT_ONELOGIN__FACTORS)", "onelogin.min_expires_in (ASSENT_ONELOGIN__MIN_EXPIRES_IN)",
+		"onelogin.max_expires_in (ASSENT_ONELOGIN__MAX_EXPIRES_IN)", "onelogin.rate_limit (ASSENT_ONELOGIN__RATE_LIMIT)",
+	} {
+		require.Contains(t, all, key)
+	}
+	require.Len(t, faults, 4)
+
+	_, faults = up(t, "onelogin: {factors: [[sms]], rate_limit: many, brands: x}")
+	all = strings.Join(faults, "\n")
+	require.Contains(t, all, "onelogin.factors (ASSENT_ONELOGIN__FACTORS): want a list of texts")
+	require.Contains(t, all, "onelogin.rate_limit (ASSENT_ONELOGIN__RATE_LIMIT): want a whole number")
+	require.Contains(t, all, "did you mean onelogin.brand?")
+
+	c, faults, err := load("", []string{"ASSENT_ONELOGIN__FACTORS=fax"})
+	require.NoError(t, err)
+	require.Empty(t, faults)
+	workers, err := rolesNamed([]string{"verifier"})
+	require.NoError(t, err)
+	require.Empty(t, c.check(workers), "a worker does not read the doors' settings")
+}

@@ -100,6 +100,8 @@ type commandLine struct {
 	Roles       rolesCommand       `cmd:"" help:"List the roles."`
 	Config      configCommand      `cmd:"" help:"Look at the configuration."`
 	Keyring     keyringCommand     `cmd:"" help:"Make keyring files."`
+	Credentials credentialsCommand `cmd:"" help:"Make, list and revoke the credentials that clients call the API with."`
+	Phone       phoneCommand       `cmd:"" help:"Be a phone: join, answer questions, make one-time codes; for scripts."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running process whether it is alive; for container health checks."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
@@ -182,7 +184,8 @@ func revision() string {
 }
 
 type healthcheckCommand struct {
-	Ops string `help:"Address of the process's operations listener." default:"127.0.0.1:9090"`
+	Ops     string `help:"Address of the process's operations listener; https://HOST:PORT where it speaks TLS." default:"127.0.0.1:9090"`
+	TLSCert string `name:"tls-cert" help:"Certificate of a process that speaks TLS." placeholder:"FILE" type:"path" env:"ASSENT_TLS__CERT"`
 }
 
 const healthcheckTimeout = 3 * time.Second
@@ -191,11 +194,19 @@ const healthcheckTimeout = 3 * time.Second
 func (c healthcheckCommand) Run(p *program) error {
 	ctx, cancel := context.WithTimeout(p.ctx, healthcheckTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Ops+"/healthz", nil)
+	base, client := "http://"+strings.TrimPrefix(c.Ops, "http://"), &http.Client{}
+	if strings.HasPrefix(c.Ops, "https://") {
+		trust, err := pinned(c.TLSCert)
+		if err != nil {
+			return fmt.Errorf("ask for health: %w", err)
+		}
+		base, client.Transport = c.Ops, &http.Transport{TLSClientConfig: trust}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+"/healthz", nil)
 	if err != nil {
 		return fmt.Errorf("ask for health: %w", err)
 	}
-	resp, err := (&http.Client{}).Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask for health: %w", err)
 	}

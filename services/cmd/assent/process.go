@@ -191,7 +191,7 @@ func (p *process) publicURL() string {
 	if p.cfg.PublicURL != "" {
 		return p.cfg.PublicURL
 	}
-	return "http://" + p.cfg.Listen
+	return p.cfg.scheme() + "://" + p.cfg.Listen
 }
 
 func (p *process) onStop(stage int, f func()) { p.stops[stage] = append(p.stops[stage], f) }
@@ -305,20 +305,40 @@ func (p *process) listen(ctx context.Context) error {
 				return err
 			}
 		}
-		protocols := new(http.Protocols)
-		protocols.SetHTTP1(true)
-		protocols.SetUnencryptedHTTP2(true) // proxies speak it, and the sandbox's APNs must be spoken to in it
-		l.server = &http.Server{
-			Handler: boundBodies(l.mux, bodyTimeout), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-			MaxHeaderBytes: maxHeaderBytes, Protocols: protocols,
-			ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		if err := p.answer(address, l); err != nil {
+			return err
 		}
-		go func() {
-			if err := l.server.Serve(l.socket); !errors.Is(err, http.ErrServerClosed) {
-				p.fail(fmt.Errorf("serve %s: %w", address, err))
-			}
-		}()
 	}
+	return nil
+}
+
+// answer begins to serve an address that is bound. The public one speaks TLS where there is a certificate.
+func (p *process) answer(address string, l *listener) error {
+	handler, protocols := boundBodies(l.mux, bodyTimeout), new(http.Protocols)
+	protocols.SetHTTP1(true)
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, Protocols: protocols,
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+	serve := func() error { return server.Serve(l.socket) }
+	if p.cfg.TLS.on() && address == p.cfg.Listen {
+		files, err := openCertificates(p.cfg.TLS, p.now, p.log)
+		if err != nil {
+			return err
+		}
+		protocols.SetHTTP2(true)
+		server.Handler, server.TLSConfig = strictTransport(handler), serverTLS(files)
+		serve = func() error { return server.ServeTLS(l.socket, "", "") }
+	} else {
+		protocols.SetUnencryptedHTTP2(true) // proxies speak it, and the sandbox's APNs must be spoken to in it
+	}
+	l.server = server
+	go func() {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			p.fail(fmt.Errorf("serve %s: %w", address, err))
+		}
+	}()
 	return nil
 }
 

@@ -17,6 +17,7 @@ type runCommand struct {
 	Config    string   `help:"Configuration file." type:"path" env:"ASSENT_CONFIG"`
 	Listen    string   `help:"Address of the API, for the role api (default 127.0.0.1:8080)." placeholder:"HOST:PORT"`
 	OpsListen string   `help:"Address of /healthz, /readyz and /metrics (default: a free port of 127.0.0.1, told in the log)." placeholder:"HOST:PORT"`
+	tlsFlags
 }
 
 // Run runs some roles against a NATS server until the process is asked to end.
@@ -32,6 +33,7 @@ func (c runCommand) Run(p *program) error {
 	cfg.flag(&cfg.NATS.URL, c.NATS)
 	cfg.flag(&cfg.Listen, c.Listen)
 	cfg.flag(&cfg.OpsListen, c.OpsListen)
+	c.set(&cfg)
 	if faults = append(faults, cfg.check(selected)...); len(faults) > 0 {
 		return &faultsError{faults}
 	}

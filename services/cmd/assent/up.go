@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,6 +18,7 @@ type upCommand struct {
 	Listen string `help:"Address of everything: API, pages, inbox, health, metrics (default 127.0.0.1:8080)." placeholder:"HOST:PORT"`
 	Data   string `help:"Directory of everything that is kept (default ./assent-data)." placeholder:"DIR" type:"path"`
 	Config string `help:"Configuration file." type:"path" env:"ASSENT_CONFIG"`
+	tlsFlags
 }
 
 // Run runs all roles in this process until it is asked to end.
@@ -27,6 +29,7 @@ func (c upCommand) Run(p *program) error {
 		return err
 	}
 	cfg.flag(&cfg.Listen, c.Listen)
+	c.set(&cfg)
 	if c.Data != "" {
 		cfg.setData(c.Data)
 	}
@@ -81,6 +84,14 @@ func (c upCommand) serve(p *program, cfg config, socket net.Listener, selected [
 	proc.ownsTopology = true
 	proc.bindTo(cfg.Listen, socket)
 	proc.operations(cfg.Listen)
+	if cfg.TLS.on() && slices.ContainsFunc(selected, func(r role) bool { return r.name == sandboxRole }) {
+		way, err := bind(p.ctx, loopback, otherListen)
+		if err != nil {
+			_ = socket.Close()
+			return err
+		}
+		proc.bindBack(way)
+	}
 	return proc.run(p.ctx, selected, func() { banner(p.stdout, cfg, selected, time.Since(began)) })
 }
 
@@ -114,7 +125,8 @@ func (c *config) bound(socket net.Listener, ownSandbox bool) {
 		c.Sandbox.URL = "http://" + c.Listen
 		c.Sandbox.Listen = c.Listen
 		// Callbacks of the own sandbox need not leave the machine, whatever the public URL is.
-		if c.Sandbox.CallbackDial == "" && c.publicURLSet {
+		// With TLS they have a way of their own.
+		if c.Sandbox.CallbackDial == "" && c.publicURLSet && !c.TLS.on() {
 			c.Sandbox.CallbackDial = c.Listen
 		}
 	}
@@ -141,7 +153,7 @@ func (c config) allProviders() bool {
 // banner tells a newcomer where everything is. It prints the bootstrap secret: to the terminal of
 // whoever started this, and nowhere else.
 func banner(w io.Writer, c config, selected []role, took time.Duration) {
-	base := "http://" + c.Listen
+	base := c.scheme() + "://" + c.Listen
 	fmt.Fprintf(w, "Assent is ready (%.1f s).\n", took.Seconds())
 	fmt.Fprintf(w, "  API      %s/v1\n", base)
 	sandboxed := false
@@ -157,8 +169,15 @@ func banner(w io.Writer, c config, selected []role, took time.Duration) {
 		fmt.Fprintf(w, "  Carriers: the configured providers. Messages reach real people.   Ctrl-C stops.\n")
 		return
 	}
-	fmt.Fprintf(w, "  Try it   curl -u %s:%s -H 'Content-Type: application/json' -d '{\"to\":\"+14155550123\",\"channel\":\"sms\"}' %s/v1/verifications\n\n",
-		c.BootstrapClientID, c.BootstrapClientSecret, base)
+	trust := ""
+	if c.TLS.on() {
+		trust = "--cacert " + c.TLS.Cert + " "
+		if c.publicURLSet {
+			base = c.PublicURL // the name in the certificate, most likely
+		}
+	}
+	fmt.Fprintf(w, "  Try it   curl %s-u %s:%s -H 'Content-Type: application/json' -d '{\"to\":\"+14155550123\",\"channel\":\"sms\"}' %s/v1/verifications\n\n",
+		trust, c.BootstrapClientID, c.BootstrapClientSecret, base)
 	carriers := "  Carriers: sandbox. Nothing leaves this machine."
 	if live := c.realProviders(); live != "" {
 		carriers = "  Carriers: " + live + " for real, the sandbox for the rest."
