@@ -20,6 +20,7 @@ TOOLS              := $(CURDIR)/.cache/bin
 GOLANGCI_VERSION   := v2.15.0
 OAPI_VERSION       := v2.8.2
 GOVULNCHECK_VERSION := v1.9.0
+NEWMAN_VERSION     := 6.2.2
 GOLANGCI           := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 OAPI               := $(TOOLS)/oapi-codegen-$(OAPI_VERSION)
 GOVULNCHECK        := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
@@ -51,6 +52,10 @@ test/scenario: ## the whole-system stories alone, one line for each
 .PHONY: test/quickstart
 test/quickstart: build ## the README's session, against a fresh `assent up`
 	@.ci/quickstart
+
+.PHONY: test/postman
+test/postman: build ## the Postman collections, with newman against a fresh `assent up` (needs Node.js; STORIES=1 for a line each)
+	@.ci/newman $(NEWMAN_VERSION)
 
 .PHONY: fuzz
 fuzz: ## every fuzz test, 50,000 executions each (FUZZTIME=5m for longer)

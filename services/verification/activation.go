@@ -41,15 +41,15 @@ var (
 
 // LimitError says that a limit is used up, and when to come back.
 type LimitError struct {
-	// Policy is destination or user.
+	// Policy is destination or user for sends; for guesses it is what was guessed.
 	Policy string
-	// Quota sends are allowed in each rolling Window.
+	// Quota sends, or wrong guesses, are allowed in each rolling Window.
 	Quota  int
 	Window time.Duration
-	// RetryAfter is how long until the oldest send leaves the window; at least a second.
+	// RetryAfter is how long until the oldest of them leaves the window; at least a second.
 	RetryAfter time.Duration
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("limit of %d sends per %s in %s is used up", e.Quota, e.Policy, e.Window)
+	return fmt.Sprintf("limit of %d per %s in %s is used up", e.Quota, e.Policy, e.Window)
 }
