@@ -155,6 +155,22 @@ func TestADeviceThatIsNotProvedYetIsNotThere(t *testing.T) {
 	require.Zero(t, b.store.count())
 }
 
+func TestALockedUsersDeviceIsNotAsked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	path := "/v1/users/" + b.register(`{}`).ID + "/devices"
+	var d api.Device
+	b.post(path, `{"kind":"phone","address":"+14155550123"}`).json(t, &d)
+	b.store.users[0].Locked = true
+	p := b.post("/v1/verifications", `{"device_id":"`+d.ID+`"}`).problem(t)
+	require.Equal(t, http.StatusUnprocessableEntity, p.Status)
+	require.Equal(t, "#/device_id", p.Errors[0].Pointer)
+	require.Contains(t, p.Errors[0].Detail, "locked")
+	require.Zero(t, b.store.count())
+	b.store.users[0].Locked = false
+	b.create(`{"device_id":"` + d.ID + `"}`)
+}
+
 func TestAnAuthenticatorIsAskedForACodeAndShowsNoAddress(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -256,6 +256,7 @@ func TestTheOneLoginDoorIsMountedAndSaysWhatItFoundOut(t *testing.T) {
 	}
 	for path, route := range map[string]string{
 		"/api/1/x": "/api/1/", "/api/2/x": "/api/2/", "/auth/oauth2/x": "/auth/", "/session_via_api_token": "/session_via_api_token",
+		"/session_via_api_token/": "/session_via_api_token/",
 	} {
 		a := b.get(path)
 		require.Equal(t, http.StatusNotFound, a.StatusCode)
@@ -435,4 +436,11 @@ func TestTheDocumentsExamplesWork(t *testing.T) {
 		a := b.post("/v1/verifications", text)
 		require.Equal(t, http.StatusCreated, a.StatusCode, "%s: %s", name, a.body)
 	}
+}
+
+func TestDoubledSlashesAreReadAsOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := b.do(call{method: http.MethodPost, path: "//v1//users", body: `{"name":"Ana"}`})
+	require.Equal(t, http.StatusCreated, a.StatusCode, "a redirect would lose the body: %s", a.body)
 }

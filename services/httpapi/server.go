@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -178,7 +179,7 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 		}
 	}
 	if s.config.OneLogin != nil {
-		for _, pattern := range []string{"/auth/", "/api/1/", "/api/2/", "/session_via_api_token"} {
+		for _, pattern := range []string{"/auth/", "/api/1/", "/api/2/", "/session_via_api_token", "/session_via_api_token/"} {
 			mux.Handle(pattern, routed(s.config.OneLogin))
 		}
 	}
@@ -187,6 +188,7 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 
 // ServeHTTP answers one request, and writes one log line about it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = singleSlashes(r)
 	rec := &recorder{ResponseWriter: w, server: s, request: r, started: time.Now(), requestID: requestID(r)}
 	h := w.Header()
 	h.Set("X-Request-Id", rec.requestID)
@@ -196,6 +198,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	defer rec.finish()
 	s.handler.ServeHTTP(rec, r)
+}
+
+// singleSlashes mends what a base address with a slash at its end makes of a path. The mux would redirect,
+// and many clients do not send a body again.
+func singleSlashes(r *http.Request) *http.Request {
+	if !strings.Contains(r.URL.Path, "//") {
+		return r
+	}
+	mended := r.Clone(r.Context())
+	mended.URL.RawPath = ""
+	for strings.Contains(mended.URL.Path, "//") {
+		mended.URL.Path = strings.ReplaceAll(mended.URL.Path, "//", "/")
+	}
+	return mended
 }
 
 // mounted hands a path to a handler of its own, whose not-found pages are left as they are.

@@ -166,6 +166,13 @@ func (s *Server) registered(
 	if err != nil {
 		return err
 	}
+	owner, err := s.config.Users.User(r.Context(), account, d.UserID)
+	if err != nil && !errors.Is(err, verification.ErrNotFound) {
+		return fmt.Errorf("read user of device: %w", err)
+	}
+	if owner.Locked {
+		f.add("device_id", "belongs to a user who is locked")
+	}
 	channels := d.Kind.Channels()
 	if p.Channel == "" {
 		p.Channel = verification.Channel(channels[0])

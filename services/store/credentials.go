@@ -244,18 +244,22 @@ func (c *Credentials) get(ctx context.Context, clientID string) (r credentialRec
 }
 
 // Ensure stores the credential that the operator configured, in place of an older one of the same id.
-// It can manage everything; a new one has an account of its own.
+// It can manage everything, and has an account of its own: one that another account made is refused,
+// or what the operator keeps would be that account's.
 func (c *Credentials) Ensure(ctx context.Context, clientID, secret string) error {
 	if !ValidClientID(clientID) {
 		return errors.New("client id must be 1 to 64 letters, digits, dashes or underscores")
 	}
-	if _, err := c.Authenticate(ctx, clientID, secret); err == nil {
+	known, err := c.Authenticate(ctx, clientID, secret)
+	if err == nil && known.Account == clientID {
 		return nil
 	}
 	cred := credential.Credential{ClientID: clientID, Account: clientID, Compat: credential.CompatDefault, CreatedAt: c.cfg.Now().UTC()}
 	switch r, _, err := c.get(ctx, clientID); {
 	case err == nil:
-		cred = r.credential()
+		if cred = r.credential(); cred.Account != clientID {
+			return fmt.Errorf("client id %s belongs to the account %s; revoke it there, or choose another", clientID, cred.Account)
+		}
 	case !errors.Is(err, verification.ErrNotFound):
 		return err
 	}

@@ -259,11 +259,11 @@ func (u *Users) CheckCode(ctx context.Context, account, deviceID string, code ve
 		return false, nil
 	}
 	fresh, err := u.cfg.Guesses.useStep(ctx, d.ID, step)
-	if err != nil || !fresh {
+	if err != nil {
 		return false, err
 	}
-	right(ctx)
-	return true, nil
+	right(ctx) // one that was used before was no guess either: the client sent it twice
+	return fresh, nil
 }
 
 func deviceKey(account, id string) string   { return "device." + account + "." + id }
@@ -271,19 +271,21 @@ func ofKey(account, user, id string) string { return "of." + account + "." + use
 func ownerKey(id string) string             { return "owner." + id }
 
 type deviceRecord struct {
-	Version   int            `json:"version"`
-	ID        string         `json:"id"`
-	Number    int64          `json:"number,omitempty"`
-	UserID    string         `json:"user_id"`
-	Kind      device.Kind    `json:"kind"`
-	Factor    device.Factor  `json:"factor,omitempty"`
-	Name      string         `json:"name,omitempty"`
-	Address   events.Sealed  `json:"address"`
-	Secret    *events.Sealed `json:"secret,omitempty"`
-	Pending   *pendingRecord `json:"pending,omitempty"`
-	Platform  string         `json:"platform,omitempty"`
-	PublicKey []byte         `json:"public_key,omitempty"`
-	CreatedAt time.Time      `json:"created_at"`
+	Version int           `json:"version"`
+	ID      string        `json:"id"`
+	Number  int64         `json:"number,omitempty"`
+	UserID  string        `json:"user_id"`
+	Kind    device.Kind   `json:"kind"`
+	Factor  device.Factor `json:"factor,omitempty"`
+	// Name stands in records of before it was sealed.
+	Name       string         `json:"name,omitempty"`
+	SealedName *events.Sealed `json:"sealed_name,omitempty"`
+	Address    events.Sealed  `json:"address"`
+	Secret     *events.Sealed `json:"secret,omitempty"`
+	Pending    *pendingRecord `json:"pending,omitempty"`
+	Platform   string         `json:"platform,omitempty"`
+	PublicKey  []byte         `json:"public_key,omitempty"`
+	CreatedAt  time.Time      `json:"created_at"`
 }
 
 type pendingRecord struct {
@@ -291,15 +293,23 @@ type pendingRecord struct {
 	ExpiresAt      time.Time `json:"expires_at"`
 }
 
-// secretOf binds a sealed secret to its device and keeps it apart from the address.
+// secretOf and nameOf bind what is sealed to its device, and keep it apart from the address.
 func secretOf(id string) string { return id + "/secret" }
+func nameOf(id string) string   { return id + "/name" }
 
 func (u *Users) encodeDevice(d device.Device) ([]byte, error) {
 	r := deviceRecord{
 		Version: events.Version, ID: d.ID, Number: d.Number, UserID: d.UserID, Kind: d.Kind, Factor: d.Factor,
-		Name: d.Name, Platform: d.Platform, PublicKey: d.PublicKey, CreatedAt: d.CreatedAt,
+		Platform: d.Platform, PublicKey: d.PublicKey, CreatedAt: d.CreatedAt,
 	}
 	var err error
+	if d.Name != "" { // clients put numbers and mailboxes into names
+		sealed, err := u.cfg.Keys.Seal(keyring.Records, nameOf(d.ID), []byte(d.Name))
+		if err != nil {
+			return nil, fmt.Errorf("seal name: %w", err)
+		}
+		r.SealedName = &sealed
+	}
 	if r.Address, err = u.cfg.Keys.Seal(keyring.Records, d.ID, []byte(d.Address)); err != nil {
 		return nil, fmt.Errorf("seal address: %w", err)
 	}
@@ -332,6 +342,13 @@ func (u *Users) decodeDevice(account, id string, b []byte) (device.Device, error
 	d := device.Device{
 		ID: id, Number: r.Number, UserID: r.UserID, Credential: account, Kind: r.Kind, Factor: r.Factor, Name: r.Name,
 		Address: string(address), Platform: r.Platform, PublicKey: r.PublicKey, CreatedAt: r.CreatedAt,
+	}
+	if r.SealedName != nil {
+		name, err := u.cfg.Keys.Open(keyring.Records, nameOf(id), *r.SealedName)
+		if err != nil {
+			return device.Device{}, fmt.Errorf("open name: %w", err)
+		}
+		d.Name = string(name)
 	}
 	if r.Secret != nil {
 		if d.Secret, err = u.cfg.Keys.Open(keyring.Records, secretOf(id), *r.Secret); err != nil {

@@ -21,8 +21,9 @@ import (
 )
 
 // An access token is four parts joined by dots: the client id in base64url, the millisecond it ends,
-// a nonce, and a keyed hash of these and of the hash of the client's secret. So every process can
-// check every token without asking anybody, and a token dies with its credential and with its secret.
+// a nonce, and a keyed hash of these, of the hash of the client's secret and of when the credential was
+// made. So every process can check every token without asking anybody, and a token dies with its
+// credential and with its secret: a credential that is made again, with the same secret even, is another.
 //
 // The bucket makes a client's token the same everywhere, and takes tokens back:
 //
@@ -73,8 +74,9 @@ type claims struct {
 	nonce    string
 }
 
-func (c claims) sum(keys *keyring.Keyring, keyID string, secretHash []byte) ([]byte, error) {
-	return keys.Sum(keyID, keyring.Tokens, c.purpose, c.clientID, strconv.FormatInt(c.end.UnixMilli(), 10), c.nonce, string(secretHash)) //nolint:wrapcheck // it says what it is
+func (c claims) sum(keys *keyring.Keyring, keyID string, owner credentialRecord) ([]byte, error) {
+	return keys.Sum(keyID, keyring.Tokens, c.purpose, c.clientID, strconv.FormatInt(c.end.UnixMilli(), 10), c.nonce, //nolint:wrapcheck // it says what it is
+		string(owner.SecretHash), strconv.FormatInt(owner.CreatedAt.UnixMilli(), 10))
 }
 
 func (c claims) text(mac []byte) string {
@@ -93,7 +95,7 @@ func readToken(purpose, text string) (c claims, mac []byte, ok bool) {
 	client, err1 := base64.RawURLEncoding.Strict().DecodeString(parts[0])
 	end, err2 := strconv.ParseInt(parts[1], 10, 64)
 	mac, err3 := base64.RawURLEncoding.Strict().DecodeString(parts[3])
-	if errors.Join(err1, err2, err3) != nil {
+	if errors.Join(err1, err2, err3) != nil || strconv.FormatInt(end, 10) != parts[1] { // one token has one spelling
 		return c, nil, false
 	}
 	return claims{purpose, string(client), time.UnixMilli(end), parts[2]}, mac, true
@@ -105,7 +107,7 @@ func (c *Credentials) genuine(cl claims, mac []byte, r credentialRecord) bool {
 		return false
 	}
 	for _, keyID := range c.cfg.Keys.IDs() {
-		sum, err := cl.sum(c.cfg.Keys, keyID, r.SecretHash)
+		sum, err := cl.sum(c.cfg.Keys, keyID, r)
 		if err == nil && hmac.Equal(sum, mac) && r.ClientID == cl.clientID {
 			return true
 		}
@@ -197,11 +199,11 @@ func (c *Credentials) putCurrent(ctx context.Context, clientID string, r tokenRe
 func (c *Credentials) token(r tokenRecord, owner credentialRecord) (credential.Token, error) {
 	access := claims{accessPurpose, owner.ClientID, r.CreatedAt.Add(credential.TokenLife), r.Nonce}
 	refresh := claims{refreshPurpose, owner.ClientID, r.CreatedAt.Add(refreshLife), r.Nonce}
-	accessMAC, err := access.sum(c.cfg.Keys, r.KeyID, owner.SecretHash)
+	accessMAC, err := access.sum(c.cfg.Keys, r.KeyID, owner)
 	if err != nil {
 		return credential.Token{}, fmt.Errorf("sign token: %w", err)
 	}
-	refreshMAC, err := refresh.sum(c.cfg.Keys, r.KeyID, owner.SecretHash)
+	refreshMAC, err := refresh.sum(c.cfg.Keys, r.KeyID, owner)
 	if err != nil {
 		return credential.Token{}, fmt.Errorf("sign token: %w", err)
 	}

@@ -173,6 +173,7 @@ func TestTokensThatAreMadeUp(t *testing.T) {
 		"nothing": "", "dots": "...", "one part": parts[0], "another client": with(0, foreignParts[0]),
 		"no client": with(0, ""), "a client that is none": with(0, "Kg"), "more life": with(1, parts[1]+"0"), "no end": with(1, ""),
 		"another nonce": with(2, "AAAA"), "another's signature": with(3, foreignParts[3]), "no signature": with(3, ""),
+		"another spelling of its end": with(1, "+"+parts[1]), "a leading zero": with(1, "0"+parts[1]),
 		"padding": token + "=", "a fifth part": token + ".x", "long": token + strings.Repeat("A", 300), "a longer signature": token + "AAAA",
 	} {
 		_, err := c.Bearer(t.Context(), text)
@@ -197,6 +198,26 @@ func TestAChangedSecretEndsOlderTokens(t *testing.T) {
 	dead(t, two, old.Access)
 	_, err = one.Refresh(t.Context(), cred, old.Access, old.Refresh)
 	require.ErrorIs(t, err, credential.ErrToken)
+}
+
+func TestACredentialThatIsMadeAgainDoesNotBringItsOldTokensBack(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	c := h.credentials()
+	client(t, c, "admin", "dev", credential.ManageAll) // so that dev is not the last
+	require.NoError(t, c.Ensure(t.Context(), "dev", "secret"))
+	old := issue(t, c, right(t, c, "dev", "secret"))
+	require.NoError(t, c.RevokeCredential(t.Context(), "dev", "dev"))
+	dead(t, c, old.Access)
+	h.clock.forward(time.Hour)
+	require.NoError(t, c.Ensure(t.Context(), "dev", "secret"))
+	again := right(t, c, "dev", "secret")
+	dead(t, c, old.Access)
+	_, err := c.Refresh(t.Context(), again, old.Access, old.Refresh)
+	require.ErrorIs(t, err, credential.ErrToken)
+	fresh := issue(t, c, again)
+	_, err = c.Bearer(t.Context(), fresh.Access)
+	require.NoError(t, err)
 }
 
 func TestAWiderScopeTakesEffectOnTokensThatAreOut(t *testing.T) {

@@ -42,6 +42,9 @@ func (s *Server) deleteDevice(c *call) error {
 	if err != nil {
 		return err
 	}
+	if c.r.PathValue("id") == temporaryDevice+strconv.FormatInt(u.Number, 10) {
+		return s.endTemporaryCodes(c, u)
+	}
 	n, _ := pathNumber(c, "id")
 	d, _, err := s.activeDevice(c, u, n)
 	if err != nil {

@@ -45,7 +45,8 @@ func (e *fault) Error() string {
 	names := make([]string, 0, len(e.parameters)+1)
 	names = append(names, "refused: "+http.StatusText(e.status))
 	for _, p := range e.parameters {
-		names = append(names, p.Name) // the name only: a message may quote what the client sent
+		name, _, _ := strings.Cut(p.Name, ".") // a message may quote what the client sent, and what follows a dot is of its making
+		names = append(names, name)
 	}
 	return strings.Join(names, " ")
 }

@@ -93,6 +93,7 @@ func (s *Server) logIn(c *call) error {
 	// Unknown users are checked too: an answer that came sooner would tell who has an account.
 	correct, err := s.checkPassword(ctx, u, body.Password)
 	if err != nil {
+		right(ctx) // it was not compared
 		return err
 	}
 	if !correct || !mayLogIn(u) {
@@ -167,7 +168,7 @@ const maxWebURL = 2048
 
 func webURL(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && len(s) <= maxWebURL && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&
+	return err == nil && len(s) <= maxWebURL && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
 		!strings.ContainsFunc(s, unprintable)
 }
 

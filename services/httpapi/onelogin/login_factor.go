@@ -135,7 +135,7 @@ func (s *Server) askOrPoll(c *call, step second, quiet bool) (pending bool, err 
 	}
 	ctx := c.r.Context()
 	key := step.key()
-	id := s.config.Verifications.IDFor(c.client.Account, key)
+	id := s.loginID(c, step)
 	v, err := s.config.Verifications.Get(ctx, id)
 	switch {
 	case errors.Is(err, verification.ErrNotFound):
@@ -163,6 +163,12 @@ func (s *Server) askOrPoll(c *call, step second, quiet bool) (pending bool, err 
 // key names the one verification of a login on a device.
 func (step second) key() string {
 	return "login:" + step.state + ":" + strconv.FormatInt(step.with.DeviceID, 10)
+}
+
+// loginID is the id of that verification. Its space is none of a client's: an account may be called like
+// one of its clients, whose idempotency keys would otherwise put a verification of another address here.
+func (s *Server) loginID(c *call, step second) string {
+	return s.config.Verifications.IDFor(c.client.Account+"/login", step.key())
 }
 
 func (s *Server) askOnce(c *call, step second, key, id string) (verification.Verification, error) {
@@ -212,7 +218,7 @@ func (s *Server) takeCode(c *call, step second, typed text) error {
 	case device.AppCode, device.AppPush:
 		valid, err = s.config.Users.CheckCode(ctx, c.client.Account, step.with.device.ID, code)
 	default:
-		id := s.config.Verifications.IDFor(c.client.Account, step.key())
+		id := s.loginID(c, step)
 		note(c.w, c.client.ClientID, id, nil)
 		var v verification.Verification
 		v, valid, err = s.config.Verifications.Check(ctx, id, code)
@@ -260,6 +266,8 @@ func pendingMessage(f factor) string {
 		return "SMS token sent to your mobile device. Authentication pending."
 	case device.VoiceMatch:
 		return "Your phone is being called. Authentication pending."
+	case device.AppCode: // nothing is sent: the app has the code
+		return "Authentication pending."
 	default:
 		return strings.TrimSuffix(f.name, " Link") + " sent. Authentication pending."
 	}

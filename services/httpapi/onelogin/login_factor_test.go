@@ -2,6 +2,7 @@ package onelogin_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"sync"
@@ -148,6 +149,30 @@ func TestTooManyWrongCodesUseUpTheStateToken(t *testing.T) {
 	c.factor(state, d[0], nil).pending()
 	c.factor(state, d[0], otp(h.verifications.last().Secrets.Code.Reveal())).refusedV1(http.StatusTooManyRequests)
 	require.Equal(t, noState, c.factor(state, d[0], nil).refusedV1(http.StatusBadRequest))
+}
+
+// A client may have the account's name, and the idempotency keys of the native API are its own to choose.
+func TestNoIdempotencyKeyOfAClientNamesTheVerificationOfALogin(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c := h.client()
+	u, d := h.member(device.SMSCode)
+	state := c.state(u)
+	key := fmt.Sprintf("login:%s:%d", state, d[0].Number)
+	id := h.verifications.IDFor(shop, key)
+	v, secrets, err := verification.New(verification.Params{
+		ID: id, Credential: shop, Channel: verification.SMS, Challenge: verification.CodeChallenge, Brand: "Shop",
+	}, h.clock.now(), rand.Reader)
+	require.NoError(t, err)
+	_, _, err = h.verifications.Create(t.Context(), verification.Activation{
+		Verification: v, Secrets: secrets, To: "+14155559999", IdempotencyKey: key, Body: []byte("{}"),
+	})
+	require.NoError(t, err)
+	_, valid, err := h.verifications.Check(t.Context(), id, secrets.Code)
+	require.NoError(t, err)
+	require.True(t, valid)
+	c.factor(state, d[0], nil).pending()
+	require.Equal(t, u.Phone, h.verifications.last().To)
 }
 
 func TestBadSecondStepsAreNamed(t *testing.T) {

@@ -259,6 +259,7 @@ func TestBadLoginsAreNamed(t *testing.T) {
 		"no password":             {"password", nil},
 		"an address of no scheme": {"return_to_url", "app.example/in"},
 		"a script":                {"return_to_url", "javascript:alert(1)"},
+		"a host that misleads":    {"return_to_url", "https://shop.example@evil.example/"},
 		"no ip address":           {"ip_address", "localhost"},
 		"an unknown field":        {"fields", "password"},
 		"fields that are no list": {"fields", 7},

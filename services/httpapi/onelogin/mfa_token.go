@@ -17,6 +17,7 @@ import (
 const (
 	// temporaryKind is the kind of tickets and guesses of temporary codes.
 	temporaryKind   = "temporary"
+	temporaryEnd    = "temporary_end" // kind of the ticket that ends all temporary codes of a user that are older
 	temporaryLength = 8
 	// temporaryDevice and the user's number name the device that a temporary code stands in for.
 	temporaryDevice = "user_temp_otp_"
@@ -25,7 +26,8 @@ const (
 
 // temporary is what a temporary code stands for.
 type temporary struct {
-	Reusable bool `json:"reusable"`
+	Reusable bool      `json:"reusable"`
+	MadeAt   time.Time `json:"made_at"`
 }
 
 type temporaryBody struct {
@@ -73,7 +75,7 @@ func (s *Server) newTemporaryCode(c *call, name string) (device.User, temporaryB
 	if err != nil {
 		return u, temporaryBody{}, err //nolint:wrapcheck // says what it did
 	}
-	content, err := json.Marshal(temporary{bool(request.Reusable)})
+	content, err := json.Marshal(temporary{bool(request.Reusable), s.config.Now().UTC()})
 	if err != nil {
 		return u, temporaryBody{}, fmt.Errorf("encode temporary code: %w", err)
 	}
@@ -99,6 +101,9 @@ func (s *Server) redeem(ctx context.Context, u device.User, otp text) (bool, err
 	if err == nil {
 		err = json.Unmarshal(content, &t)
 	}
+	if err == nil {
+		err = s.outlived(ctx, u, t)
+	}
 	if err == nil && !t.Reusable {
 		_, err = s.config.Tickets.Use(ctx, temporaryKind, name)
 	}
@@ -110,4 +115,34 @@ func (s *Server) redeem(ctx context.Context, u device.User, otp text) (bool, err
 	}
 	right(ctx)
 	return true, nil
+}
+
+// outlived is verification.ErrNotFound for a code from before the user's temporary codes were taken back.
+func (s *Server) outlived(ctx context.Context, u device.User, t temporary) error {
+	content, err := s.config.Tickets.Look(ctx, temporaryEnd, temporaryName(u, ""))
+	if errors.Is(err, verification.ErrNotFound) {
+		return nil
+	}
+	var end time.Time
+	if err == nil {
+		err = end.UnmarshalText(content)
+	}
+	if err == nil && !t.MadeAt.After(end) {
+		return verification.ErrNotFound
+	}
+	return err //nolint:wrapcheck // the caller says it
+}
+
+// endTemporaryCodes takes all temporary codes of the user back: what deleting their device means. The codes
+// are known by their hashes only, so what is kept is the moment.
+func (s *Server) endTemporaryCodes(c *call, u device.User) error {
+	end, err := s.config.Now().UTC().MarshalText()
+	if err != nil {
+		return fmt.Errorf("encode time: %w", err)
+	}
+	if err := s.config.Tickets.Issue(c.r.Context(), temporaryEnd, temporaryName(u, ""), end, maxTemporary*time.Second); err != nil {
+		return err //nolint:wrapcheck // says what it did
+	}
+	writeJSON(c.w, http.StatusOK, struct{}{})
+	return nil
 }

@@ -76,7 +76,7 @@ func New(c Config) *Server {
 
 // Paths are what the door is mounted on.
 func Paths() []string {
-	return []string{"/auth/", "/api/1/", "/api/2/", "/session_via_api_token"}
+	return []string{"/auth/", "/api/1/", "/api/2/", "/session_via_api_token", "/session_via_api_token/"}
 }
 
 // route is one call of OneLogin's API.

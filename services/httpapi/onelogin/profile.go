@@ -35,6 +35,7 @@ type attributeKind int
 const (
 	ofText attributeKind = iota
 	ofInteger
+	ofEither // a number or a text, as the client's SDK has it: it reads no other
 	ofIntegers
 	ofTexts // one text or a list of them
 	ofPairs // custom attributes
@@ -57,8 +58,8 @@ var attributes = []attribute{
 	{name: "role_ids", kind: ofIntegers},
 	{name: "directory_id", kind: ofInteger},
 	{name: "trusted_idp_id", kind: ofInteger},
-	{name: "manager_ad_id", kind: ofInteger},
-	{name: "manager_user_id", kind: ofInteger},
+	{name: "manager_ad_id", kind: ofEither},
+	{name: "manager_user_id", kind: ofEither},
 	{name: "invalid_login_attempts", kind: ofInteger},
 	{name: "samaccountname"},
 	{name: "userprincipalname"},

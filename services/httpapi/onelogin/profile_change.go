@@ -209,6 +209,14 @@ func (c *profileChange) keep(a attribute, raw json.RawMessage) {
 		if n, ok := c.integer(raw, a.name); ok {
 			value = n
 		}
+	case ofEither:
+		if raw[0] == '"' {
+			if s, ok := c.textOf(raw, a.name, longest); ok && s != "" {
+				value = s
+			}
+		} else if n, ok := c.integer(raw, a.name); ok {
+			value = n
+		}
 	case ofIntegers:
 		value = c.integers(raw, a.name)
 	case ofTexts:

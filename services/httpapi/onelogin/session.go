@@ -52,7 +52,7 @@ func (s *Server) beginSession(c *call) error {
 	if err != nil {
 		return err
 	}
-	http.SetCookie(c.w, browserCookie(c.r, name, int(sessionLife.Seconds())))
+	http.SetCookie(c.w, s.browserCookie(c.r, name, int(sessionLife.Seconds())))
 	l.share(c)
 	page := form && strings.Contains(c.r.Header.Get("Accept"), "text/html")
 	switch {
@@ -109,9 +109,10 @@ func sessionToken(c *call) (token string, form bool, err error) {
 
 // browserCookie holds the session's name; without one it is removed. Pages of other sites can use the
 // session where the connection is encrypted: browsers take SameSite=None only with Secure.
-func browserCookie(r *http.Request, name string, life int) *http.Cookie {
+func (s *Server) browserCookie(r *http.Request, name string, life int) *http.Cookie {
 	cookie := &http.Cookie{Name: sessionCookie, Value: name, Path: "/", MaxAge: life, HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	if r.TLS != nil || strings.HasPrefix(strings.ToLower(r.Header.Get("X-Forwarded-Proto")), "https") {
+	if r.TLS != nil || strings.HasPrefix(strings.ToLower(r.Header.Get("X-Forwarded-Proto")), "https") ||
+		strings.HasPrefix(s.config.PublicURL(), "https://") {
 		cookie.Secure, cookie.SameSite = true, http.SameSiteNoneMode
 	}
 	return cookie
@@ -150,7 +151,7 @@ func (s *Server) endSession(c *call) error {
 	if err := s.config.Tickets.Revoke(c.r.Context(), kindSession, name); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
-	http.SetCookie(c.w, browserCookie(c.r, "", -1))
+	http.SetCookie(c.w, s.browserCookie(c.r, "", -1))
 	l.share(c)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/onelogin"
 )
 
 const (
@@ -86,8 +87,8 @@ func TestASessionTokenBecomesTheBrowsersSessionOnce(t *testing.T) {
 	cookie := a.cookie()
 	require.GreaterOrEqual(t, len(cookie.Value), 32)
 	require.Equal(t, 8*3600, cookie.MaxAge)
-	require.False(t, cookie.Secure)
-	require.Equal(t, http.SameSiteLaxMode, cookie.SameSite)
+	require.True(t, cookie.Secure, "the public address is https, whatever a proxy says")
+	require.Equal(t, http.SameSiteNoneMode, cookie.SameSite)
 	require.Equal(t, "no-store", a.header.Get("Cache-Control"))
 
 	again := h.browser(http.MethodPost, viaTokenPath, page, token(value))
@@ -101,6 +102,15 @@ func TestASessionTokenBecomesTheBrowsersSessionOnce(t *testing.T) {
 	expires, err := time.Parse("2006/01/02 15:04:05 -0700", whose.data()["expires_at"].(string))
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(8*time.Hour), expires, time.Minute)
+}
+
+func TestWithoutTLSTheCookieStaysOnItsSite(t *testing.T) {
+	t.Parallel()
+	h := setup(t, func(c *onelogin.Config) { c.PublicURL = func() string { return "http://127.0.0.1:8080" } })
+	u, _ := h.member()
+	cookie := h.browser(http.MethodPost, viaTokenPath, "", token(h.client().sessionToken(u, ""))).is(http.StatusOK).cookie()
+	require.False(t, cookie.Secure, "the browser would not send it back")
+	require.Equal(t, http.SameSiteLaxMode, cookie.SameSite)
 }
 
 func TestAFormLeadsTheBrowserBack(t *testing.T) {

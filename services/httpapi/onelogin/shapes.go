@@ -31,7 +31,7 @@ type shape struct {
 // shapes is all that differs. Whoever is not in it takes the default.
 var shapes = map[credential.Compat]shape{
 	credential.CompatDocs:   {registrationList: true, verificationList: true, messageList: true, statusOnly: true, refuseWrong: true},
-	credential.CompatNode:   {registrationList: true, verificationList: true},
+	credential.CompatNode:   {registrationList: true, verificationList: true, statusOnly: true, refuseWrong: true},
 	credential.CompatPython: {refuseWrong: true, deviceNumber: true, tokenCreated: true},
 	credential.CompatJava:   {noUser: true},
 	credential.CompatDotnet: {statusOnly: true, refuseWrong: true},

@@ -83,11 +83,15 @@ func (s *Server) grant(c *call) (tokenBody, error) {
 	}
 	left := t.ExpiresAt.Sub(s.config.Now())
 	if c.client.Compat == credential.CompatJava {
-		left = credential.TokenLife // its SDK counts from created_at
+		left = credential.TokenLife // its SDK is told both as they were at first
 	}
+	// OAuth counts expires_in from now, OneLogin's SDKs from created_at. So that both end with the token,
+	// created_at moves with what is left.
+	seconds := int((left + time.Second - 1) / time.Second)
+	created := t.ExpiresAt.Add(-time.Duration(seconds) * time.Second)
 	return tokenBody{
-		AccessToken: t.Access, CreatedAt: t.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
-		ExpiresIn: int((left + time.Second - 1) / time.Second), RefreshToken: t.Refresh, TokenType: "bearer",
+		AccessToken: t.Access, CreatedAt: created.UTC().Format("2006-01-02T15:04:05.000Z"),
+		ExpiresIn: seconds, RefreshToken: t.Refresh, TokenType: "bearer",
 		AccountID: accountID(c.client.Account),
 	}, nil
 }

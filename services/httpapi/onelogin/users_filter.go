@@ -49,12 +49,14 @@ func filtersOf(query url.Values, negation bool) ([]userFilter, error) {
 	if ids != nil {
 		filters = append(filters, func(u device.User) bool { return slices.Contains(ids, u.Number) })
 	}
-	roles, err := idsOf(query.Get("role_ids"), "role_ids")
-	if err != nil {
-		return nil, err
-	}
-	if roles != nil {
-		filters = append(filters, havingRole(roles))
+	for _, name := range []string{"role_ids", "role_id"} { // the second is what version 1 and the .NET SDK call it
+		roles, err := idsOf(query.Get(name), name)
+		if err != nil {
+			return nil, err
+		}
+		if roles != nil {
+			filters = append(filters, havingRole(roles))
+		}
 	}
 	times, err := timesOf(query)
 	return append(filters, times...), err

@@ -75,6 +75,9 @@ type pagination struct {
 func (s *Server) listUsersV1(c *call) error {
 	query := c.r.URL.Query()
 	for name, named := range map[string]string{"since": "created_since", "until": "created_until"} {
+		if _, err := timeOf(query, name); err != nil { // names it as the client did
+			return err
+		}
 		if value := query.Get(name); value != "" {
 			query.Set(named, value)
 		}

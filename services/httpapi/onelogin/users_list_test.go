@@ -52,6 +52,8 @@ func TestFiltersFindUsersInEitherCaseAndByPattern(t *testing.T) {
 		"external_id=X*Y":                     "bo",
 		"group_id=3":                          "ana",
 		"role_ids=9,2":                        "ana",
+		"role_id=2":                           "ana",
+		"role_id=9":                           "",
 		"state=2":                             "cy",
 		"app_id=1":                            "",
 		"custom_attributes.shoe=4*":           "bo cy",

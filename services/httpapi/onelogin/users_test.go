@@ -3,6 +3,7 @@ package onelogin_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,6 +92,11 @@ func TestAUserIsMadeReadChangedAndRemoved(t *testing.T) {
 	require.Equal(t, map[string]any{"shoe": "43", "size": 1.5}, changed["custom_attributes"])
 	require.Equal(t, changed, c.get(userPath(id)).object())
 
+	// Go's SDK writes and reads numbers here, those of Python and Node texts.
+	changed = c.put(userPath(id), map[string]any{"manager_ad_id": "12", "manager_user_id": ""}).is(http.StatusOK).object()
+	require.Equal(t, "12", changed["manager_ad_id"])
+	require.Nil(t, changed["manager_user_id"])
+
 	gone := c.delete(userPath(id)).is(http.StatusNoContent)
 	require.Empty(t, gone.body)
 	c.get(userPath(id)).refused(http.StatusNotFound)
@@ -161,6 +167,7 @@ func TestEveryWrongPropertyOfAUserIsNamed(t *testing.T) {
 		"control characters":            {map[string]any{"username": "b\x00o", "lastname": "\u202eob"}, []string{"username", "lastname"}},
 		"a name that is a list":         {map[string]any{"username": []string{"bo"}}, []string{"username"}},
 		"words for numbers":             {map[string]any{"username": "bo", "group_id": "seven", "role_ids": 7, "status": "on"}, []string{"status", "group_id", "role_ids"}},
+		"a manager that is a list":      {map[string]any{"username": "bo", "manager_ad_id": []int{3}, "manager_user_id": true}, []string{"manager_ad_id", "manager_user_id"}},
 		"roles that are no numbers":     {map[string]any{"username": "bo", "role_ids": []any{1, "x"}}, []string{"role_ids"}},
 		"custom attributes as a list":   {map[string]any{"username": "bo", "custom_attributes": []any{}}, []string{"custom_attributes"}},
 		"a custom attribute in depth":   {map[string]any{"username": "bo", "custom_attributes": map[string]any{"a": []any{}}}, []string{"custom_attributes.a"}},
@@ -216,6 +223,31 @@ func TestBadUserRequestsGetTheEnvelopeOfTheirVersion(t *testing.T) {
 	bad.get("/api/2/users").is(http.StatusUnauthorized).json(&body)
 	require.Equal(t, map[string]any{"message": "Unauthorized", "statusCode": 401.0, "name": "UnauthorizedError"}, body)
 	require.Equal(t, "Authentication Failure", bad.get("/api/1/users").refusedV1(http.StatusUnauthorized))
+}
+
+// noted is a response whose error is kept as the log gets it.
+type noted struct {
+	http.ResponseWriter
+	err error
+}
+
+func (n *noted) Note(_, _ string, err error) {
+	if err != nil {
+		n.err = err
+	}
+}
+
+func TestTheLogOfARefusalQuotesNothingOfTheRequest(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c := h.client()
+	w := &noted{ResponseWriter: httptest.NewRecorder()}
+	h.door.ServeHTTP(w, c.request(http.MethodPost, "/api/2/users",
+		`{"username":"ana","custom_attributes":{"ana@example.com":[]},"password":"one secret word","password_confirmation":""}`))
+	require.Error(t, w.err)
+	h.door.ServeHTTP(w, c.request(http.MethodPost, "/api/2/users", `{"username":"ana","custom_attributes":{"ana@example.com":[]}}`))
+	require.ErrorContains(t, w.err, "custom_attributes")
+	require.NotContains(t, w.err.Error(), "ana")
 }
 
 func TestScopesDecideWhoReadsAndManagesUsers(t *testing.T) {

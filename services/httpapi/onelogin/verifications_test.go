@@ -302,6 +302,13 @@ func TestATemporaryCodeStandsInForADevice(t *testing.T) {
 	h.clock.forward(5 * time.Minute)
 	require.Equal(t, "rejected", redeem(again["mfa_token"]))
 
+	taken := c.post(mfa(u, "mfa_token"), nil).is(http.StatusOK).object()
+	c.delete(mfa(u, "devices", taken["device_id"].(string))).is(http.StatusOK)
+	require.Equal(t, "rejected", redeem(taken["mfa_token"]), "its device was deleted")
+	h.clock.forward(time.Second)
+	later := c.post(mfa(u, "mfa_token"), nil).is(http.StatusOK).object()
+	require.Equal(t, "accepted", redeem(later["mfa_token"]), "one that was made since")
+
 	for _, life := range []any{119, 259201, "0", -5} {
 		c.post(mfa(u, "mfa_token"), fields{"expires_in": life}).refused(http.StatusUnprocessableEntity, "expires_in")
 	}
