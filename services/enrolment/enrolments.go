@@ -44,7 +44,6 @@ type Verifications interface {
 type Tickets interface {
 	Issue(ctx context.Context, kind, name string, content []byte, life time.Duration) error
 	Look(ctx context.Context, kind, name string) ([]byte, error)
-	Revoke(ctx context.Context, kind, name string) error
 }
 
 // Enrolments registers devices. Its fields are required but where a default is named; it is safe for

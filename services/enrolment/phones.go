@@ -59,9 +59,9 @@ func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request)
 	}, nil
 }
 
-// Join makes the phone that has this activation code the device that it stands for. A code works once:
-// of two phones the first one is stored, and the other finds a device with another key. The ticket goes
-// last, so that a phone whose answer was lost can say the same again.
+// Join makes the phone that has this activation code the device that it stands for. A code works for one
+// phone: of two the first one is stored, and the other finds a device with another key. The ticket stays
+// until its end, so that a phone whose answer was lost can say the same again.
 func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, error) {
 	name := plain(code)
 	if len(name) != joinLength || strings.Trim(name, joinAlphabet) != "" {
@@ -93,7 +93,6 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 	if !bytes.Equal(d.PublicKey, p.PublicKey) {
 		return Joined{}, fmt.Errorf("join phone: %w", verification.ErrNotFound)
 	}
-	_ = e.Tickets.Revoke(context.WithoutCancel(ctx), joinKind, name) // of no use to any other phone, and gone soon
 	return Joined{Device: d, User: j.User, Brand: j.Brand, Secret: device.SecretText(d.Secret)}, nil
 }
 

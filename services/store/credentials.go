@@ -33,10 +33,10 @@ type CredentialsConfig struct {
 // are stored: the secrets are random, so a plain SHA-256 cannot be searched. Each process holds all of
 // them in memory, kept current by a watch, so that checking one costs no round trip.
 type Credentials struct {
+	follower
 	cfg     CredentialsConfig
 	kv      jetstream.KeyValue
 	tokens  jetstream.KeyValue
-	follows []*follow
 	lookups *lookups
 
 	mu    sync.RWMutex
@@ -93,56 +93,14 @@ func NewCredentials(ctx context.Context, js jetstream.JetStream, cfg Credentials
 	if c.tokens, err = tokensOf(ctx, js, cfg.Replicas); err != nil {
 		return nil, err
 	}
-	if err = c.follow(ctx, c.kv, ">", c.apply); err == nil {
-		err = c.follow(ctx, c.tokens, revokedKey("*"), c.applyRevocation)
+	if err = c.follow(ctx, js, c.kv, ">", c.apply); err == nil {
+		err = c.follow(ctx, js, c.tokens, revokedKey("*"), c.applyRevocation)
 	}
 	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("load credentials: %w", err)
 	}
 	return c, nil
-}
-
-// follow is a watch of some keys of a bucket.
-type follow struct {
-	stop func() error
-	done chan struct{}
-}
-
-// follow hands every entry to apply, those that are there before it returns.
-func (c *Credentials) follow(ctx context.Context, kv jetstream.KeyValue, keys string, apply func(jetstream.KeyValueEntry)) error {
-	// The watch outlives ctx, which bounds the opening only.
-	w, err := kv.Watch(context.WithoutCancel(ctx), keys)
-	if err != nil {
-		return fmt.Errorf("watch bucket: %w", err)
-	}
-	f := &follow{stop: w.Stop, done: make(chan struct{})}
-	c.follows = append(c.follows, f)
-	loaded := make(chan struct{})
-	go func() {
-		defer close(f.done)
-		for e := range w.Updates() {
-			if e == nil { // everything that was there has been seen
-				close(loaded)
-				continue
-			}
-			apply(e)
-		}
-	}()
-	select {
-	case <-loaded:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err() //nolint:wrapcheck // the caller does
-	}
-}
-
-// Close ends the watches.
-func (c *Credentials) Close() {
-	for _, f := range c.follows {
-		_ = f.stop()
-		<-f.done
-	}
 }
 
 func (c *Credentials) apply(e jetstream.KeyValueEntry) {

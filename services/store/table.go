@@ -116,24 +116,24 @@ func (t *table) mark(ctx context.Context, key string, options ...stream.Option) 
 	return err
 }
 
-// passTimeout bounds one pass over a table whose caller gave no deadline.
-const passTimeout = 20 * time.Second
+// passTimeout bounds one pass over a table whose caller gave no deadline, and openTimeout its beginning,
+// which takes no time where the broker is there.
+const (
+	passTimeout = 20 * time.Second
+	openTimeout = 5 * time.Second
+)
 
 // pass shows the entries that a filter matches, each once, as they stand.
 func (t *table) pass(ctx context.Context, filter string, show func(key string, value []byte, revision uint64) error, o ...jetstream.WatchOpt) error {
 	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
+	slow := time.AfterFunc(openTimeout, cancel)
 	w, err := t.kv.Watch(ctx, filter, append(o, jetstream.IgnoreDeletes())...)
+	slow.Stop()
 	if err != nil {
 		return unavailable(err)
 	}
-	defer func() {
-		_ = w.Stop()
-		go func() { // what still comes in would block the one who brings it
-			for range w.Updates() {
-			}
-		}()
-	}()
+	defer endWatch(w)
 	for {
 		select {
 		case e, open := <-w.Updates():
@@ -150,4 +150,13 @@ func (t *table) pass(ctx context.Context, filter string, show func(key string, v
 			return unavailable(ctx.Err())
 		}
 	}
+}
+
+// endWatch ends a watch, and takes what still comes in: it would block the one who brings it.
+func endWatch(w jetstream.KeyWatcher) {
+	_ = w.Stop()
+	go func() {
+		for range w.Updates() {
+		}
+	}()
 }

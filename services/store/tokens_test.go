@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -107,6 +108,35 @@ func TestARevokedTokenIsDeadInEveryProcessAndTheNextIsAnother(t *testing.T) {
 	require.Equal(t, second, issue(t, one, cred))
 	_, err = one.Bearer(t.Context(), second.Access)
 	require.NoError(t, err)
+}
+
+func TestWhatIsRevokedIsDeadInAProcessWhoseBrokerForgotItsWatch(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	js := h.js()
+	here, err := store.NewCredentials(t.Context(), js, store.CredentialsConfig{Keys: h.keys, Now: h.clock.now})
+	require.NoError(t, err)
+	t.Cleanup(here.Close)
+	elsewhere := h.credentials()
+	shop, _ := client(t, elsewhere, "shop-1", "shop", credential.ManageAll)
+	token := issue(t, elsewhere, shop)
+	_, err = here.Bearer(t.Context(), token.Access)
+	require.NoError(t, err)
+
+	// As when the broker is started again: watches do not survive it, connections come back.
+	tokens, err := js.Stream(t.Context(), "KV_ASSENT_TOKENS")
+	require.NoError(t, err)
+	watches := tokens.ConsumerNames(t.Context())
+	for name := range watches.Name() {
+		require.NoError(t, tokens.DeleteConsumer(t.Context(), name))
+	}
+	require.NoError(t, watches.Err())
+	require.NoError(t, elsewhere.RevokeToken(t.Context(), shop, token.Access))
+	require.NoError(t, js.Conn().ForceReconnect())
+	require.Eventually(t, func() bool {
+		_, err := here.Bearer(t.Context(), token.Access)
+		return errors.Is(err, credential.ErrToken)
+	}, 5*time.Second, 10*time.Millisecond)
 }
 
 func TestATokenOfAnotherClientIsNotRevoked(t *testing.T) {

@@ -40,7 +40,13 @@ type Users struct {
 	pub     *stream.Publisher
 	users   *table
 	devices *table
+	// turns bounds how many lists of whole accounts are read at once.
+	turns chan struct{}
 }
+
+// listsAtOnce is how many. Each may have half of what the broker lets a connection fall behind before it
+// cuts it, with everything else that goes over it.
+const listsAtOnce = 2
 
 // UsersConfig is what keeping users takes.
 type UsersConfig struct {
@@ -60,7 +66,7 @@ const (
 
 // NewUsers opens the buckets, and makes them where they are missing. The streams must exist.
 func NewUsers(ctx context.Context, js jetstream.JetStream, cfg UsersConfig) (*Users, error) {
-	u := &Users{cfg: cfg, pub: stream.NewPublisher(js)}
+	u := &Users{cfg: cfg, pub: stream.NewPublisher(js), turns: make(chan struct{}, listsAtOnce)}
 	var err error
 	if u.users, err = openTable(ctx, js, usersBucket, cfg.Replicas); err != nil {
 		return nil, err
@@ -217,7 +223,11 @@ func (u *Users) UserByLogin(ctx context.Context, account, login string) (device.
 // Users lists the users of an account, newest first, at most limit, older than the id after (empty:
 // from the newest). next is empty on the last page.
 func (u *Users) Users(ctx context.Context, account, after string, limit int) (users []device.User, next string, err error) {
-	ids, err := list(ctx, u.users, userKey(account, "*"))
+	var ids []string
+	err = u.inTurn(ctx, func(ctx context.Context) error {
+		ids, err = list(ctx, u.users, userKey(account, "*"))
+		return err
+	})
 	if err != nil {
 		return nil, "", err
 	}
@@ -243,10 +253,12 @@ func (u *Users) Users(ctx context.Context, account, after string, limit int) (us
 // AllUsers lists all users of an account, the oldest first.
 func (u *Users) AllUsers(ctx context.Context, account string) ([]device.User, error) {
 	users := []device.User{}
-	err := u.users.pass(ctx, userKey(account, "*"), func(key string, b []byte, revision uint64) error {
-		user, err := u.decodeUser(account, lastToken(key), b, revision)
-		users = append(users, user)
-		return err
+	err := u.inTurn(ctx, func(ctx context.Context) error {
+		return u.users.pass(ctx, userKey(account, "*"), func(key string, b []byte, revision uint64) error {
+			user, err := u.decodeUser(account, lastToken(key), b, revision)
+			users = append(users, user)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -262,6 +274,19 @@ func (u *Users) AllUsers(ctx context.Context, account string) ([]device.User, er
 	users = slices.DeleteFunc(users, func(user device.User) bool { return user.ID == "" }) // deleted meanwhile
 	slices.SortFunc(users, func(a, b device.User) int { return strings.Compare(a.ID, b.ID) })
 	return users, nil
+}
+
+// inTurn reads a list of a whole account once it is its turn.
+func (u *Users) inTurn(ctx context.Context, read func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	defer cancel()
+	select {
+	case u.turns <- struct{}{}:
+		defer func() { <-u.turns }()
+		return read(ctx)
+	case <-ctx.Done():
+		return unavailable(errors.New("list users: too many lists at once"))
+	}
 }
 
 // DeleteUser removes a user and their devices. The devices go first, so that a user whose removal

@@ -120,8 +120,12 @@ func faultFor(err error) *fault {
 
 func limited(e *verification.LimitError) *fault {
 	seconds := strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds()))))
+	much := "Too many wrong answers"
+	if e.Policy == "destination" || e.Policy == "user" {
+		much = "Too many messages to this " + e.Policy
+	}
 	return &fault{
-		status: http.StatusTooManyRequests, message: "Too many requests for this " + e.Policy + "; come back in " + seconds + " seconds",
+		status: http.StatusTooManyRequests, message: much + "; come back in " + seconds + " seconds",
 		header: http.Header{
 			"Retry-After": {seconds}, "X-Ratelimit-Limit": {strconv.Itoa(e.Quota)},
 			"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {seconds},
