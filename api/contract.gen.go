@@ -167,6 +167,7 @@ const (
 	ProblemCodeMalformedJSON         ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed      ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound              ProblemCode = "not_found"
+	ProblemCodeRealmExists           ProblemCode = "realm_exists"
 	ProblemCodeUnauthorized          ProblemCode = "unauthorized"
 	ProblemCodeUnavailable           ProblemCode = "unavailable"
 	ProblemCodeUnsupportedMediaType  ProblemCode = "unsupported_media_type"
@@ -208,6 +209,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeNotFound:
 		return true
+	case ProblemCodeRealmExists:
+		return true
 	case ProblemCodeUnauthorized:
 		return true
 	case ProblemCodeUnavailable:
@@ -219,6 +222,36 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeVerificationClosed:
 		return true
 	case ProblemCodeWrongChallenge:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RealmBlockNetworkTypes.
+const (
+	RealmBlockNetworkTypesLandline RealmBlockNetworkTypes = "landline"
+	RealmBlockNetworkTypesMobile   RealmBlockNetworkTypes = "mobile"
+	RealmBlockNetworkTypesPager    RealmBlockNetworkTypes = "pager"
+	RealmBlockNetworkTypesPremium  RealmBlockNetworkTypes = "premium"
+	RealmBlockNetworkTypesTollFree RealmBlockNetworkTypes = "toll_free"
+	RealmBlockNetworkTypesVirtual  RealmBlockNetworkTypes = "virtual"
+)
+
+// Valid indicates whether the value is a known member of the RealmBlockNetworkTypes enum.
+func (e RealmBlockNetworkTypes) Valid() bool {
+	switch e {
+	case RealmBlockNetworkTypesLandline:
+		return true
+	case RealmBlockNetworkTypesMobile:
+		return true
+	case RealmBlockNetworkTypesPager:
+		return true
+	case RealmBlockNetworkTypesPremium:
+		return true
+	case RealmBlockNetworkTypesTollFree:
+		return true
+	case RealmBlockNetworkTypesVirtual:
 		return true
 	default:
 		return false
@@ -315,7 +348,7 @@ type AccessToken struct {
 	AccountID int64 `json:"account_id"`
 }
 
-// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
+// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval` and `code`.
 //
 // Examples: code
 type Challenge string
@@ -365,7 +398,7 @@ type CheckedVerification struct {
 	// Examples: sms
 	Channel Channel `json:"channel"`
 
-	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
+	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval` and `code`.
 	//
 	// Examples: code
 	Challenge Challenge `json:"challenge"`
@@ -502,6 +535,27 @@ type CreateDevice struct {
 	PublicKey string `json:"public_key,omitempty"`
 }
 
+// CreateRealm A new realm of the own account.
+type CreateRealm struct {
+	// Name The first segment of its paths; unique.
+	//
+	// Examples: secureauth1
+	Name string `json:"name"`
+
+	// AppID The application id; made where it is not given.
+	//
+	// Examples: 8f14e45fceea167a5a36dedd4bea2543
+	AppID string `json:"app_id,omitempty"`
+
+	// AppKey The application key, for an application that has one; made where it is not given.
+	//
+	// Examples: 1ff7c1e4d0b1a2938475665748392a1b0c9d8e7f6a5b4c3d2e1f001122334455
+	AppKey string `json:"app_key,omitempty"`
+
+	// Settings What a realm may do, and how.
+	Settings *RealmSettings `json:"settings,omitempty"`
+}
+
 // CreateUser A person as the client knows them. Every field is optional.
 type CreateUser struct {
 	// ExternalID The client's own name for the user; unique within the client.
@@ -604,6 +658,37 @@ type CreatedCredential struct {
 	//
 	// Examples: V2ZB5QK7M4XJ6RTWQ3PD9NHC
 	ClientSecret string `json:"client_secret"`
+}
+
+// CreatedRealm The realm with its key.
+type CreatedRealm struct {
+	// Name The first segment of its paths.
+	//
+	// Examples: secureauth1
+	Name string `json:"name"`
+
+	// AppID The application id.
+	//
+	// Examples: 8f14e45fceea167a5a36dedd4bea2543
+	AppID string `json:"app_id"`
+
+	// Settings What a realm may do, and how.
+	Settings RealmSettings `json:"settings"`
+
+	// CreatedAt When it was made.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// RotatedAt When its key was last changed.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	RotatedAt *time.Time `json:"rotated_at,omitempty"`
+
+	// AppKey Told once. Signs calls and answers.
+	//
+	// Examples: 1ff7c1e4d0b1a2938475665748392a1b0c9d8e7f6a5b4c3d2e1f001122334455
+	AppKey string `json:"app_key"`
 }
 
 // Credential A client of the account.
@@ -930,6 +1015,11 @@ type Prompt struct {
 	// Examples: {"ip":"203.0.113.7","action":"Sign in"}
 	Context string `json:"context"`
 
+	// Choices The numbers to choose from, where the person must pick the one on the other screen.
+	//
+	// Examples: ["3","7","9","1"]
+	Choices []string `json:"choices,omitempty"`
+
 	// CreatedAt When it was asked.
 	//
 	// Examples: 2026-11-21T10:04:31.123Z
@@ -969,10 +1059,113 @@ type PushAnswer struct {
 	// Examples: MEUCIQDEt8nGj2yjV0b0Nn4YH0d8m3WlQk4m0S1v9b2cZ0aX5wIgQb3m7pV0mYtJr5Xc1yM0l3a8k7oZ9n2f4e6d8c0b1a2
 	Signature string `json:"signature"`
 
-	// Number The number that the person typed, where the app asked for one. It is signed with the rest; a question that asked for none does not look at it.
+	// Number The number that the person picked or typed; required with `approve` where the question asks for one. It is signed with the rest; a question that asked for none does not look at it.
 	//
 	// Examples: 47
 	Number string `json:"number,omitempty"`
+}
+
+// Realm A realm of the account.
+type Realm struct {
+	// Name The first segment of its paths.
+	//
+	// Examples: secureauth1
+	Name string `json:"name"`
+
+	// AppID The application id.
+	//
+	// Examples: 8f14e45fceea167a5a36dedd4bea2543
+	AppID string `json:"app_id"`
+
+	// Settings What a realm may do, and how.
+	Settings RealmSettings `json:"settings"`
+
+	// CreatedAt When it was made.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// RotatedAt When its key was last changed.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	RotatedAt *time.Time `json:"rotated_at,omitempty"`
+}
+
+// RealmBlock What `evaluate_number` refuses.
+type RealmBlock struct {
+	// Countries ISO 3166 codes.
+	//
+	// Examples: ["RU"]
+	Countries []string `json:"countries,omitempty"`
+
+	// NetworkTypes Kinds of lines.
+	//
+	// Examples: ["virtual"]
+	NetworkTypes []RealmBlockNetworkTypes `json:"network_types,omitempty"`
+
+	// Carriers Names of carriers.
+	//
+	// Examples: ["Example Mobile"]
+	Carriers []string `json:"carriers,omitempty"`
+}
+
+// RealmBlockNetworkTypes defines model for RealmBlock.NetworkTypes.
+type RealmBlockNetworkTypes string
+
+// RealmLimit So many in each rolling window, over all realms of the account.
+type RealmLimit struct {
+	// Count How many; 0 is no limit.
+	//
+	// Examples: 10
+	Count int `json:"count"`
+
+	// Window Seconds that each one counts.
+	//
+	// Examples: 600
+	Window int `json:"window"`
+}
+
+// RealmList defines model for RealmList.
+type RealmList struct {
+	// Data By name.
+	Data []Realm `json:"data"`
+}
+
+// RealmSettings What a realm may do, and how.
+type RealmSettings struct {
+	// Brand Who asks, in messages and on pages. No control characters.
+	//
+	// Examples: Example Bank
+	Brand *string `json:"brand,omitempty"`
+
+	// Methods The types of `/auth` that may be used; empty for all.
+	//
+	// Examples: ["sms","push_accept"]
+	Methods *[]string `json:"methods,omitempty"`
+
+	// EchoOtp Whether the answer to a sent code holds the code. Without it, use `/otp/validate`.
+	//
+	// Examples: false
+	EchoOtp *bool `json:"echo_otp,omitempty"`
+
+	// StatesAsFound Whether v2 and v3 say `found` of users that are locked or disabled.
+	//
+	// Examples: false
+	StatesAsFound *bool `json:"states_as_found,omitempty"`
+
+	// Life Seconds that a code, link or question lives.
+	//
+	// Examples: 300
+	Life *int `json:"life,omitempty"`
+
+	// Attempts So many in each rolling window, over all realms of the account.
+	Attempts *RealmLimit `json:"attempts,omitempty"`
+
+	// Validations So many in each rolling window, over all realms of the account.
+	Validations *RealmLimit `json:"validations,omitempty"`
+
+	// Block What `evaluate_number` refuses.
+	Block *RealmBlock `json:"block,omitempty"`
 }
 
 // ReceivedAnswer The answer is on its way to be decided on.
@@ -986,6 +1179,14 @@ type ReceivedAnswer struct {
 	//
 	// Examples: pending
 	Status Status `json:"status"`
+}
+
+// RotateRealm How to change the key.
+type RotateRealm struct {
+	// Overlap Seconds that the key before stays good.
+	//
+	// Examples: 86400
+	Overlap int `json:"overlap,omitempty"`
 }
 
 // Scope What a credential is for. `authentication_only` asks people and checks their answers; `read_users` and `read_all` read
@@ -1076,6 +1277,12 @@ type UpdateCredential struct {
 	NumericIds *bool `json:"numeric_ids,omitempty"`
 }
 
+// UpdateRealm What is to change.
+type UpdateRealm struct {
+	// Settings What a realm may do, and how.
+	Settings RealmSettings `json:"settings"`
+}
+
 // User A person as the client knows them.
 type User struct {
 	// ID Opaque.
@@ -1137,7 +1344,7 @@ type Verification struct {
 	// Examples: sms
 	Channel Channel `json:"channel"`
 
-	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval`.
+	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval` and `code`.
 	//
 	// Examples: code
 	Challenge Challenge `json:"challenge"`
@@ -1198,6 +1405,9 @@ type IfNoneMatch = string
 // Prefer Examples: wait=25
 type Prefer = string
 
+// RealmName Examples: secureauth1
+type RealmName = string
+
 // UserID Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 type UserID = string
 
@@ -1243,6 +1453,9 @@ type LimitExceeded = Problem
 // NotFound What went wrong (RFC 9457). Programs read `code`.
 type NotFound = Problem
 
+// RealmExists What went wrong (RFC 9457). Programs read `code`.
+type RealmExists = Problem
+
 // Unauthorized What went wrong (RFC 9457). Programs read `code`.
 type Unauthorized = Problem
 
@@ -1254,6 +1467,13 @@ type UnsupportedMediaType = Problem
 
 // UserExists What went wrong (RFC 9457). Programs read `code`.
 type UserExists = Problem
+
+// JoinPhoneParams defines parameters for JoinPhone.
+type JoinPhoneParams struct {
+	// IdempotencyKey Makes a retry safe. 1 to 255 visible ASCII characters, chosen by the client, with or without the quotes of a
+	// structured field; a random UUID serves well. Scoped to the client. Lives as long as the verification's record.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // ListPromptsParams defines parameters for ListPrompts.
 type ListPromptsParams struct {
@@ -1312,6 +1532,15 @@ type UpdateCredentialJSONRequestBody = UpdateCredential
 
 // JoinPhoneJSONRequestBody defines body for JoinPhone for application/json ContentType.
 type JoinPhoneJSONRequestBody = JoinPhone
+
+// CreateRealmJSONRequestBody defines body for CreateRealm for application/json ContentType.
+type CreateRealmJSONRequestBody = CreateRealm
+
+// UpdateRealmJSONRequestBody defines body for UpdateRealm for application/json ContentType.
+type UpdateRealmJSONRequestBody = UpdateRealm
+
+// RotateRealmJSONRequestBody defines body for RotateRealm for application/json ContentType.
+type RotateRealmJSONRequestBody = RotateRealm
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUser

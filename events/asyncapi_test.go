@@ -295,6 +295,7 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"delivery":   events.DeliverySubject("{id}", "{status}"),
 		"window":     events.WindowSubject("{kind}", "{key}"),
 		"guess":      events.GuessSubject("{kind}", "{key}"),
+		"count":      events.CountSubject("{kind}", "{key}"),
 		"used":       strings.TrimSuffix(events.UsedSubject("{device}", 0), "0") + "{step}",
 		"number":     events.NumberSubject,
 		"deadletter": events.DeadLetterSubject("{consumer}"),

@@ -130,6 +130,8 @@ type DeliveryContent struct {
 	Text string `json:"text,omitempty"`
 	// RedirectTo is where the accept page leads after an approval.
 	RedirectTo string `json:"redirect_to,omitempty"`
+	// Choices are the numbers that the app offers for an approval with a number to match.
+	Choices []string `json:"choices,omitempty"`
 }
 
 // VerificationChanged is the outcome record: the half of a verification that

@@ -49,6 +49,20 @@ var golden = map[string]any{
 		Challenge: events.Code, Send: 1, UserID: "u1", DeviceID: "d3", ToMasked: "totp", KeyID: "k1", CodeLength: 6, MaxChecks: 5,
 		Content: events.Sealed{KeyID: "k1", Box: []byte{5}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(2 * time.Minute),
 	},
+	"verification_activated_number_push.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000005", Credential: "shop-prod", Channel: events.Push,
+		Challenge: events.Approval, Send: 1, UserID: "u1", DeviceID: "d1",
+		Device:   &events.PushDevice{Platform: "fcm", PublicKey: []byte{9}},
+		ToMasked: "push", Destination: "aA", SecretHash: []byte{1, 2, 3}, KeyID: "k1", NumberLength: 1, MaxChecks: 1,
+		Content: events.Sealed{KeyID: "k1", Box: []byte{6}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+	},
+	"verification_activated_code_push.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000006", Credential: "shop-prod", Channel: events.Push,
+		Challenge: events.Code, Send: 1, UserID: "u1", DeviceID: "d1",
+		Device:   &events.PushDevice{Platform: "apns", PublicKey: []byte{9}},
+		ToMasked: "push", Destination: "aA", SecretHash: []byte{1, 2, 3}, KeyID: "k1", CodeLength: 6, MaxChecks: 5,
+		Content: events.Sealed{KeyID: "k1", Box: []byte{7}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+	},
 	"verification_changed.v1.json": events.VerificationChanged{
 		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", Status: "failed", Reason: "too_many_checks",
 		ChecksUsed: 5, ClosedAt: &at, ChangedAt: at,
@@ -60,6 +74,10 @@ var golden = map[string]any{
 	"response_received_number.v1.json": events.ResponseReceived{
 		Version: 1, EventID: "e3", ID: "0199b1c2-0000-7000-8000-000000000003", Kind: events.ResponseVoice,
 		Decision: events.Approve, Number: []byte{1, 2, 3}, Evidence: "CA1", ReceivedAt: at,
+	},
+	"response_received_number_push.v1.json": events.ResponseReceived{
+		Version: 1, EventID: "e4", ID: "0199b1c2-0000-7000-8000-000000000005", Kind: events.ResponsePush,
+		Decision: events.Approve, Number: []byte{1, 2, 3}, Evidence: "d1", ReceivedAt: at,
 	},
 	"delivery_settled.v1.json": events.DeliverySettled{
 		Version: 1, EventID: "e2", ID: "0199b1c2-0000-7000-8000-000000000001", Channel: events.SMS, Send: 1,
@@ -109,7 +127,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_totp"} {
+		for _, variant := range []string{"_push", "_number", "_code", "_totp"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]
@@ -119,6 +137,26 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		if want, present := golden[filepath.Base(path)]; present {
 			require.Equal(t, want, v, path)
 		}
+	}
+}
+
+func TestSealedContentOfAnyWriterIsRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		plain string
+		want  events.DeliveryContent
+	}{
+		"a code":              {`{"to":"+14155550100","code":"482913"}`, events.DeliveryContent{To: "+14155550100", Code: "482913"}},
+		"a link with wording": {`{"to":"a","token":"t","text":"x","redirect_to":"https://a"}`, events.DeliveryContent{To: "a", Token: "t", Text: "x", RedirectTo: "https://a"}},
+		"choices":             {`{"to":"token","choices":["3","7","9","1"]}`, events.DeliveryContent{To: "token", Choices: []string{"3", "7", "9", "1"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got events.DeliveryContent
+			require.NoError(t, json.Unmarshal([]byte(c.plain), &got))
+			require.Equal(t, c.want, got)
+			again, err := events.Encode(c.want)
+			require.NoError(t, err)
+			require.JSONEq(t, c.plain, string(again), "what is empty is left out")
+		})
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	WindowSubjects     = namespace + ".window.>"
 	GuessSubjects      = namespace + ".guess.>"
 	UsedSubjects       = namespace + ".used.>"
+	CountSubjects      = namespace + ".count.>"
 	DeadLetterSubjects = namespace + ".deadletter.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
@@ -72,6 +73,11 @@ const (
 // GuessSubject is the window of the wrong answers of one kind; key is a hash of whose they are.
 func GuessSubject(kind, key string) string {
 	return fmt.Sprintf("%s.guess.%s.%s", namespace, kind, key)
+}
+
+// CountSubject is the rolling window of what happened to one user in one way; key is a hash of whose it is.
+func CountSubject(kind, key string) string {
+	return fmt.Sprintf("%s.count.%s.%s", namespace, kind, key)
 }
 
 // UsedSubject is where a device's one-time code of one time step is marked as used.

@@ -180,3 +180,17 @@ func Delete(ctx context.Context, js jetstream.JetStream, stream string, sequence
 	}
 	return nil
 }
+
+// Purge removes all messages under a subject; none is not an error.
+func Purge(ctx context.Context, js jetstream.JetStream, stream, subject string) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("purge %s: %w", stream, err)
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+		return fmt.Errorf("purge %s: %w", stream, err)
+	}
+	return nil
+}

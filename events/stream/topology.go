@@ -22,6 +22,7 @@ const (
 	Deliveries  = "ASSENT_DELIVERIES"
 	Windows     = "ASSENT_WINDOWS"
 	Guesses     = "ASSENT_GUESSES"
+	Counts      = "ASSENT_COUNTS"
 	Numbers     = "ASSENT_NUMBERS"
 	DeadLetters = "ASSENT_DEADLETTERS"
 )
@@ -46,6 +47,9 @@ const (
 	GuessQuota  = 5
 	GuessWindow = 10 * time.Minute
 )
+
+// MaxCount is how many records at most stand for one user in one count: limits above it make no difference.
+const MaxCount = 100
 
 // firstNumber is the first number that stands for a user or a device: long enough that nobody takes
 // it for a count, and far from the end of 32 bits.
@@ -101,6 +105,14 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			Name: Guesses, Subjects: []string{events.GuessSubjects, events.UsedSubjects},
 			Description:       "One message for each wrong answer in its rolling window, and for each one-time code that was used.",
 			MaxMsgsPerSubject: GuessQuota, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+			AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Counts, Subjects: []string{events.CountSubjects},
+			Description: "One message for each attempt of a user in its rolling window, until the user succeeds.",
+			// The limit is the caller's, who expects the last message to be the one that was counted. This
+			// bounds what stands where there is none.
+			MaxMsgsPerSubject: MaxCount, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 			AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
 		},
 		{

@@ -67,6 +67,17 @@ func (s *Verifications) Redirect(ctx context.Context, id string) (string, error)
 	return c.RedirectTo, err
 }
 
+// Choices are the numbers that the app offers with an approval; none where the person types one, or
+// needs none. It fails with ErrNotFound.
+func (s *Verifications) Choices(ctx context.Context, id string) ([]string, error) {
+	a, _, err := s.freshActivation(ctx, id)
+	if err != nil || a.NumberLength == 0 {
+		return nil, err
+	}
+	c, err := s.content(a)
+	return c.Choices, err
+}
+
 // content opens what is sealed for the channel's worker. The activation must be a fresh one:
 // memory keeps no content.
 func (s *Verifications) content(a events.VerificationActivated) (events.DeliveryContent, error) {

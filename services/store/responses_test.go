@@ -132,6 +132,76 @@ func TestOwnWordingAndRedirectsAreSealedAndSurviveAResend(t *testing.T) {
 	}
 }
 
+func TestChoicesAreSealedAndReachTheAppWithEachMessage(t *testing.T) {
+	h := build(t)
+	s := h.store()
+	bySymbol := func(p *verification.Params) {
+		p.Channel, p.DeviceID, p.NumberLength, p.MaxChecks = verification.Push, uuid.NewString(), 1, 1
+	}
+	a := h.activation(bySymbol)
+	a.To, a.Platform, a.PublicKey = "push-token", device.APNs, []byte("key")
+	right := a.Secrets.Number.Reveal()
+	a.Choices = []string{right, "a", "b", "c"} // the letters cannot be met by chance in the record
+	create(t, s, a)
+	id := a.Verification.ID
+	for range 2 {
+		e := h.record(events.Push, id)
+		stored, err := events.Encode(e)
+		require.NoError(t, err)
+		require.NotContains(t, string(stored), "choices")
+		plain, err := h.keys.Open(keyring.Channel(events.Push), id, e.Content)
+		require.NoError(t, err)
+		require.Contains(t, string(plain), `"choices":["`+right+`","a","b","c"]`)
+		got, err := h.store().Choices(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, a.Choices, got)
+		_, err = s.Resend(t.Context(), id)
+		require.NoError(t, err)
+	}
+
+	wrong, err := s.Resolve(t.Context(), id, answer(t, s, id, other(a.Secrets.Number)))
+	require.NoError(t, err)
+	require.Equal(t, verification.Denied, wrong.Status)
+	require.Equal(t, verification.WrongNumber, wrong.Reason)
+	_, err = s.Resolve(t.Context(), id, answer(t, s, id, right))
+	require.ErrorIs(t, err, verification.ErrClosed, "one number is compared, no more")
+
+	typed := h.activation(bySymbol)
+	plain := h.activation(func(p *verification.Params) { p.Challenge = verification.ApprovalChallenge })
+	plain.Choices = []string{"3"} // nobody asked for a number
+	for _, none := range []verification.Activation{typed, plain} {
+		create(t, s, none)
+		got, err := s.Choices(t.Context(), none.Verification.ID)
+		require.NoError(t, err)
+		require.Empty(t, got)
+	}
+	for _, id := range []string{uuid.NewString(), "*", ""} {
+		_, err := s.Choices(t.Context(), id)
+		require.ErrorIs(t, err, verification.ErrNotFound)
+	}
+}
+
+func TestAPushedCodeIsSealedAndChecked(t *testing.T) {
+	h := build(t)
+	s := h.store()
+	a := h.activation(func(p *verification.Params) {
+		p.Channel, p.Challenge, p.DeviceID = verification.Push, verification.CodeChallenge, uuid.NewString()
+	})
+	a.To, a.Platform, a.PublicKey = "push-token", device.FCM, []byte("key")
+	v := create(t, s, a)
+	e := h.record(events.Push, v.ID)
+	plain, err := h.keys.Open(keyring.Channel(events.Push), v.ID, e.Content)
+	require.NoError(t, err)
+	require.Contains(t, string(plain), `"code":"`+a.Secrets.Code.Reveal()+`"`)
+	open, err := s.Prompts(t.Context(), device.Device{ID: v.DeviceID, Credential: v.Credential, Address: a.To})
+	require.NoError(t, err)
+	require.Empty(t, open, "there is nothing to answer on the phone")
+	v, valid, err := s.Check(t.Context(), v.ID, a.Secrets.Code)
+	require.NoError(t, err)
+	require.True(t, valid)
+	require.Equal(t, verification.Approved, v.Status)
+}
+
 func TestAnAppFindsTheOpenQuestionsOfItsOwnDevice(t *testing.T) {
 	h := build(t)
 	s := h.store()

@@ -59,22 +59,80 @@ func (t *Tickets) Issue(ctx context.Context, kind, name string, content []byte, 
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(ticket{events.Version, t.cfg.Now().Add(life).UTC(), content})
+	b, err := t.seal(keys[0], content, life)
 	if err != nil {
-		return fmt.Errorf("encode ticket: %w", err)
-	}
-	sealed, err := t.cfg.Keys.Seal(keyring.Tickets, keys[0], b)
-	if err != nil {
-		return fmt.Errorf("seal ticket: %w", err)
-	}
-	if b, err = json.Marshal(sealed); err != nil {
-		return fmt.Errorf("encode ticket: %w", err)
+		return err
 	}
 	// One of an earlier key would be found again once this one is used.
 	if err := t.drop(ctx, keys[1:]); err != nil {
 		return err
 	}
 	return t.table.put(ctx, keys[0], b, life)
+}
+
+// seal is what is stored of a ticket.
+func (t *Tickets) seal(key string, content []byte, life time.Duration) ([]byte, error) {
+	b, err := json.Marshal(ticket{events.Version, t.cfg.Now().Add(life).UTC(), content})
+	if err != nil {
+		return nil, fmt.Errorf("encode ticket: %w", err)
+	}
+	sealed, err := t.cfg.Keys.Seal(keyring.Tickets, key, b)
+	if err != nil {
+		return nil, fmt.Errorf("seal ticket: %w", err)
+	}
+	if b, err = json.Marshal(sealed); err != nil {
+		return nil, fmt.Errorf("encode ticket: %w", err)
+	}
+	return b, nil
+}
+
+// Once takes a kind and name for a time: of all who take it, in all processes, one is the first, and the
+// others come too late. After verification.ErrUnavailable it may be taken.
+func (t *Tickets) Once(ctx context.Context, kind, name string, life time.Duration) (first bool, err error) {
+	if life <= 0 {
+		return false, errors.New("take ticket: its life is over before it begins")
+	}
+	keys, err := t.keys(kind, name)
+	if err != nil {
+		return false, err
+	}
+	for _, key := range keys[1:] { // taken before the present key was
+		b, _, err := t.table.latest(ctx, key)
+		if err == nil {
+			_, err = t.open(key, b)
+		}
+		if !errors.Is(err, verification.ErrNotFound) {
+			return false, err
+		}
+	}
+	return t.take(ctx, keys[0], life)
+}
+
+func (t *Tickets) take(ctx context.Context, key string, life time.Duration) (first bool, err error) {
+	b, err := t.seal(key, nil, life)
+	if err != nil {
+		return false, err
+	}
+	_, err = t.table.create(ctx, key, b, life)
+	if !errors.Is(err, stream.ErrConflict) {
+		return err == nil, err
+	}
+	stands, revision, err := t.table.latest(ctx, key)
+	if errors.Is(err, verification.ErrNotFound) { // it has ended since, and whoever comes next is the first
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if _, err = t.open(key, stands); !errors.Is(err, verification.ErrNotFound) {
+		return false, err
+	}
+	// It has ended, and the broker has not dropped it yet.
+	_, err = t.table.update(ctx, key, b, revision, life)
+	if errors.Is(err, stream.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Look reads a ticket; verification.ErrNotFound without one.

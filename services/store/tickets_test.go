@@ -123,3 +123,76 @@ func TestTicketsOutliveAChangeOfTheKey(t *testing.T) {
 	_, err = before.Look(t.Context(), "session", "y")
 	require.ErrorIs(t, err, verification.ErrNotFound)
 }
+
+func TestATicketIsTakenOnceByOneOfMany(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	var first, late atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		k := tickets(t, h) // a process of its own
+		for range 8 {
+			wg.Go(func() {
+				ok, err := k.Once(t.Context(), "signed", "one", time.Hour)
+				switch {
+				case err != nil:
+					t.Error(err)
+				case ok:
+					first.Add(1)
+				default:
+					late.Add(1)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	require.EqualValues(t, 1, first.Load())
+	require.EqualValues(t, 31, late.Load())
+
+	k := tickets(t, h)
+	for _, name := range [][2]string{{"signed", "two"}, {"other", "one"}} {
+		ok, err := k.Once(t.Context(), name[0], name[1], time.Hour)
+		require.NoError(t, err)
+		require.True(t, ok, "other names and kinds are taken by themselves")
+	}
+	_, err := k.Once(t.Context(), "a.b", "x", time.Hour)
+	require.Error(t, err)
+	_, err = k.Once(t.Context(), "signed", "x", 0)
+	require.Error(t, err)
+}
+
+func TestATicketMayBeTakenAgainWhenItHasEnded(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	k := tickets(t, h)
+	take := func() bool {
+		t.Helper()
+		first, err := k.Once(t.Context(), "signed", "x", 2*time.Minute)
+		require.NoError(t, err)
+		return first
+	}
+	require.True(t, take())
+	h.clock.forward(119 * time.Second)
+	require.False(t, take())
+	h.clock.forward(2 * time.Second) // the broker has not dropped it
+	require.True(t, take())
+	require.False(t, take())
+	require.NoError(t, k.Revoke(t.Context(), "signed", "x"))
+	require.True(t, take(), "the mark of what was removed is no ticket")
+}
+
+func TestATicketTakenBeforeAChangeOfTheKeyIsTaken(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	older, newer := rotated(t)
+	h.keys = older
+	first, err := tickets(t, h).Once(t.Context(), "signed", "x", time.Hour)
+	require.NoError(t, err)
+	require.True(t, first)
+	h.keys = newer
+	for _, name := range []string{"x", "y"} {
+		first, err = tickets(t, h).Once(t.Context(), "signed", name, time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, name == "y", first)
+	}
+}

@@ -199,6 +199,7 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 	}
 	content, err := json.Marshal(events.DeliveryContent{
 		To: a.To, Code: a.Secrets.Code.Reveal(), Token: a.Secrets.Token.Reveal(), Text: a.Text, RedirectTo: a.RedirectTo,
+		Choices: a.Choices,
 	})
 	if err != nil {
 		return e, fmt.Errorf("encode delivery content: %w", err)
@@ -206,7 +207,8 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 	if e.Content, err = keys.Seal(keyring.Channel(e.Channel), e.ID, content); err != nil {
 		return e, fmt.Errorf("seal delivery content: %w", err)
 	}
-	// A verification has one of the three. The number is hashed only: it goes into no message.
+	// A verification has one of the three. The number is hashed only: it goes into no message, or as one of
+	// the choices, which do not tell it.
 	if secret := a.Secrets.Code.Reveal() + a.Secrets.Token.Reveal() + a.Secrets.Number.Reveal(); secret != "" {
 		if e.SecretHash, err = keys.Sum(e.KeyID, keyring.Checks, e.ID, secret); err != nil {
 			return e, fmt.Errorf("hash secret: %w", err)

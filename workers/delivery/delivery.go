@@ -62,6 +62,8 @@ type Message struct {
 	LinkToken Code // for the link challenge
 	// NumberLength is how many digits the person must bring from the screen with an approval; zero: none.
 	NumberLength int
+	// Choices are the numbers that an app offers where the person picks one; empty: the person types it.
+	Choices []string
 	// Text is the client's own wording of a text message, with {{otp_code}} and {{otp_expiry}} in it;
 	// empty: ours. It prints as REDACTED: it may name the person.
 	Text Code

@@ -159,7 +159,7 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 func messageOf(a events.VerificationActivated, c events.DeliveryContent, attempt int) Message {
 	return Message{
 		ID: a.ID, Channel: a.Channel, Challenge: a.Challenge, Send: a.Send, Attempt: attempt,
-		To: Address(c.To), Code: Code(c.Code), LinkToken: Code(c.Token), NumberLength: a.NumberLength, Text: Code(c.Text),
+		To: Address(c.To), Code: Code(c.Code), LinkToken: Code(c.Token), NumberLength: a.NumberLength, Choices: c.Choices, Text: Code(c.Text),
 		Device: a.Device, DeviceID: a.DeviceID,
 		Locale: a.Locale, Brand: a.Brand, Context: a.Context, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
 	}

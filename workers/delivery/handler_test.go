@@ -65,10 +65,11 @@ func TestAMessageCarriesWhatItsChannelNeeds(t *testing.T) {
 	h.work(took(sent))
 	h.publish(h.activation(func(a *events.VerificationActivated) {
 		a.Challenge, a.NumberLength = events.Approval, 6
-		a.Content = h.seal(a.ID, events.DeliveryContent{To: number, Text: "Yours: {{otp_code}}", RedirectTo: "https://app.example.com"})
+		a.Content = h.seal(a.ID, events.DeliveryContent{To: number, Text: "Yours: {{otp_code}}", RedirectTo: "https://app.example.com", Choices: []string{"3", "7"}})
 	}))
 	m := next(t, sent)
 	require.Equal(t, 6, m.NumberLength)
+	require.Equal(t, []string{"3", "7"}, m.Choices)
 	require.Equal(t, "Yours: {{otp_code}}", m.Text.Reveal())
 	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
 	require.NotContains(t, fmt.Sprintf("%v %+v", m, m), "Yours")

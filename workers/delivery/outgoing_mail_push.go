@@ -19,16 +19,22 @@ type Mail struct {
 	Headers map[string]string
 }
 
-// Push is one rendered message for a push provider. It holds no code: what is
-// visible on a locked screen, and the data from which the app draws its question.
+// Push is one rendered message for a push provider: what is visible on a locked screen,
+// and the data from which the app draws its question. The body is a secret, because it holds
+// the code where one is sent.
 type Push struct {
 	// VerificationID and Send name the message: the same name twice shows one banner.
 	VerificationID string
 	Send           int
 	// To is the push token of the app install.
-	To          Address
-	Title, Body string
-	Data        map[string]string
+	To    Address
+	Title string
+	Body  Code
+	// Code is what the person came for; the app gets it as its datum "code". Empty for an approval.
+	Code Code
+	Data map[string]string
+	// Buttons tells that a plain yes or no is an answer, so that both may stand on the notification.
+	Buttons bool
 	// ExpiresAt is when the provider stops trying to hand it to the device.
 	ExpiresAt time.Time
 }

@@ -1,8 +1,8 @@
 // Package push is the push channel: it puts one approval into the words a locked screen may
-// show and the data an app needs to ask and to answer, and hands both to the gateway of the
-// device's platform. The sentences come from package wording; the answer comes back from
-// the app to the API, signed, and never passes here. The composition root builds it for the
-// push role.
+// show and the data an app needs to ask and to answer, or one code into the words a text
+// message would have, and hands both to the gateway of the device's platform. The sentences
+// come from package wording; the answer to an approval comes back from the app to the API,
+// signed, and never passes here. The composition root builds it for the push role.
 package push
 
 import (
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type Gateways struct {
 
 // Config is what pushes have in common.
 type Config struct {
-	// PublicURL is where the app sends its answer; without it nothing can be asked.
+	// PublicURL is where the app sends its answer; without it no approval can be asked for.
 	PublicURL string `koanf:"-"`
 }
 
@@ -50,36 +51,49 @@ func New(cfg Config, gateways Gateways) *Sender {
 // Send renders m and calls the gateway of its platform once. What no push can carry, or no
 // configured platform, is a permanent error.
 func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt, error) {
-	if m.Challenge != events.Approval {
-		return delivery.Receipt{}, delivery.Permanent(events.ReasonNotConfigured, errors.New("a push carries an approval and nothing else"))
-	}
-	if s.publicURL == "" {
-		return delivery.Receipt{}, delivery.Permanent(events.ReasonNotConfigured, errors.New("an answer needs the public URL"))
+	rendered, err := s.render(m)
+	if err != nil {
+		return delivery.Receipt{}, err
 	}
 	gateway, err := s.gateway(m.Device)
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
-	data, err := s.data(m)
-	if err != nil {
-		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused, err)
-	}
-	words := wording.For(m.Locale).ApprovalPush(wording.Facts{
-		Brand: m.Brand, Context: m.Context, Life: time.Until(m.ExpiresAt),
-	})
-	receipt, err := gateway.SendPush(ctx, delivery.Push{
-		VerificationID: m.ID,
-		Send:           m.Send,
-		To:             m.To,
-		Title:          words.Title,
-		Body:           words.Body,
-		Data:           data,
-		ExpiresAt:      m.ExpiresAt,
-	})
+	receipt, err := gateway.SendPush(ctx, rendered)
 	if err != nil {
 		return receipt, fmt.Errorf("send push: %w", err)
 	}
 	return receipt, nil
+}
+
+// render puts m into words and data.
+func (s *Sender) render(m delivery.Message) (delivery.Push, error) {
+	p := delivery.Push{VerificationID: m.ID, Send: m.Send, To: m.To, ExpiresAt: m.ExpiresAt}
+	words := wording.For(m.Locale)
+	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: time.Until(m.ExpiresAt)}
+	var said wording.Push
+	var err error
+	switch m.Challenge {
+	case events.Approval:
+		if s.publicURL == "" {
+			return p, delivery.Permanent(events.ReasonNotConfigured, errors.New("an answer needs the public URL"))
+		}
+		said, p.Buttons = words.ApprovalPush(facts), m.NumberLength == 0
+		p.Data, err = s.question(m)
+	case events.Code:
+		if m.Code == "" {
+			return p, delivery.Permanent(events.ReasonMessageRefused, errors.New("the activation holds no code"))
+		}
+		said, p.Code = words.CodePush(facts, m.Code.Reveal()), m.Code
+		p.Data, err = shown(m)
+	default:
+		return p, delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("a push carries no challenge %q", m.Challenge))
+	}
+	if err != nil {
+		return p, delivery.Permanent(events.ReasonMessageRefused, err)
+	}
+	p.Title, p.Body = said.Title, delivery.Code(said.Body)
+	return p, nil
 }
 
 // gateway chooses by the device's platform.
@@ -100,10 +114,32 @@ func (s *Sender) gateway(device *events.PushDevice) (Gateway, error) {
 	return chosen, nil
 }
 
-// data is what the app draws its question from, and what it signs: the context stands once
-// as the exact text whose hash goes into the signature, and again in single keys for the
-// screen. Every key is always there.
-func (s *Sender) data(m delivery.Message) (map[string]string, error) {
+// question is what the app draws its question from, and where it answers. A number to match
+// comes as the choices that the person picks from, or as its length where they type it.
+func (s *Sender) question(m delivery.Message) (map[string]string, error) {
+	data, err := shown(m)
+	if err != nil {
+		return nil, err
+	}
+	data["respond_to"] = s.publicURL + "/v1/verifications/" + url.PathEscape(m.ID) + "/responses"
+	switch {
+	case m.NumberLength == 0:
+	case len(m.Choices) == 0:
+		data["number_length"] = strconv.Itoa(m.NumberLength)
+	default:
+		choices, err := json.Marshal(m.Choices)
+		if err != nil {
+			return nil, fmt.Errorf("encode the choices: %w", err)
+		}
+		data["choices"] = string(choices)
+	}
+	return data, nil
+}
+
+// shown is what the app shows, and what it signs where it answers: the context stands once as
+// the exact text whose hash goes into the signature, and again in single keys for the screen.
+// Every key is always there.
+func shown(m delivery.Message) (map[string]string, error) {
 	signed, err := json.Marshal(m.Context)
 	if err != nil {
 		return nil, fmt.Errorf("encode the context: %w", err)
@@ -119,6 +155,5 @@ func (s *Sender) data(m delivery.Message) (map[string]string, error) {
 		"device":          m.Context.Device,
 		"requested_at":    m.CreatedAt.UTC().Format(time.RFC3339),
 		"expires_at":      m.ExpiresAt.UTC().Format(time.RFC3339),
-		"respond_to":      s.publicURL + "/v1/verifications/" + url.PathEscape(m.ID) + "/responses",
 	}, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,8 +65,9 @@ func TestAPushCarriesWhatTheAppNeedsToAskAndToAnswer(t *testing.T) {
 	assert.Equal(t, m.To, got.To)
 	assert.Equal(t, m.ExpiresAt, got.ExpiresAt)
 	assert.Contains(t, got.Title, "Example Bank", "who")
-	assert.Contains(t, got.Body, "Pay €49.00 to <Café & Co>", "what")
-	assert.Contains(t, got.Body, "Near Lyon", "from where")
+	assert.Contains(t, got.Body.Reveal(), "Pay €49.00 to <Café & Co>", "what")
+	assert.Contains(t, got.Body.Reveal(), "Near Lyon", "from where")
+	assert.True(t, got.Buttons)
 
 	signed, err := json.Marshal(m.Context)
 	require.NoError(t, err)
@@ -83,14 +86,70 @@ func TestAPushCarriesWhatTheAppNeedsToAskAndToAnswer(t *testing.T) {
 	}, got.Data)
 }
 
-func TestAPushNeverHoldsASecret(t *testing.T) {
+func TestANumberToMatchComesAsChoicesOrAsItsLength(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change  func(*delivery.Message)
+		key     string // beside those of a plain question; empty: none
+		value   string
+		buttons bool
+	}{
+		"a plain question":                  {func(*delivery.Message) {}, "", "", true},
+		"choices":                           {func(m *delivery.Message) { m.NumberLength, m.Choices = 1, []string{"3", "7", "9", "1"} }, "choices", `["3","7","9","1"]`, false},
+		"a number to type":                  {func(m *delivery.Message) { m.NumberLength = 2 }, "number_length", "2", false},
+		"choices without a number to match": {func(m *delivery.Message) { m.Choices = []string{"3"} }, "", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got delivery.Push
+			m := message("fcm")
+			tc.change(&m)
+			_, err := push.New(config, push.Gateways{FCM: accepts("fcm", &got)}).Send(t.Context(), m)
+			require.NoError(t, err)
+			assert.Equal(t, tc.buttons, got.Buttons, "a number cannot be told by a button of the notification")
+			assert.Empty(t, got.Code)
+			assert.NotEmpty(t, got.Data["respond_to"])
+			if tc.key == "" {
+				assert.Len(t, got.Data, 11)
+				return
+			}
+			assert.Len(t, got.Data, 12)
+			assert.Equal(t, tc.value, got.Data[tc.key])
+		})
+	}
+}
+
+func TestACodeIsReadOnTheScreenAndNothingIsAnswered(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []push.Config{config, {}} { // no way back is needed
+		var got delivery.Push
+		m := message("apns")
+		m.Challenge, m.Code, m.Locale = events.Code, "482913", "de"
+		_, err := push.New(cfg, push.Gateways{APNs: accepts("apns", &got)}).Send(t.Context(), m)
+		require.NoError(t, err)
+		assert.Equal(t, "482913", got.Code.Reveal())
+		assert.True(t, strings.HasPrefix(got.Body.Reveal(), "482913 ist Ihr Code für Example Bank."), got.Body.Reveal())
+		assert.Equal(t, "Ihr Code für Example Bank", got.Title)
+		assert.False(t, got.Buttons)
+		assert.NotContains(t, got.Data, "respond_to")
+		assert.NotContains(t, got.Data, "choices")
+		assert.Equal(t, "vrf_01", got.Data["verification_id"])
+		assert.Equal(t, "Pay €49.00 to <Café & Co>", got.Data["action"])
+		for key, value := range got.Data {
+			assert.NotContains(t, value, "482913", key)
+		}
+		assert.NotContains(t, fmt.Sprintf("%v %+v %#v", got, got, got), "482913", "it cannot be printed")
+	}
+}
+
+func TestAnApprovalHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	var got delivery.Push
 	m := message("fcm")
 	m.Code, m.LinkToken = "482913", "q7Zk-3vX_token"
 	_, err := push.New(config, push.Gateways{FCM: accepts("fcm", &got)}).Send(t.Context(), m)
 	require.NoError(t, err)
-	texts := []string{got.Title, got.Body}
+	texts := []string{got.Title, got.Body.Reveal(), got.Code.Reveal()}
 	for _, value := range got.Data {
 		texts = append(texts, value)
 	}
@@ -131,7 +190,7 @@ func TestAnUnknownContextStillHasEveryKey(t *testing.T) {
 	assert.Equal(t, "{}", got.Data["context"])
 	assert.NotEmpty(t, got.Title)
 	assert.NotEmpty(t, got.Body)
-	assert.NotContains(t, got.Title+got.Body, "{")
+	assert.NotContains(t, got.Title+got.Body.Reveal(), "{")
 }
 
 func TestWhatNoPushCanCarryIsRefusedForGood(t *testing.T) {
@@ -141,7 +200,7 @@ func TestWhatNoPushCanCarryIsRefusedForGood(t *testing.T) {
 		change func(*delivery.Message)
 		reason string
 	}{
-		"a code":                    {config, func(m *delivery.Message) { m.Challenge = events.Code }, events.ReasonNotConfigured},
+		"a code that is not there":  {config, func(m *delivery.Message) { m.Challenge = events.Code }, events.ReasonMessageRefused},
 		"a link":                    {config, func(m *delivery.Message) { m.Challenge = events.Link }, events.ReasonNotConfigured},
 		"no way back":               {push.Config{}, func(*delivery.Message) {}, events.ReasonNotConfigured},
 		"a platform not configured": {config, func(m *delivery.Message) { m.Device.Platform = "fcm" }, events.ReasonNotConfigured},

@@ -83,7 +83,7 @@ func (in answerInput) check(channel events.Channel) (words string, p *problem) {
 		return "", &bad
 	}
 	want := map[events.Channel]string{
-		events.SMS: `{"text":"YES"}`, events.Voice: `{"keys":"1"} or {"hang_up":true}`, events.Push: `{"decision":"approve"}`,
+		events.SMS: `{"text":"YES"}`, events.Voice: `{"keys":"1"} or {"hang_up":true}`, events.Push: `{"decision":"approve"} with a "number" where one is asked for`,
 	}[channel]
 	fits := (channel == events.Voice && (in.Keys != nil || in.HangUp)) || (channel == events.SMS && in.Text != nil) || (channel == events.Push && in.Decision != nil)
 	switch {
@@ -110,7 +110,7 @@ func (in answerInput) check(channel events.Channel) (words string, p *problem) {
 	if !regexp.MustCompile(`^[0-9]{0,4}$`).MatchString(in.Number) {
 		return fail("#/number", "want the digits on the sign-in screen")
 	}
-	return string(*in.Decision), nil
+	return strings.TrimSpace(string(*in.Decision) + " " + in.Number), nil
 }
 
 var (

@@ -102,6 +102,7 @@ func (s *Sandbox) serveAPNs(w http.ResponseWriter, r *http.Request) {
 			m.data[k] = plain(v)
 		}
 	}
+	m.code = s.find.codePushed(m.data)
 	w.Header().Set("Apns-Unique-Id", uuid.NewString())
 	s.receive(m)
 	w.WriteHeader(http.StatusOK)

@@ -44,6 +44,14 @@ func (p patterns) codeIn(text string) string {
 	return ""
 }
 
+// codePushed is the code that an app gets beside the text that it shows.
+func (p patterns) codePushed(data map[string]string) string {
+	if m := p.code.FindStringSubmatch(data["code"]); m != nil && m[1] == data["code"] {
+		return m[1]
+	}
+	return ""
+}
+
 // codeSpoken is the last code that a call read out, digit by digit or as one number.
 func (p patterns) codeSpoken(lines []string) string {
 	for i := len(lines) - 1; i >= 0; i-- {

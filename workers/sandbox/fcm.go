@@ -84,7 +84,7 @@ func (s *Sandbox) takeFCM(w http.ResponseWriter, r *http.Request, body []byte) {
 	if !req.validateOnly {
 		s.receive(&message{
 			complete: true, channel: events.Push, provider: providerFCM, providerID: name, to: req.to, from: s.account.FCMProjectID,
-			subject: req.title, text: joinLines(req.title, req.body), data: req.data, status: "accepted", receivedAt: s.now().UTC(),
+			subject: req.title, text: joinLines(req.title, req.body), data: req.data, code: s.find.codePushed(req.data), status: "accepted", receivedAt: s.now().UTC(),
 			request: recordRequest(r, body), phone: s.phones.byToken(req.to),
 		})
 	}

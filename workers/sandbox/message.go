@@ -84,7 +84,7 @@ type callbackRecord struct {
 }
 
 type answerRecord struct {
-	// Answer says in words what was sent: "key presses 4 7", "YES", "approve".
+	// Answer says in words what was sent: "key presses 4 7", "YES", "approve", "approve 7".
 	Answer   string    `json:"answer"`
 	Answered bool      `json:"answered"` // Assent answered with a 2xx status
 	Status   int       `json:"status"`

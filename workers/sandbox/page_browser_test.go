@@ -362,6 +362,61 @@ func TestTheInboxPage(t *testing.T) {
 		second.clean()
 	})
 
+	t.Run("a number is picked, or typed", func(t *testing.T) {
+		p.t = t
+		phone := b.phone(t, "fcm")
+		ask := func(action, data string) {
+			require.Equal(t, http.StatusOK, b.fcm(t, `{"message":{"token":"`+phone.PushToken+`","data":{"verification_id":"v1","device_id":"d1","brand":"Example Bank","action":"`+action+`",`+data+
+				`,"context":"{}","respond_to":"`+b.assent.url+`/v1/verifications/v1/responses"}}}`).status)
+			p.sees("#list li:first-child", action)
+			p.click("#list li:first-child a")
+			p.sees(".push", action)
+		}
+		answered := func() string {
+			for {
+				if got := b.assent.next(t); got.path == "/v1/verifications/v1/responses" {
+					return verifySigned(t, phone, got, "{}")["number"]
+				}
+			}
+		}
+		for len(b.assent.got) > 0 { // what the tests before were answered with
+			b.assent.next(t)
+		}
+		ask("Send money", `"choices":"[\"3\",\"7\",\"9\",\"1\"]"`)
+		p.sees(".push", "pick the number on the other screen")
+		require.Equal(t, "3 7 9 1", p.js(`[...document.querySelectorAll('.choices button')].map(b => b.textContent).join(' ')`))
+		require.Equal(t, "Deny, This wasn’t me", p.js(`[...document.querySelectorAll('.answers > button')].map(b => b.textContent).join(', ')`))
+		p.picture("push-choices")
+		p.run(chromedp.Click(`//div[@class="choices"]/button[text()="7"]`))
+		p.sees(".result", "Sent to Assent: approve with 7. It answered 204")
+		p.sees("#list li:first-child", "You answered: approve with 7")
+		require.Equal(t, "7", answered())
+
+		ask("Pay 20", `"number_length":"2"`)
+		p.sees(".push", "Number on the other screen")
+		p.run(chromedp.SendKeys(chromedp.CSS(".answers input"), "47"))
+		p.click(".answers form button")
+		p.sees(".result", "Sent to Assent: approve with 47. It answered 204")
+		require.Equal(t, "47", answered())
+
+		ask("Leave", `"choices":"what is this"`) // offers nothing that could be picked
+		p.sees(".answers", "Approve")
+		require.Equal(t, "0", p.js(`document.querySelectorAll('.choices').length`))
+	})
+
+	t.Run("the code of a push is shown to be copied", func(t *testing.T) {
+		p.t = t
+		phone := b.phone(t, "fcm")
+		require.Equal(t, http.StatusOK, b.fcm(t, `{"message":{"token":"`+phone.PushToken+
+			`","data":{"verification_id":"v1","device_id":"d1","title":"Your Example Bank code","body":"482913 is your Example Bank code.","code":"482913"}}}`).status)
+		p.sees("#list li:first-child", "482913 is your Example Bank code")
+		p.click("#list li:first-child a")
+		p.sees(".push .digits", "482")
+		p.sees(".push", "Your Example Bank code")
+		require.Equal(t, "0", p.js(`document.querySelectorAll('.answers').length`), "there is nothing to answer")
+		p.picture("push-code")
+	})
+
 	t.Run("clearing says so", func(t *testing.T) {
 		p.t = t
 		p.click("#clear")

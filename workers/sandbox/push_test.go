@@ -284,6 +284,61 @@ func TestASandboxPhoneSignsItsAnswer(t *testing.T) {
 	}
 }
 
+func TestANumberThatIsPickedIsSignedOver(t *testing.T) {
+	b := setup(t)
+	b.assent.on("/v1/verifications/v1/responses", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	for _, platform := range []string{"apns", "fcm"} {
+		p := b.phone(t, platform)
+		if platform == "apns" {
+			n := b.notification(p.PushToken)
+			n.Payload.(*payload.Payload).Custom("choices", `["3","7","9","1"]`)
+			res, err := b.apns(t).PushWithContext(t.Context(), n)
+			require.NoError(t, err)
+			require.True(t, res.Sent())
+		} else {
+			body := strings.Replace(b.fcmBody(p.PushToken), `"device_id"`, `"choices":"[\"3\",\"7\",\"9\",\"1\"]","device_id"`, 1)
+			require.Equal(t, http.StatusOK, b.fcm(t, body).status)
+		}
+		m := b.one(t, "?to="+p.PushToken)
+		require.Equal(t, `["3","7","9","1"]`, m.Data["choices"])
+		require.Empty(t, m.Code)
+		for number, words := range map[string]string{"7": "approve 7", "": "approve"} {
+			res := b.do(t, http.MethodPost, "/sandbox/messages/"+m.ID+"/answer", nil, `{"decision":"approve","number":"`+number+`"}`)
+			require.Equal(t, http.StatusOK, res.status, "%s", res.body)
+			require.Equal(t, words, res.json(t)["answer"])
+			v := verifySigned(t, p, b.assent.next(t), `{"ip":"203.0.113.7"}`)
+			require.Equal(t, "approve", v["decision"])
+			require.Equal(t, number, v["number"])
+		}
+		for _, number := range []string{"x", "12345", " 7"} {
+			res := b.do(t, http.MethodPost, "/sandbox/messages/"+m.ID+"/answer", nil, `{"decision":"approve","number":"`+number+`"}`)
+			require.Equal(t, http.StatusUnprocessableEntity, res.status, number)
+			require.Contains(t, string(res.body), "#/number")
+		}
+	}
+}
+
+func TestThePushedCodeIsFound(t *testing.T) {
+	b := setup(t)
+	n := b.notification(aHexToken)
+	n.Payload = payload.NewPayload().AlertTitle("Your Bank 2024 code").AlertBody("482913 is your Bank 2024 code.").Custom("code", "482913")
+	res, err := b.apns(t).PushWithContext(t.Context(), n)
+	require.NoError(t, err)
+	require.True(t, res.Sent())
+	require.Equal(t, "482913", b.one(t, "?to="+aHexToken).Code)
+	for token, c := range map[string]struct{ data, code string }{
+		"digits":           {`{"title":"Your code","body":"0047 is your code.","code":"0047"}`, "0047"},
+		"letter-first":     {`{"code":"B41832"}`, "B41832"},
+		"none":             {`{"title":"Bank 2024","body":"Is this you?"}`, ""},
+		"no-code":          {`{"code":"see 482913"}`, ""},
+		"a-word":           {`{"code":"hello"}`, ""},
+		"more-than-a-code": {`{"code":"12345678901"}`, ""},
+	} {
+		require.Equal(t, http.StatusOK, b.fcm(t, `{"message":{"token":"`+token+`","data":`+c.data+`}}`).status)
+		require.Equal(t, c.code, b.one(t, "?to="+token).Code, token)
+	}
+}
+
 func TestAPhoneSurvivesARestart(t *testing.T) {
 	before := setup(t)
 	apple, google := before.phone(t, "apns"), before.phone(t, "fcm")

@@ -1,7 +1,16 @@
 package wording
 
-// Push is the visible text of a push. It never holds a code: it shows on locked screens.
+// Push is the visible text of a push. It shows on locked screens, as text messages do.
 type Push struct{ Title, Body string }
+
+// CodePush brings a code, in the words of a text message: the person reads it where it arrives. The
+// title names who it is for, as a mail's subject does.
+func (w Wording) CodePush(f Facts, code string) Push {
+	return Push{
+		Title: w.say(w.lang.words.mailCodeSubject, f),
+		Body:  w.say(w.lang.words.textCode, f, "{code}", code),
+	}
+}
 
 // ApprovalPush asks for an approval: who asks in the title, what and from where in the body.
 func (w Wording) ApprovalPush(f Facts) Push {

@@ -99,13 +99,13 @@ func TestEveryLanguageHasEverySentenceWithTheSameParts(t *testing.T) {
 
 func everyText(w Wording, f Facts) []string {
 	code, link := w.CodeMail(f), w.LinkMail(f)
-	push := w.ApprovalPush(f)
+	push, pushedCode := w.ApprovalPush(f), w.CodePush(f, "482913")
 	texts := []string{
 		w.CodeText(f, "482913"), w.LinkText(f, "https://id.example.com/l/abc"), w.ApprovalText(f),
 		w.CodeCall(f), w.PressForCode(), w.SpokenCode(f, "482913"), w.SpokenCodeAgain("482913"),
 		w.ApprovalCall(f), w.ApprovalKeys(), w.OtherKey(), w.NumberKeys(6), w.OtherNumber(6), w.Closed(), w.Goodbye(),
 		w.Acknowledged(events.Approve, f), w.Acknowledged(events.Deny, f), w.Acknowledged(events.NotMe, f), w.Acknowledged("", f),
-		push.Title, push.Body,
+		push.Title, push.Body, pushedCode.Title, pushedCode.Body,
 	}
 	for _, m := range []Mail{code, link} {
 		texts = append(texts, m.Subject, m.Headline, m.Lead, m.Expires, m.Keep, m.Why)
@@ -211,6 +211,22 @@ func TestMailsAndPushesShowTheFactsAndNoCode(t *testing.T) {
 		push := w.ApprovalPush(full())
 		require.Contains(t, push.Title, "Example Bank")
 		require.True(t, strings.HasPrefix(push.Body, "Sign in · Lyon, France · Firefox on Windows. "), push.Body)
+	}
+}
+
+func TestAPushedCodeIsTheFirstNumberOfItsBody(t *testing.T) {
+	t.Parallel()
+	for locale, want := range map[string]Push{
+		"en": {"Your Example Bank code", "482913 is your Example Bank code. It expires in 5 minutes. Don't share it."},
+		"de": {"Ihr Code für Example Bank", "482913 ist Ihr Code für Example Bank. Er läuft in 5 Minuten ab. Geben Sie ihn nicht weiter."},
+		"es": {"Su código de Example Bank", "482913 es su clave de Example Bank. Caduca en 5 minutos. No la comparta."},
+		"fr": {"Votre code Example Bank", "482913 est votre code Example Bank. Il expire dans 5 minutes. Ne le partagez pas."},
+		"pt": {"O seu código para Example Bank", "482913 é o seu PIN para Example Bank. Expira em 5 minutos. Nunca o revele a outra pessoa."},
+	} {
+		require.Equal(t, want, For(locale).CodePush(full(), "482913"))
+		plain := For(locale).CodePush(Facts{Life: time.Minute}, "482913")
+		require.NotContains(t, plain.Title, "482913", "a title may be read where the body is hidden")
+		require.True(t, strings.HasPrefix(plain.Body, "482913 "), plain.Body)
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 	"github.com/assent-io/assent/workers/provider/internal/exchange"
 )
 
-// Category names the buttons that the app registers for approvals.
+// Category names the buttons that the app registers for approvals which take a plain yes or no.
 const Category = "ASSENT_APPROVAL"
 
 // maxPayload is APNs' limit for everything but calls, in bytes of JSON.
@@ -112,10 +112,15 @@ func (g *Gateway) SendPush(ctx context.Context, m delivery.Push) (delivery.Recei
 func (g *Gateway) notification(device string, m delivery.Push) *apns2.Notification {
 	p := payload.NewPayload().
 		AlertTitle(m.Title).
-		AlertBody(m.Body).
+		AlertBody(m.Body.Reveal()).
 		Sound("default").
-		Category(Category).
 		InterruptionLevel(payload.InterruptionLevelTimeSensitive)
+	if m.Buttons {
+		p.Category(Category)
+	}
+	if m.Code != "" {
+		p.Custom("code", m.Code.Reveal())
+	}
 	for key, value := range m.Data {
 		p.Custom(key, value)
 	}

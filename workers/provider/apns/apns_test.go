@@ -68,6 +68,7 @@ func message() delivery.Push {
 		VerificationID: "vrf_01", Send: 1, To: device,
 		Title: "Example Bank", Body: "Are you signing in?",
 		Data:      map[string]string{"verification_id": "vrf_01", "context": `{"ip":"203.0.113.7","action":"Pay <5>"}`},
+		Buttons:   true,
 		ExpiresAt: time.Now().Add(5 * time.Minute),
 	}
 }
@@ -87,9 +88,9 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 		Adapter: func(t *testing.T, base string) providertest.Send {
 			t.Helper()
 			g := gateway(t, base)
-			return func(ctx context.Context) (delivery.Receipt, error) { return g.SendPush(ctx, message()) }
+			return func(ctx context.Context) (delivery.Receipt, error) { return g.SendPush(ctx, brought()) }
 		},
-		Secrets: []string{device, "203.0.113.7", "Example Bank"},
+		Secrets: []string{device, "203.0.113.7", "Example Bank", "482913"},
 		OK: providertest.Case{
 			Status: 200, Header: map[string]string{"apns-id": "8c5f0a52-1c0e-4f6e-9a2f-2a9a7f0b8a11"},
 			Receipt: delivery.Receipt{Provider: "apns", ID: "8c5f0a52-1c0e-4f6e-9a2f-2a9a7f0b8a11"},
@@ -188,6 +189,28 @@ func TestANotificationIsSentWhole(t *testing.T) {
 		"verification_id": "vrf_01",
 		"context":         `{"ip":"203.0.113.7","action":"Pay <5>"}`,
 	}, got.payload)
+}
+
+// brought is a push that brings a code.
+func brought() delivery.Push {
+	m := message()
+	m.Body, m.Code, m.Buttons = "482913 is your code.", "482913", false
+	return m
+}
+
+func TestACodeIsReadInTheNotificationAndInTheApp(t *testing.T) {
+	t.Parallel()
+	calls := make(chan received, 1)
+	srv := server(t, func(r received) { calls <- r }, clearText)
+	_, err := gateway(t, srv.URL).SendPush(t.Context(), brought())
+	require.NoError(t, err)
+	got := <-calls
+	assert.Equal(t, "482913", got.payload["code"])
+	assert.Equal(t, map[string]any{
+		"alert":              map[string]any{"title": "Example Bank", "body": "482913 is your code."},
+		"interruption-level": "time-sensitive",
+		"sound":              "default",
+	}, got.payload["aps"], "no buttons: there is nothing to approve")
 }
 
 func TestTheSameSendHasTheSameIDAndAnotherSendAnother(t *testing.T) {

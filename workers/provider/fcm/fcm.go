@@ -90,13 +90,16 @@ func (g *Gateway) SendPush(ctx context.Context, m delivery.Push) (delivery.Recei
 	return delivery.Receipt{Provider: providerName, ID: id}, nil
 }
 
-// data is what the app gets: the message's data, and the sentences to draw.
+// data is what the app gets: the message's data, the sentences to draw, and the code of a message that brings one.
 func data(m delivery.Push) map[string]string {
-	all := make(map[string]string, len(m.Data)+2)
+	all := make(map[string]string, len(m.Data)+3)
 	for key, value := range m.Data {
 		all[key] = value
 	}
-	all["title"], all["body"] = m.Title, m.Body
+	all["title"], all["body"] = m.Title, m.Body.Reveal()
+	if m.Code != "" {
+		all["code"] = m.Code.Reveal()
+	}
 	return all
 }
 

@@ -47,6 +47,13 @@ func message() delivery.Push {
 	}
 }
 
+// brought is a push that brings a code.
+func brought() delivery.Push {
+	m := message()
+	m.Body, m.Code = "482913 is your code.", "482913"
+	return m
+}
+
 func TestEveryAnswerIsClassified(t *testing.T) {
 	t.Parallel()
 	answer := func(name string, status int, file string, class delivery.Class, reason string) providertest.Case {
@@ -61,9 +68,9 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 		Adapter: func(t *testing.T, base string) providertest.Send {
 			t.Helper()
 			g := gateway(t, standIn(base))
-			return func(ctx context.Context) (delivery.Receipt, error) { return g.SendPush(ctx, message()) }
+			return func(ctx context.Context) (delivery.Receipt, error) { return g.SendPush(ctx, brought()) }
 		},
-		Secrets: []string{device, bearer, "203.0.113.7"},
+		Secrets: []string{device, bearer, "203.0.113.7", "482913"},
 		OK: providertest.Case{
 			Status: 200, Body: providertest.Body(t, "200_sent.json"),
 			Receipt: delivery.Receipt{Provider: "fcm", ID: "projects/example/messages/0:1500415314455276%31bd1c9631bd1c96"},
@@ -150,6 +157,18 @@ func TestADataMessageIsSentWhole(t *testing.T) {
 		},
 		"android": map[string]any{"priority": "high", "collapse_key": "vrf_01"},
 	}, got.Message, "data only: FCM would draw a notification of its own without buttons")
+}
+
+func TestACodeIsReadInWhatTheAppDrawsAndByItself(t *testing.T) {
+	t.Parallel()
+	calls := make(chan received, 1)
+	base := project(t, func(r received) { calls <- r })
+	_, err := gateway(t, standIn(base)).SendPush(t.Context(), brought())
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{
+		"verification_id": "vrf_01", "context": `{"ip":"203.0.113.7"}`,
+		"title": "Example Bank", "body": "482913 is your code.", "code": "482913",
+	}, (<-calls).Message["data"])
 }
 
 func TestAMessageThatIsPastItsEndIsNotKept(t *testing.T) {

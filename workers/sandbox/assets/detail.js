@@ -55,7 +55,7 @@ export function state(m) {
 }
 
 // said is an answer in the words of its button.
-export const said = (answer) => ({ not_me: 'this wasn’t me' })[answer] ?? answer
+export const said = (answer) => ({ not_me: 'this wasn’t me' })[answer] ?? answer.replace(/^approve (\d+)$/, 'approve with $1')
 
 // answered says what was sent and what came of it. An answer from Assent may be a problem document.
 function answered(a) {
@@ -157,6 +157,45 @@ function voice(m) {
   return self
 }
 
+// choicesOf reads the numbers that a question offers. What is none offers nothing.
+function choicesOf(d) {
+  try {
+    const list = JSON.parse(d.choices)
+    return Array.isArray(list) ? list.filter((n) => /^\d{1,4}$/.test(n)) : []
+  } catch {
+    return []
+  }
+}
+
+// answering is the part of a push in which a person decides: by plain buttons, by picking the number of the
+// other screen, or by typing it.
+function answering(d, send) {
+  const place = h('div', { class: 'answers' })
+  const decide = async (answer) => {
+    const parts = place.querySelectorAll('button, input')
+    for (const p of parts) p.disabled = true // one press is one answer
+    const taken = await send(answer)
+    for (const p of parts) p.disabled = false
+    return taken
+  }
+  const button = (words, answer, kind = null) => h('button', { type: 'button', class: kind, onclick: () => decide(answer) }, words)
+  const choices = choicesOf(d)
+  const length = Number(d.number_length) || 0
+  if (choices.length > 0) {
+    place.append(h('p', {}, 'To approve, pick the number on the other screen:'),
+      h('div', { class: 'choices', role: 'group', 'aria-label': 'Numbers to pick from' },
+        choices.map((number) => button(number, { decision: 'approve', number }, 'primary'))))
+  } else if (length > 0) {
+    const input = h('input', { name: 'number', inputmode: 'numeric', autocomplete: 'off', required: true, pattern: `[0-9]{${length}}`, maxlength: String(length), title: `${length} digits` })
+    place.append(h('form', { class: 'reply', onsubmit: async (e) => {
+      e.preventDefault()
+      if (await decide({ decision: 'approve', number: input.value })) input.value = ''
+    } }, h('label', {}, 'Number on the other screen', input), h('button', { class: 'primary' }, 'Approve')))
+  } else place.append(button('Approve', { decision: 'approve' }, 'primary'))
+  place.append(button('Deny', { decision: 'deny' }), button('This wasn’t me', { decision: 'not_me' }))
+  return place
+}
+
 function push(m) {
   const d = m.data
   const self = {}
@@ -168,16 +207,9 @@ function push(m) {
   const card = h('div', { class: 'push' },
     h('h3', { dir: 'auto' }, h('bdi', {}, shown[0] || d.brand || 'Push')), shown.length > 1 && h('p', { dir: 'auto' }, shown.slice(1).join('\n')),
     rows.length > 0 && h('dl', {}, rows.map(([k, v]) => [h('dt', {}, k), h('dd', {}, h('bdi', {}, v))])))
-  const buttons = h('div', { class: 'answers' })
-  for (const [decision, words] of [['approve', 'Approve'], ['deny', 'Deny'], ['not_me', 'This wasn’t me']]) {
-    buttons.append(h('button', { type: 'button', class: decision === 'approve' ? 'primary' : null, onclick: async () => {
-      for (const b of buttons.children) b.disabled = true // one press is one answer
-      await self.send({ decision })
-      for (const b of buttons.children) b.disabled = false
-    } }, words))
-  }
-  if (!d.respond_to) card.append(h('p', { class: 'quiet' }, 'This push asks nothing that could be answered.'))
-  else if (m.phone) card.append(buttons)
+  if (m.code) card.append(code(m.code))
+  else if (!d.respond_to) card.append(h('p', { class: 'quiet' }, 'This push asks nothing that could be answered.'))
+  else if (m.phone) card.append(answering(d, (answer) => self.send(answer)))
   else card.append(h('p', { class: 'quiet' }, 'It went to a device whose key is not here, so only that device can answer. A phone added on this page can answer from here.'))
   self.elements = [card]
   return self
