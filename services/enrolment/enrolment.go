@@ -79,6 +79,8 @@ type Phone struct {
 	// Platform is device.APNs or device.FCM; PublicKey is P-256 in PKIX form (DER).
 	Platform, PushToken string
 	PublicKey           []byte
+	// MayRepeat says that this may be the same request once more, whose first answer was lost.
+	MayRepeat bool
 }
 
 // Joined is what the app gets back.

@@ -370,13 +370,20 @@ func TestAPhoneWhoseAnswerWasLostJoinsAgain(t *testing.T) {
 	e := d.begin(device.AppPush)
 	lost, err := d.Join(t.Context(), e.JoinCode, app("key"))
 	require.NoError(t, err)
-	_, err = d.Join(t.Context(), e.JoinCode, app("another key"))
+	repeated := func(key string) enrolment.Phone {
+		p := app(key)
+		p.MayRepeat = true
+		return p
+	}
+	_, err = d.Join(t.Context(), e.JoinCode, repeated("another key"))
 	require.ErrorIs(t, err, verification.ErrNotFound)
-	again, err := d.Join(t.Context(), e.JoinCode, app("key"))
+	_, err = d.Join(t.Context(), e.JoinCode, app("key"))
+	require.ErrorIs(t, err, verification.ErrNotFound, "a code works once for who does not say that it is a repetition")
+	again, err := d.Join(t.Context(), e.JoinCode, repeated("key"))
 	require.NoError(t, err)
 	require.Equal(t, lost, again)
 	require.NoError(t, d.users.DeleteDevice(t.Context(), "shop", e.Device.ID))
-	_, err = d.Join(t.Context(), e.JoinCode, app("key"))
+	_, err = d.Join(t.Context(), e.JoinCode, repeated("key"))
 	require.ErrorIs(t, err, verification.ErrNotFound, "no code brings a removed phone back")
 }
 

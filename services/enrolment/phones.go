@@ -59,9 +59,9 @@ func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request)
 	}, nil
 }
 
-// Join makes the phone that has this activation code the device that it stands for. A code works for one
-// phone: of two the first one is stored, and the other finds a device with another key. The ticket stays
-// until its end, so that a phone whose answer was lost can say the same again.
+// Join makes the phone that has this activation code the device that it stands for. A code works once: of
+// two phones the first one is stored, and the other finds a device with another key. The ticket stays until
+// its end, so that a phone whose answer was lost can say the same again, if it says that it may.
 func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, error) {
 	name := plain(code)
 	if len(name) != joinLength || strings.Trim(name, joinAlphabet) != "" {
@@ -79,7 +79,8 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 	if err != nil {
 		return Joined{}, err
 	}
-	if !d.Active() {
+	first := !d.Active()
+	if first {
 		if !e.Now().Before(d.Pending.ExpiresAt) {
 			return Joined{}, fmt.Errorf("join phone: %w", verification.ErrNotFound)
 		}
@@ -90,7 +91,7 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 		}
 		d = joined.Device
 	}
-	if !bytes.Equal(d.PublicKey, p.PublicKey) {
+	if !first && !p.MayRepeat || !bytes.Equal(d.PublicKey, p.PublicKey) {
 		return Joined{}, fmt.Errorf("join phone: %w", verification.ErrNotFound)
 	}
 	return Joined{Device: d, User: j.User, Brand: j.Brand, Secret: device.SecretText(d.Secret)}, nil

@@ -112,6 +112,12 @@ func (b *bench) calls() map[string][]credential.Scope {
 		"GET /v1/credentials/page":                    all,
 		"PATCH /v1/credentials/page":                  all,
 		"DELETE /v1/credentials/page":                 all,
+		"POST /v1/realms":                             all,
+		"GET /v1/realms":                              all,
+		"GET /v1/realms/page":                         all,
+		"PATCH /v1/realms/page":                       all,
+		"DELETE /v1/realms/page":                      all,
+		"POST /v1/realms/page/rotate":                 all,
 	}
 }
 

@@ -158,16 +158,19 @@ const (
 	integer      // a number without fraction
 	boolean      // true or false
 	texts        // an object whose values are strings
+	list         // an array whose elements have one shape
 )
 
 func (k kind) String() string {
-	return [...]string{"an object", "a string", "a string", "an integer", "true or false", "an object"}[k]
+	return [...]string{"an object", "a string", "a string", "an integer", "true or false", "an object", "a list"}[k]
 }
 
 // shape is what the JSON of a wire type must look like.
 type shape struct {
 	kind   kind
 	fields []field
+	// element is the shape of each element of a list.
+	element *shape
 }
 
 type field struct {
@@ -203,6 +206,8 @@ func shapeOf(t reflect.Type) *shape {
 		return &shape{kind: boolean}
 	case reflect.Map:
 		return &shape{kind: texts}
+	case reflect.Slice:
+		return &shape{kind: list, element: shapeOf(t.Elem())}
 	case reflect.Struct:
 		sh := &shape{kind: object}
 		for i := range t.NumField() {
@@ -247,6 +252,9 @@ func (w *walker) value(sh *shape, at string) {
 	case (sh.kind == object || sh.kind == texts) && first == '{':
 		w.object(sh, at)
 		return
+	case sh.kind == list && first == '[':
+		w.list(sh, at)
+		return
 	case (sh.kind == text || sh.kind == blank) && first == '"':
 		if w.string() == `""` && sh.kind == text {
 			w.faults.add(at, "must not be empty")
@@ -265,6 +273,20 @@ func (w *walker) value(sh *shape, at string) {
 		w.skip()
 	}
 	w.faults.add(at, "must be "+sh.kind.String())
+}
+
+func (w *walker) list(sh *shape, at string) {
+	w.pos++ // [
+	for i := 0; w.next() != ']'; i++ {
+		if w.data[w.pos] == ',' {
+			w.pos++
+		}
+		w.value(sh.element, join(at, strconv.Itoa(i)))
+		if w.pos >= len(w.data) {
+			return
+		}
+	}
+	w.pos++ // ]
 }
 
 func (w *walker) object(sh *shape, at string) {

@@ -130,8 +130,9 @@ func TestAVerificationByDeviceTakesTheDevicesChannel(t *testing.T) {
 	foreign := b.do(call{method: http.MethodPost, path: "/v1/verifications", body: `{"device_id":"` + d.ID + `"}`, client: other}).problem(t)
 	require.Equal(t, "#/device_id", foreign.Errors[0].Pointer)
 	push := b.registerPhone("fcm", "token")
-	p = b.post("/v1/verifications", `{"device_id":"`+push.id+`","challenge":"code"}`).problem(t)
+	p = b.post("/v1/verifications", `{"device_id":"`+push.id+`","challenge":"link"}`).problem(t)
 	require.Equal(t, "#/challenge", p.Errors[0].Pointer)
+	require.Contains(t, p.Errors[0].Detail, "approval or code")
 }
 
 func TestADeviceThatIsNotProvedYetIsNotThere(t *testing.T) {

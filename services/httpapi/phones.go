@@ -41,7 +41,12 @@ const (
 
 // JoinPhone makes a phone a device of the person whose activation code it has. The code is the
 // credential: whoever holds it is taken for the person.
-func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request) {
+func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request, _ contract.JoinPhoneParams) {
+	again, err := idempotencyKey(r.Header)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	request, _, f, err := decode[api.JoinPhone](s.shapes, w, r)
 	if err != nil {
 		s.fail(w, r, err)
@@ -59,6 +64,7 @@ func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request) {
 	}
 	joined, err := s.config.Phones.Join(r.Context(), request.Code, enrolment.Phone{
 		Name: request.Name, Platform: app.Platform, PushToken: app.Address, PublicKey: app.PublicKey,
+		MayRepeat: again != "",
 	})
 	if errors.Is(err, verification.ErrNotFound) {
 		err = &refusal{code: api.ProblemCodeNotFound, detail: "No phone is waited for with this code: it is wrong, was used, or has ended."}
@@ -85,17 +91,35 @@ func (s *Server) ListPrompts(w http.ResponseWriter, r *http.Request, id contract
 	}
 	list := api.PromptList{Data: make([]api.Prompt, 0, len(open))}
 	for _, v := range open {
-		shown, shownErr := shownContext(v)
-		err = errors.Join(err, shownErr)
-		list.Data = append(list.Data, api.Prompt{
-			VerificationID: v.ID, Brand: v.Brand, Context: shown, CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
-		})
+		prompt, promptErr := s.prompt(r.Context(), v)
+		if errors.Is(promptErr, verification.ErrNotFound) {
+			continue // its record has just left
+		}
+		err = errors.Join(err, promptErr)
+		list.Data = append(list.Data, prompt)
 	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, list)
+}
+
+// prompt is an open verification as its phone asks it.
+func (s *Server) prompt(ctx context.Context, v verification.Verification) (api.Prompt, error) {
+	shown, err := shownContext(v)
+	if err != nil {
+		return api.Prompt{}, err
+	}
+	var choices []string
+	if v.NumberLength > 0 {
+		if choices, err = s.config.Verifications.Choices(ctx, v.ID); err != nil {
+			return api.Prompt{}, fmt.Errorf("read choices: %w", err)
+		}
+	}
+	return api.Prompt{
+		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
+	}, nil
 }
 
 // refusePrompts answers a look for prompts whose parameters cannot be read. Whoever has not signed is

@@ -39,8 +39,10 @@ type apps struct {
 
 	mu     sync.Mutex
 	joined []device.Device
-	err    error
-	looks  int
+	// repeats is what the last call said of itself.
+	repeats bool
+	err     error
+	looks   int
 }
 
 // withApps gives a server its phones. What joins is a device of the store too.
@@ -58,6 +60,7 @@ func withApps(a *apps) func(*httpapi.Config) {
 func (a *apps) Join(ctx context.Context, code string, p enrolment.Phone) (enrolment.Joined, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.repeats = p.MayRepeat
 	if a.err != nil {
 		return enrolment.Joined{}, a.err
 	}
@@ -183,6 +186,10 @@ func TestAPhoneJoinsOnceWithItsActivationCode(t *testing.T) {
 	again := b.do(c).problem(t)
 	require.Equal(t, api.ProblemCodeNotFound, again.Code)
 	require.Contains(t, again.Detail, "code")
+	require.False(t, a.repeats, "nothing says that it is a repetition")
+	c.header = map[string]string{"Idempotency-Key": "one-of-the-phones"}
+	b.do(c)
+	require.True(t, a.repeats)
 	require.NotContains(t, b.log.String(), activationCode)
 	require.NotContains(t, b.log.String(), appSecret)
 	require.NotContains(t, b.log.String(), apnsToken)
@@ -278,6 +285,25 @@ func TestAPhoneSeesItsQuestionsAndAnswersThem(t *testing.T) {
 
 	b.resolve(second.ID, verification.Cancel{})
 	require.Len(t, b.look(p, "").prompts(t), 1)
+}
+
+func TestAPhoneLearnsTheNumbersToChooseFrom(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withApps(&apps{}))
+	p := b.joinPhone()
+	symbol, _ := b.create(`{"device_id":"` + p.id + `"}`)
+	b.askForNumber(symbol.ID, 1, "3", "7", "9", "1")
+	b.clock.pass(time.Second)
+	typed, _ := b.create(`{"device_id":"` + p.id + `"}`)
+	b.askForNumber(typed.ID, 2)
+	b.clock.pass(time.Second)
+	b.create(`{"device_id":"` + p.id + `"}`)
+	got := b.look(p, "").prompts(t)
+	require.Len(t, got, 3)
+	require.Nil(t, got[0].Choices)
+	require.Nil(t, got[1].Choices)
+	require.Equal(t, []string{"3", "7", "9", "1"}, got[2].Choices)
+	require.Equal(t, symbol.ID, got[2].VerificationID)
 }
 
 func TestALookThatIsNotThePhonesOwnIsRefusedInOneWay(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -57,7 +58,8 @@ func statusOf(code api.ProblemCode) int {
 	case api.ProblemCodeMethodNotAllowed:
 		return http.StatusMethodNotAllowed
 	case api.ProblemCodeVerificationClosed, api.ProblemCodeWrongChallenge, api.ProblemCodeIdempotencyInProgress,
-		api.ProblemCodeUserExists, api.ProblemCodeCredentialExists, api.ProblemCodeLastCredential:
+		api.ProblemCodeUserExists, api.ProblemCodeCredentialExists, api.ProblemCodeLastCredential,
+		api.ProblemCodeRealmExists:
 		return http.StatusConflict
 	case api.ProblemCodeBodyTooLarge:
 		return http.StatusRequestEntityTooLarge
@@ -114,6 +116,8 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return problem(api.ProblemCodeCredentialExists, "Another credential has this client_id.", nil), nil
 	case errors.Is(err, credential.ErrLast):
 		return problem(api.ProblemCodeLastCredential, "No other credential of the account has the scope manage_all.", nil), nil
+	case errors.Is(err, realm.ErrExists):
+		return problem(api.ProblemCodeRealmExists, "Another realm has this name or app_id.", nil), nil
 	case errors.Is(err, device.ErrSignature), errors.Is(err, device.ErrKey):
 		return problem(api.ProblemCodeBadSignature, "The answer is not signed by the key of the device that was asked.", nil), nil
 	case errors.Is(err, verification.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

@@ -337,7 +337,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := b.document.doc.Components.Schemas["ProblemCode"].Value.OneOf
-	require.Len(t, codes, 21)
+	require.Len(t, codes, 22)
 	for _, c := range codes {
 		code, ok := c.Value.Const.(string)
 		require.True(t, ok)
@@ -393,6 +393,12 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get("/v1/credentials/page"))
 	good(b.do(call{method: http.MethodPatch, path: "/v1/credentials/page", body: `{"name":"Login page"}`}))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/credentials/page"}))
+	good(b.post("/v1/realms", `{"name":"secureauth1"}`))
+	good(b.get("/v1/realms"))
+	good(b.get("/v1/realms/secureauth1"))
+	good(b.do(call{method: http.MethodPatch, path: "/v1/realms/secureauth1", body: `{"settings":{"echo_otp":true}}`}))
+	good(b.post("/v1/realms/secureauth1/rotate", `{}`))
+	good(b.do(call{method: http.MethodDelete, path: "/v1/realms/secureauth1"}))
 	good(b.get("/openapi.json"))
 	good(b.get("/docs"))
 	good(b.get("/problems/internal"))

@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,20 +55,57 @@ func (s *Server) RespondToVerification(w http.ResponseWriter, r *http.Request, i
 		s.fail(w, r, closed(v))
 		return
 	}
-	digest := sha256.Sum256([]byte(signed.SignedText()))
-	err = s.config.Responses.Respond(r.Context(), events.ResponseReceived{
-		Version: events.Version,
-		// The same answer sent twice is one event.
-		EventID: "push-" + v.ID + "-" + hex.EncodeToString(digest[:16]),
-		ID:      v.ID, Kind: events.ResponsePush, Decision: events.Decision(answer.Decision),
-		Evidence: answer.DeviceID, ReceivedAt: now.UTC(),
-	})
+	response, err := s.pushResponse(r.Context(), v, signed, now)
 	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := s.config.Responses.Respond(r.Context(), response); err != nil {
 		s.fail(w, r, fmt.Errorf("publish response: %w", err))
 		return
 	}
 	w.Header().Set("Location", "/v1/verifications/"+v.ID)
 	writeJSON(w, http.StatusAccepted, api.ReceivedAnswer{ID: v.ID, Status: api.Status(v.Status)})
+}
+
+// pushResponse is the event that a signed answer becomes. The same answer sent twice is one event, and one
+// with another number is another. A number stands in it as its keyed hash only, in the event's id too.
+func (s *Server) pushResponse(ctx context.Context, v verification.Verification, signed device.Answer, now time.Time) (events.ResponseReceived, error) {
+	number := signed.Number
+	signed.Number = ""
+	digest := sha256.Sum256([]byte(signed.SignedText()))
+	e := events.ResponseReceived{
+		Version: events.Version, EventID: "push-" + v.ID + "-" + hex.EncodeToString(digest[:16]),
+		ID: v.ID, Kind: events.ResponsePush, Decision: events.Decision(signed.Decision),
+		Evidence: signed.DeviceID, ReceivedAt: now.UTC(),
+	}
+	if v.Challenge != verification.ApprovalChallenge {
+		return e, &refusal{
+			code: api.ProblemCodeWrongChallenge, detail: "It asked for the challenge " + string(v.Challenge) + "; there is nothing to answer on the phone.",
+		}
+	}
+	if v.NumberLength == 0 || e.Decision != events.Approve {
+		return e, nil
+	}
+	// A slip of the finger is not one of the few numbers that may be tried.
+	if len(number) != v.NumberLength {
+		return e, invalid(faults{{
+			Pointer: "#/number", Detail: fmt.Sprintf("is required with approve: the number on the other screen, of %s", digits(v.NumberLength)),
+		}})
+	}
+	var err error
+	if e.Number, err = s.config.Verifications.NumberHash(ctx, v.ID, number); err != nil {
+		return e, fmt.Errorf("hash number: %w", err)
+	}
+	e.EventID += "-" + hex.EncodeToString(e.Number)
+	return e, nil
+}
+
+func digits(n int) string {
+	if n == 1 {
+		return "one digit"
+	}
+	return strconv.Itoa(n) + " digits"
 }
 
 // readAnswer reads the body of a push answer.

@@ -199,6 +199,93 @@ func TestAPushAnswerIsRefused(t *testing.T) {
 	}
 }
 
+// askForNumber makes a stored question ask for a number, which only a door can do.
+func (b *bench) askForNumber(id string, length int, choices ...string) {
+	b.t.Helper()
+	b.store.mu.Lock()
+	defer b.store.mu.Unlock()
+	r, ok := b.store.records[id]
+	require.True(b.t, ok)
+	r.v.NumberLength, r.v.MaxChecks, r.a.Choices = length, 1, choices
+	b.store.store(id, r)
+}
+
+func TestANumberTravelsAsItsHashAndWithAnApprovalOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p, v := b.askPhone()
+	b.askForNumber(v.ID, 1, "3", "7", "9", "1")
+	respond := func(decision, number, at string) answer {
+		p.number = number
+		return b.do(call{
+			method: http.MethodPost, path: "/v1/verifications/" + v.ID + "/responses", anonymous: true,
+			body: p.sign(t, v, shownContext, decision, at, true),
+		})
+	}
+	for _, number := range []string{"", "47", "0007"} {
+		got := respond("approve", number, answeredAt).problem(t)
+		require.Equal(t, api.ProblemCodeInvalidRequest, got.Code)
+		require.Len(t, got.Errors, 1)
+		require.Equal(t, "#/number", got.Errors[0].Pointer)
+		require.Contains(t, got.Errors[0].Detail, "one digit")
+	}
+	require.Empty(t, b.store.responses, "nothing is tried by a slip")
+
+	for _, number := range []string{"7", "7", "4"} { // the second is a repetition; nobody says here what is wrong
+		require.Equal(t, http.StatusAccepted, respond("approve", number, answeredAt).StatusCode)
+	}
+	require.Equal(t, http.StatusAccepted, respond("approve", "7", lookedAt).StatusCode)
+	require.Equal(t, http.StatusAccepted, respond("deny", "", answeredAt).StatusCode)
+	require.Equal(t, http.StatusAccepted, respond("not_me", "7", answeredAt).StatusCode)
+	got := b.store.responses
+	require.Len(t, got, 6)
+	require.Equal(t, events.ResponseReceived{
+		Version: events.Version, EventID: got[0].EventID, ID: v.ID, Kind: events.ResponsePush, Decision: events.Approve,
+		Number: []byte("hash of 7"), Evidence: p.id, ReceivedAt: b.clock.now(),
+	}, got[0])
+	require.Equal(t, got[0], got[1], "a repetition is the same event")
+	require.Equal(t, []byte("hash of 4"), got[2].Number)
+	require.Nil(t, got[4].Number)
+	require.Nil(t, got[5].Number, "a refusal needs none")
+	ids := map[string]bool{}
+	for _, e := range got {
+		ids[e.EventID] = true
+	}
+	require.Len(t, ids, 5, "another number, time or decision is another event")
+	require.NotContains(t, b.log.String(), "hash of")
+}
+
+func TestAnAnswerToAPushedCodeIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.registerPhone("fcm", "token-of-ana")
+	v, code := b.create(`{"device_id":"` + p.id + `","challenge":"code","code_length":8}`)
+	require.Equal(t, api.ChannelPush, v.Channel)
+	require.Equal(t, api.ChallengeCode, v.Challenge)
+	require.Len(t, code, 8)
+	require.NotNil(t, v.ChecksLeft)
+	asked := b.store.activation(v.ID)
+	require.Equal(t, []string{"token-of-ana", device.FCM}, []string{asked.To, asked.Platform})
+
+	c := call{
+		method: http.MethodPost, path: "/v1/verifications/" + v.ID + "/responses", anonymous: true,
+		body: p.sign(t, v, `{}`, "approve", answeredAt, true),
+	}
+	got := b.do(c).problem(t)
+	require.Equal(t, api.ProblemCodeWrongChallenge, got.Code)
+	require.Equal(t, http.StatusConflict, got.Status)
+	require.Empty(t, b.store.responses)
+
+	stranger := p
+	stranger.key, _ = newKey(t)
+	c.body = stranger.sign(t, v, `{}`, "approve", answeredAt, true)
+	require.Equal(t, api.ProblemCodeBadSignature, b.do(c).problem(t).Code, "nothing is told to others")
+
+	checked := b.post("/v1/verifications/"+v.ID+"/check", `{"code":"`+code+`"}`)
+	require.Equal(t, http.StatusOK, checked.StatusCode)
+	require.Contains(t, string(checked.body), `"valid":true`)
+}
+
 func TestAnAnswerToNoPushIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

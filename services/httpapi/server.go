@@ -21,6 +21,7 @@ import (
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -44,6 +45,10 @@ type Verifications interface {
 	Deliveries(ctx context.Context, id string) ([]events.DeliverySettled, error)
 	// PushKey is the public key (PKIX, DER) of the device that a push verification asked.
 	PushKey(ctx context.Context, id string) ([]byte, error)
+	// NumberHash is the keyed hash of digits that came with an approval.
+	NumberHash(ctx context.Context, id, digits string) ([]byte, error)
+	// Choices are the numbers that an app offers with an approval; none where it offers none.
+	Choices(ctx context.Context, id string) ([]string, error)
 }
 
 // Users keeps users and their devices, apart for each account. What belongs to another account is
@@ -84,6 +89,23 @@ type Credentials interface {
 	RevokeCredential(ctx context.Context, account, clientID string) error
 }
 
+// Realms knows the applications of SecureAuth's API, and keeps them apart for each account. What belongs
+// to another account is verification.ErrNotFound. Names are the same in either letter case.
+type Realms interface {
+	// CreateRealm draws an application id that is empty and a key that is nil, and returns the realm as
+	// stored with its key. It fails with realm.ErrExists where any account has the name or the id.
+	CreateRealm(ctx context.Context, r realm.Realm, key []byte) (realm.Realm, []byte, error)
+	// Realms lists those of an account by name.
+	Realms(ctx context.Context, account string) ([]realm.Realm, error)
+	RealmByName(ctx context.Context, account, name string) (realm.Realm, error)
+	// UpdateRealm stores the settings as change leaves them, and returns what is stored. change may be
+	// called again where somebody else was faster.
+	UpdateRealm(ctx context.Context, account, name string, change func(*realm.Settings)) (realm.Realm, error)
+	// RotateRealm draws another key. The one before stays good for the overlap.
+	RotateRealm(ctx context.Context, account, name string, overlap time.Duration) (realm.Realm, []byte, error)
+	DeleteRealm(ctx context.Context, account, name string) error
+}
+
 // Responses takes the answers of people.
 type Responses interface {
 	// Respond returns once the answer is durable.
@@ -95,6 +117,7 @@ type Config struct {
 	Verifications Verifications
 	Users         Users
 	Credentials   Credentials
+	Realms        Realms
 	Responses     Responses
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
@@ -107,6 +130,10 @@ type Config struct {
 	// OneLogin serves the token endpoint and the rest of OneLogin's API: /auth/, /api/1/, /api/2/ and
 	// /session_via_api_token. Nil: these paths are not found.
 	OneLogin http.Handler
+	// SecureAuth serves the paths, escaped, of which ServesSecureAuth says that they are SecureAuth's. It gets
+	// them as they came, since they are signed. Nil: these paths are not found.
+	SecureAuth       http.Handler
+	ServesSecureAuth func(path string) bool
 
 	// Closing is closed when the process shuts down: parked requests are then answered at once
 	// with their present state. Nil: never.
@@ -156,7 +183,8 @@ func New(c Config) (*Server, error) {
 		config: c, titles: explanations, metrics: m, closing: closingContext(c.Closing),
 		shapes: newShapes(
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
-			api.CreateCredential{}, api.UpdateCredential{}, api.JoinPhone{},
+			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
+			api.JoinPhone{},
 		),
 	}
 	s.handler = s.routes(document)
@@ -188,7 +216,12 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 
 // ServeHTTP answers one request, and writes one log line about it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = singleSlashes(r)
+	handler := s.handler
+	if s.config.SecureAuth != nil && s.config.ServesSecureAuth(r.URL.EscapedPath()) {
+		handler = routed(s.config.SecureAuth)
+	} else {
+		r = singleSlashes(r)
+	}
 	rec := &recorder{ResponseWriter: w, server: s, request: r, started: time.Now(), requestID: requestID(r)}
 	h := w.Header()
 	h.Set("X-Request-Id", rec.requestID)
@@ -197,7 +230,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
 	defer rec.finish()
-	s.handler.ServeHTTP(rec, r)
+	handler.ServeHTTP(rec, r)
 }
 
 // singleSlashes mends what a base address with a slash at its end makes of a path. The mux would redirect,

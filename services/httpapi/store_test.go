@@ -21,6 +21,7 @@ type memory struct {
 	records   map[string]record
 	changed   chan struct{} // closed and renewed with each change
 	clients   []client
+	realms    []keyedRealm
 	users     []device.User
 	devices   []device.Device
 	responses []events.ResponseReceived
@@ -175,6 +176,21 @@ func (m *memory) PushKey(_ context.Context, id string) ([]byte, error) {
 	err := m.lock()
 	defer m.mu.Unlock()
 	return m.records[id].a.PublicKey, err
+}
+
+func (m *memory) NumberHash(_ context.Context, id, digits string) ([]byte, error) {
+	err := m.lock()
+	defer m.mu.Unlock()
+	if r, ok := m.records[id]; err == nil && (!ok || r.v.NumberLength == 0) {
+		err = verification.ErrChallenge
+	}
+	return []byte("hash of " + digits), err
+}
+
+func (m *memory) Choices(_ context.Context, id string) ([]string, error) {
+	err := m.lock()
+	defer m.mu.Unlock()
+	return m.records[id].a.Choices, err
 }
 
 func (m *memory) activation(id string) verification.Activation {

@@ -97,7 +97,12 @@ func Join(ctx context.Context, i Invitation) (*Phone, error) {
 		return nil, fmt.Errorf("join: %w", err)
 	}
 	var joined api.JoinedPhone
-	if err := p.call(ctx, http.MethodPost, "/v1/phones", nil, body, &joined); err != nil {
+	// An answer that was lost is asked for once more: the code would be used up, and no phone have its secret.
+	repeatable := http.Header{"Idempotency-Key": {rand.Text()}}
+	if err = p.call(ctx, http.MethodPost, "/v1/phones", repeatable, body, &joined); errors.As(err, new(*url.Error)) {
+		err = p.call(ctx, http.MethodPost, "/v1/phones", repeatable, body, &joined)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("join: %w", err)
 	}
 	p.DeviceID, p.Name, p.Brand, p.User = joined.DeviceID, joined.Name, joined.Brand, joined.User
@@ -180,9 +185,26 @@ func (p *Phone) prompts(ctx context.Context, wait time.Duration) ([]api.Prompt, 
 	return list.Data, nil
 }
 
-// Answer signs a decision about a prompt and sends it; number is what the person typed, empty where
-// nothing was asked for. It returns once the server has the answer. What it refuses is an *api.Problem.
+// NumberError says that a prompt is approved with one of its numbers, and that none was given.
+type NumberError struct{ Choices []string }
+
+func (e *NumberError) Error() string {
+	last := len(e.Choices) - 1
+	among := e.Choices[last]
+	if last > 0 {
+		among = strings.Join(e.Choices[:last], ", ") + " or " + among
+	}
+	return printable("the question asks for the number on the other screen: " + among)
+}
+
+// Answer signs a decision about a prompt and sends it; number is what the person picked or typed, empty
+// where nothing was asked for. It returns once the server has the answer. What it refuses is an
+// *api.Problem. Without a number where the prompt offers some it fails with a *NumberError, and nothing
+// is sent. A number that is not among them is sent: the server tells the right one.
 func (p *Phone) Answer(ctx context.Context, prompt api.Prompt, decision api.Decision, number string) error {
+	if decision == api.DecisionApprove && number == "" && len(prompt.Choices) > 0 {
+		return &NumberError{Choices: prompt.Choices}
+	}
 	at := time.Now().UTC().Format(time.RFC3339)
 	signature, err := p.sign(device.Answer{
 		VerificationID: prompt.VerificationID, DeviceID: p.DeviceID, Decision: string(decision), Number: number,
@@ -262,7 +284,12 @@ func Question(prompt api.Prompt) [][2]string {
 	_ = json.Unmarshal([]byte(prompt.Context), &shown) // what cannot be read cannot be shown
 	var lines [][2]string
 	for _, line := range [][2]string{
-		{"brand", prompt.Brand}, {"action", shown.Action}, {"ip", shown.IP}, {"place", shown.Place}, {"device", shown.Device},
+		{"brand", prompt.Brand},
+		{"action", shown.Action},
+		{"ip", shown.IP},
+		{"place", shown.Place},
+		{"device", shown.Device},
+		{"choices", strings.Join(prompt.Choices, " ")},
 	} {
 		if line[1] != "" {
 			lines = append(lines, [2]string{line[0], printable(line[1])})

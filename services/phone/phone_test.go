@@ -129,10 +129,10 @@ func problem(w http.ResponseWriter, p api.Problem) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-func (s *service) ask() {
+func (s *service) ask(choices ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.prompts = append([]api.Prompt{{VerificationID: asked, Brand: "Example Bank", Context: shown}}, s.prompts...)
+	s.prompts = append([]api.Prompt{{VerificationID: asked, Brand: "Example Bank", Context: shown, Choices: choices}}, s.prompts...)
 }
 
 func (s *service) refuse(p *api.Problem) {
@@ -180,6 +180,31 @@ func TestAPhoneThatWasKeptAnswersAsTheOneThatJoined(t *testing.T) {
 	require.Len(t, s.answers, 1)
 	require.Equal(t, api.DecisionApprove, s.answers[0].Decision)
 	require.Equal(t, "47", s.answers[0].Number)
+}
+
+func TestANumberIsPickedFromThoseOfTheQuestion(t *testing.T) {
+	t.Parallel()
+	s := serve(t, httptest.NewServer)
+	p := s.kept(t)
+	s.ask("3", "7", "9", "1")
+	prompt, err := p.Await(t.Context(), 0)
+	require.NoError(t, err)
+	lines := phone.Question(prompt)
+	require.Equal(t, [2]string{"choices", "3 7 9 1"}, lines[len(lines)-1])
+
+	err = p.Answer(t.Context(), prompt, api.DecisionApprove, "")
+	var asksFor *phone.NumberError
+	require.ErrorAs(t, err, &asksFor)
+	require.Equal(t, []string{"3", "7", "9", "1"}, asksFor.Choices)
+	require.EqualError(t, err, "the question asks for the number on the other screen: 3, 7, 9 or 1")
+	require.Empty(t, s.answers, "nothing is sent")
+	require.EqualError(t, &phone.NumberError{Choices: []string{"3\u001b"}}, "the question asks for the number on the other screen: 3")
+
+	require.NoError(t, p.Answer(t.Context(), prompt, api.DecisionApprove, "7"))
+	require.NoError(t, p.Answer(t.Context(), prompt, api.DecisionApprove, "8"), "whether it is right is told by the server")
+	require.NoError(t, p.Answer(t.Context(), prompt, api.DecisionDeny, ""), "a refusal needs none")
+	require.Len(t, s.answers, 3)
+	require.Equal(t, []string{"7", "8", ""}, []string{s.answers[0].Number, s.answers[1].Number, s.answers[2].Number})
 }
 
 func TestWhatAPhoneShowsMovesNoCursor(t *testing.T) {

@@ -19,6 +19,9 @@ type Activation struct {
 	// Text is the client's own wording of a text message, with {{otp_code}} where the code goes and
 	// {{otp_expiry}} where the minutes that it lives go; empty: ours.
 	Text string
+	// Choices are the numbers that a phone offers where the person must pick the one on the other screen;
+	// empty: the person types it.
+	Choices []string
 	// RedirectTo is where the accept page leads after an approval; empty: nowhere.
 	RedirectTo string
 	// IdempotencyKey is the client's key for this request, empty without one; Body is the request

@@ -38,12 +38,12 @@ const (
 )
 
 // challenges lists what each channel can carry, its default first. A link cannot be spoken, a
-// mailbox has no way to answer but a link, and a push shows its question in the app.
+// mailbox has no way to answer but a link, and a push shows its question, or a code, in the app.
 var challenges = map[Channel][]Challenge{
 	SMS:   {CodeChallenge, LinkChallenge, ApprovalChallenge},
 	Voice: {CodeChallenge, ApprovalChallenge},
 	Email: {CodeChallenge, LinkChallenge},
-	Push:  {ApprovalChallenge},
+	Push:  {ApprovalChallenge, CodeChallenge},
 	TOTP:  {CodeChallenge},
 }
 
@@ -159,8 +159,8 @@ func (e *InvalidError) Error() string {
 type Secrets struct {
 	Code  Code  // for the code challenge
 	Token Token // for the link challenge
-	// Number is for an approval with a number to match. It is shown where the person began, and goes
-	// into no message.
+	// Number is for an approval with a number to match. It is shown where the person began; a message may
+	// hold it among others to choose from, and never alone.
 	Number Code
 }
 

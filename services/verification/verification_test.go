@@ -45,6 +45,18 @@ func TestNewFillsInTheDefaultsOfItsChannel(t *testing.T) {
 	}
 }
 
+func TestAPushMayBringACode(t *testing.T) {
+	p := params(verification.Push)
+	p.Challenge, p.CodeLength = verification.CodeChallenge, 8
+	v, s, err := verification.New(p, now, rand.Reader)
+	require.NoError(t, err)
+	require.Len(t, s.Code.Reveal(), 8)
+	require.Empty(t, s.Token.Reveal()+s.Number.Reveal())
+	require.Equal(t, verification.MaxChecks, v.ChecksLeft())
+	_, err = verification.Apply(v, verification.Answered{Decision: verification.Approve}, now)
+	require.ErrorIs(t, err, verification.ErrChallenge, "a code is approved by nobody's yes")
+}
+
 func TestNewNamesEveryFaultAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*verification.Params)
@@ -53,7 +65,7 @@ func TestNewNamesEveryFaultAtOnce(t *testing.T) {
 		"an unknown channel":              {func(p *verification.Params) { p.Channel = "fax" }, []string{"channel"}},
 		"a spoken link":                   {func(p *verification.Params) { p.Channel, p.Challenge = "voice", "link" }, []string{"challenge"}},
 		"a mailed approval":               {func(p *verification.Params) { p.Channel, p.Challenge = "email", "approval" }, []string{"challenge"}},
-		"a pushed code":                   {func(p *verification.Params) { p.Channel, p.Challenge = "push", "code" }, []string{"challenge"}},
+		"a pushed link":                   {func(p *verification.Params) { p.Channel, p.Challenge = "push", "link" }, []string{"challenge"}},
 		"a life too short":                {func(p *verification.Params) { p.Life = verification.MinLife - 1 }, []string{"expires_in"}},
 		"a life too long":                 {func(p *verification.Params) { p.Life = verification.MaxLife + 1 }, []string{"expires_in"}},
 		"a negative life":                 {func(p *verification.Params) { p.Life = -1 }, []string{"expires_in"}},

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -17,7 +19,9 @@ import (
 	"github.com/assent-io/assent/services/httpapi/callbacks"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/httpapi/reference"
+	"github.com/assent-io/assent/services/httpapi/secureauth"
 	"github.com/assent-io/assent/services/password"
+	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verification"
 	"github.com/assent-io/assent/workers/voice"
@@ -34,7 +38,7 @@ func checkAPI(c config) []string {
 			faults = append(faults, fault("sendgrid.webhook_public_key", "want the base64 of an ECDSA public key, as SendGrid's console shows it"))
 		}
 	}
-	faults = append(faults, c.TLS.check()...)
+	faults = append(append(faults, c.TLS.check()...), c.SecureAuth.check()...)
 	for _, err := range c.OneLogin.Validate() {
 		key, detail, _ := strings.Cut(err.Error(), ": ")
 		faults = append(faults, fault("onelogin."+key, "%s", detail))
@@ -61,8 +65,9 @@ func startAPI(ctx context.Context, p *process) error {
 		return fmt.Errorf("render reference: %w", err)
 	}
 	enrolments := &enrolment.Enrolments{Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now}
+	passwords := password.New(runtime.GOMAXPROCS(0))
 	server, err := httpapi.New(httpapi.Config{
-		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Responses: pub,
+		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Responses: pub,
 		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
@@ -71,10 +76,15 @@ func startAPI(ctx context.Context, p *process) error {
 		Callbacks: callbacks.New(answers), Reference: docs,
 		OneLogin: onelogin.New(onelogin.Config{
 			Credentials: k.credentials, Users: k.users, Enrolments: enrolments, Verifications: k.verifications,
-			Tickets: k.tickets, Guesses: k.guesses, Passwords: password.New(runtime.GOMAXPROCS(0)),
+			Tickets: k.tickets, Guesses: k.guesses, Passwords: passwords,
 			Settings: p.cfg.OneLogin, Septets: wording.Septets, PublicURL: p.publicURL, Now: p.now,
 		}),
-		Closing: p.closing, Now: p.now, Log: log, Registerer: p.registry,
+		SecureAuth: secureauth.New(secureauth.Config{
+			Realms: k.realms, Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Guesses: k.guesses,
+			Counts: k.counts, Passwords: passwords, ClockWindow: p.cfg.SecureAuth.ClockWindow, PublicURL: p.publicURL, Now: p.now,
+		}),
+		ServesSecureAuth: secureauth.Serves,
+		Closing:          p.closing, Now: p.now, Log: log, Registerer: p.registry,
 	})
 	if err != nil {
 		return err
@@ -91,6 +101,8 @@ type kept struct {
 	credentials   *store.Credentials
 	tickets       *store.Tickets
 	guesses       *store.Guesses
+	counts        *store.Counts
+	realms        *store.Realms
 }
 
 // keep opens the stores, and makes sure that the bootstrap credential works.
@@ -121,7 +133,32 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 	if err := k.credentials.Ensure(ctx, p.cfg.BootstrapClientID, p.cfg.BootstrapClientSecret); err != nil {
 		return k, fmt.Errorf("store bootstrap credential: %w", err)
 	}
-	return k, nil
+	if k.counts, err = store.NewCounts(ctx, p.js, store.CountsConfig{Keys: keys, Now: p.now}); err != nil {
+		return k, err
+	}
+	if k.realms, err = store.NewRealms(ctx, p.js, store.RealmsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {
+		return k, err
+	}
+	p.onStop(stopLast, k.realms.Close)
+	return k, p.configuredRealm(ctx, k.realms)
+}
+
+// configuredRealm makes sure that the realm of the configuration works. It sees the users of the
+// bootstrap credential's account.
+func (p *process) configuredRealm(ctx context.Context, realms *store.Realms) error {
+	c := p.cfg.SecureAuth
+	if !c.configured() {
+		return nil
+	}
+	key, err := hex.DecodeString(c.AppKey)
+	if err != nil {
+		return errors.New("store the configured realm: its key is not hexadecimal")
+	}
+	err = realms.EnsureRealm(ctx, realm.Realm{Name: c.Realm, AppID: c.AppID, Account: p.cfg.BootstrapClientID}, key)
+	if err != nil {
+		return fmt.Errorf("store the configured realm: %w", err)
+	}
+	return nil
 }
 
 // phones are what apps may ask.

@@ -57,6 +57,8 @@ type config struct {
 	Sandbox  sandboxConfig  `koanf:"sandbox"`
 	// OneLogin is the door for clients of OneLogin's API.
 	OneLogin onelogin.Settings `koanf:"onelogin"`
+	// SecureAuth is the door for clients of SecureAuth's API.
+	SecureAuth secureauthConfig `koanf:"secureauth"`
 
 	publicURLSet bool
 }
@@ -111,7 +113,7 @@ type sandboxConfig struct {
 // secretKeys are the keys that may come as a file: KEY_file holds the path.
 var secretKeys = []string{
 	"bootstrap_client_secret", "nats.password", "twilio.auth_token", "sendgrid.api_key",
-	"apns.key", "fcm.credentials", "fcm.token", "sandbox.secret",
+	"apns.key", "fcm.credentials", "fcm.token", "sandbox.secret", "secureauth.app_key",
 }
 
 func defaults() config {
@@ -123,6 +125,7 @@ func defaults() config {
 		Limits:            limitsConfig{Sends: stream.DefaultSendQuota, Window: stream.DefaultSendWindow},
 		Workers:           workersConfig{MaxInFlight: 256, SendTimeout: delivery.DefaultSendTimeout, Grace: 25 * time.Second},
 		Sandbox:           sandboxConfig{Listen: "127.0.0.1:8081"},
+		SecureAuth:        secureauthConfig{ClockWindow: defaultClockWindow},
 	}
 }
 

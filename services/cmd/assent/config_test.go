@@ -282,3 +282,60 @@ func TestFaultsOfTheDoorsSettingsAreToldWithTheirKeys(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, c.check(workers), "a worker does not read the doors' settings")
 }
+
+const configuredRealm = "{app_id: 8f14e45fceea167a5a36dedd4bea2543, app_key: 1ff7c1e4d0b1a2938475665748392a1b0c9d8e7f6a5b4c3d2e1f001122334455, realm: secureauth1}"
+
+func TestARealmIsConfiguredByFileOrEnvironment(t *testing.T) {
+	c, faults := up(t, "")
+	require.Empty(t, faults)
+	require.False(t, c.SecureAuth.configured())
+	require.Equal(t, 5*time.Minute, c.SecureAuth.ClockWindow)
+
+	c, faults = up(t, "secureauth: "+configuredRealm)
+	require.Empty(t, faults)
+	require.True(t, c.SecureAuth.configured())
+	require.Equal(t, "secureauth1", c.SecureAuth.Realm)
+
+	path := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("aB", 32)+"\n"), 0o600))
+	c, faults = up(t, "", "ASSENT_SECUREAUTH__APP_ID=8F14E45FCEEA167A5A36DEDD4BEA2543", "ASSENT_SECUREAUTH__APP_KEY_FILE="+path,
+		"ASSENT_SECUREAUTH__REALM=bank", "ASSENT_SECUREAUTH__CLOCK_WINDOW=90s")
+	require.Empty(t, faults)
+	require.Equal(t, secureauthConfig{
+		AppID: "8F14E45FCEEA167A5A36DEDD4BEA2543", AppKey: strings.Repeat("aB", 32), Realm: "bank", ClockWindow: 90 * time.Second,
+	}, c.SecureAuth)
+}
+
+func TestARealmIsConfiguredAsAWholeOrNotAtAll(t *testing.T) {
+	for name, test := range map[string]struct {
+		yaml string
+		keys []string
+	}{
+		"a name only":     {"{realm: bank}", []string{"app_id", "app_key"}},
+		"no name":         {strings.Replace(configuredRealm, "realm: secureauth1", "clock_window: 5m", 1), []string{"realm"}},
+		"an id only":      {"{app_id: 8f14e45fceea167a5a36dedd4bea2543}", []string{"app_key", "realm"}},
+		"bad forms":       {"{app_id: 8f14, app_key: hunter2, realm: a b}", []string{"app_id", "app_key", "realm"}},
+		"a reserved name": {strings.Replace(configuredRealm, "secureauth1", "auth", 1), []string{"realm"}},
+		"a short window":  {"{clock_window: 9s}", []string{"clock_window"}},
+		"a long window":   {"{clock_window: 61m}", []string{"clock_window"}},
+		"no window":       {"{clock_window: 0}", []string{"clock_window"}},
+	} {
+		_, faults := up(t, "secureauth: "+test.yaml)
+		require.Len(t, faults, len(test.keys), "%s: %v", name, faults)
+		for i, key := range test.keys {
+			require.True(t, strings.HasPrefix(faults[i], "secureauth."+key+" (ASSENT_SECUREAUTH__"+strings.ToUpper(key)+"): "), "%s: %s", name, faults[i])
+			require.NotContains(t, faults[i], "hunter2")
+		}
+	}
+	_, faults := up(t, "secureauth: {app_ids: x, clock_window: soon}")
+	all := strings.Join(faults, "\n")
+	require.Contains(t, all, "did you mean secureauth.app_id?")
+	require.Contains(t, all, "secureauth.clock_window (ASSENT_SECUREAUTH__CLOCK_WINDOW): want a length of time")
+
+	c, faults, err := load("", []string{"ASSENT_SECUREAUTH__REALM=bank"})
+	require.NoError(t, err)
+	require.Empty(t, faults)
+	workers, err := rolesNamed([]string{"verifier"})
+	require.NoError(t, err)
+	require.Empty(t, c.check(workers), "a worker does not read the doors' settings")
+}

@@ -84,7 +84,7 @@ func trustHint(err error) error {
 type phoneAnswerCommand struct {
 	Decision string `arg:"" help:"approve, deny or not-me." enum:"approve,deny,not-me"`
 	State    string `help:"File that the phone is kept in." required:"" placeholder:"FILE" type:"path"`
-	Number   string `help:"Number that the screen shows, where one is asked for." placeholder:"DIGITS"`
+	Number   string `help:"Number that the other screen shows; to approve where one is asked for." placeholder:"DIGITS"`
 	Wait     int    `help:"Seconds to wait for a question, up to an hour." default:"30" placeholder:"SECONDS"`
 }
 
@@ -115,7 +115,12 @@ func (c phoneAnswerCommand) Run(p *program) error {
 	for _, line := range phone.Question(prompt) {
 		fmt.Fprintf(p.stdout, "%-8s%s\n", line[0], line[1])
 	}
-	if err := own.Answer(p.ctx, prompt, decisions[c.Decision], c.Number); err != nil {
+	err = own.Answer(p.ctx, prompt, decisions[c.Decision], c.Number)
+	var number *phone.NumberError
+	if errors.As(err, &number) {
+		return fmt.Errorf("%w\n  give it with --number; nothing was sent", number)
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "%-8s%s\n", "answer", c.Decision)

@@ -22,6 +22,7 @@ import (
 type carrier struct {
 	*httptest.Server
 	asks     atomic.Bool
+	choices  atomic.Value // what is chosen from, as JSON; none: nothing
 	answered atomic.Value // the last api.PushAnswer
 }
 
@@ -45,7 +46,8 @@ func startCarrier(t *testing.T) *carrier {
 			_, _ = io.WriteString(w, `{"data":[]}`)
 			return
 		}
-		_, _ = io.WriteString(w, `{"data":[{"verification_id":"v-1","brand":"Example Bank",
+		choices, _ := c.choices.Load().(string)
+		_, _ = io.WriteString(w, `{"data":[{"verification_id":"v-1","brand":"Example Bank",`+choices+`
 			"context":"{\"ip\":\"203.0.113.7\",\"action\":\"Sign in\",\"place\":\"Lisbon\"}"}]}`)
 	})
 	mux.HandleFunc("POST /v1/verifications/v-1/responses", func(w http.ResponseWriter, r *http.Request) {
@@ -115,6 +117,32 @@ func TestAPhoneJoinsAndAnswersFromTheCommandLine(t *testing.T) {
 	out, err = command(t, "phone", "code", "--state", state)
 	require.NoError(t, err)
 	require.Regexp(t, `^[0-9]{6}\n$`, out)
+}
+
+func TestANumberIsGivenOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	c := startCarrier(t)
+	state := filepath.Join(t.TempDir(), "ana.json")
+	_, err := command(t, "phone", "join", "--base", c.URL, "--code", "K7QX", "--state", state)
+	require.NoError(t, err)
+	c.asks.Store(true)
+	c.choices.Store(`"choices":["3","7","9","1"],`)
+
+	out, err := command(t, "phone", "answer", "--state", state, "approve")
+	require.EqualError(t, err, "the question asks for the number on the other screen: 3, 7, 9 or 1\n  give it with --number; nothing was sent")
+	require.Contains(t, out, "choices 3 7 9 1\n")
+	require.NotContains(t, out, "answer")
+	require.Nil(t, c.answered.Load())
+
+	for _, args := range [][]string{{"approve", "--number", "7"}, {"deny"}} {
+		out, err = command(t, append([]string{"phone", "answer", "--state", state}, args...)...)
+		require.NoError(t, err)
+		require.Contains(t, out, "answer  "+args[0]+"\n")
+		answer, ok := c.answered.Load().(api.PushAnswer)
+		require.True(t, ok)
+		require.Equal(t, api.Decision(args[0]), answer.Decision)
+		require.Equal(t, args[0] == "approve", answer.Number == "7")
+	}
 }
 
 func TestPhoneCommandLinesThatCannotBeUnderstood(t *testing.T) {

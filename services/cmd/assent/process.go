@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -250,7 +251,10 @@ func (p *process) consume(ctx context.Context, name string, handlers map[string]
 
 // listener is one address with its routes.
 type listener struct {
-	mux    *http.ServeMux
+	mux *http.ServeMux
+	// root has the paths that the mux would redirect to their clean form: a redirect loses bodies, and
+	// some clients sign a path as they write it.
+	root   http.Handler
 	socket net.Listener
 	server *http.Server
 	health bool
@@ -264,6 +268,18 @@ func (p *process) serve(address, pattern string, h http.Handler) {
 		p.listeners[address] = l
 	}
 	l.mux.Handle(pattern, h)
+	if pattern == "/" {
+		l.root = h
+	}
+}
+
+// ServeHTTP routes a request, and never redirects one.
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if clean := path.Clean(r.URL.Path); l.root != nil && clean != r.URL.Path && clean+"/" != r.URL.Path {
+		l.root.ServeHTTP(w, r)
+		return
+	}
+	l.mux.ServeHTTP(w, r)
 }
 
 // The limits of the listeners. There is none on the whole of a request or its answer: long polls,
@@ -314,7 +330,7 @@ func (p *process) listen(ctx context.Context) error {
 
 // answer begins to serve an address that is bound. The public one speaks TLS where there is a certificate.
 func (p *process) answer(address string, l *listener) error {
-	handler, protocols := boundBodies(l.mux, bodyTimeout), new(http.Protocols)
+	handler, protocols := boundBodies(l, bodyTimeout), new(http.Protocols)
 	protocols.SetHTTP1(true)
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,

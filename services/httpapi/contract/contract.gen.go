@@ -35,10 +35,28 @@ type ServerInterface interface {
 	GetDevice(w http.ResponseWriter, r *http.Request, id DeviceID)
 	// JoinPhone Join a phone with an activation code
 	// (POST /v1/phones)
-	JoinPhone(w http.ResponseWriter, r *http.Request)
+	JoinPhone(w http.ResponseWriter, r *http.Request, params JoinPhoneParams)
 	// ListPrompts What waits for an answer on this phone
 	// (GET /v1/phones/{id}/prompts)
 	ListPrompts(w http.ResponseWriter, r *http.Request, id DeviceID, params ListPromptsParams)
+	// ListRealms List the realms of the account
+	// (GET /v1/realms)
+	ListRealms(w http.ResponseWriter, r *http.Request)
+	// CreateRealm Make a realm
+	// (POST /v1/realms)
+	CreateRealm(w http.ResponseWriter, r *http.Request)
+	// DeleteRealm Remove a realm
+	// (DELETE /v1/realms/{realm})
+	DeleteRealm(w http.ResponseWriter, r *http.Request, realm RealmName)
+	// GetRealm Read a realm
+	// (GET /v1/realms/{realm})
+	GetRealm(w http.ResponseWriter, r *http.Request, realm RealmName)
+	// UpdateRealm Change a realm's settings
+	// (PATCH /v1/realms/{realm})
+	UpdateRealm(w http.ResponseWriter, r *http.Request, realm RealmName)
+	// RotateRealm Give a realm another key
+	// (POST /v1/realms/{realm}/rotate)
+	RotateRealm(w http.ResponseWriter, r *http.Request, realm RealmName)
 	// ListUsers List users
 	// (GET /v1/users)
 	ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams)
@@ -253,8 +271,35 @@ func (siw *ServerInterfaceWrapper) GetDevice(w http.ResponseWriter, r *http.Requ
 // JoinPhone operation middleware
 func (siw *ServerInterfaceWrapper) JoinPhone(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JoinPhoneParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.JoinPhone(w, r)
+		siw.Handler.JoinPhone(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -322,6 +367,138 @@ func (siw *ServerInterfaceWrapper) ListPrompts(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListPrompts(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRealms operation middleware
+func (siw *ServerInterfaceWrapper) ListRealms(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRealms(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateRealm operation middleware
+func (siw *ServerInterfaceWrapper) CreateRealm(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateRealm(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteRealm operation middleware
+func (siw *ServerInterfaceWrapper) DeleteRealm(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "realm" -------------
+	var realm RealmName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "realm", r.PathValue("realm"), &realm, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "realm", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteRealm(w, r, realm)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRealm operation middleware
+func (siw *ServerInterfaceWrapper) GetRealm(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "realm" -------------
+	var realm RealmName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "realm", r.PathValue("realm"), &realm, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "realm", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRealm(w, r, realm)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateRealm operation middleware
+func (siw *ServerInterfaceWrapper) UpdateRealm(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "realm" -------------
+	var realm RealmName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "realm", r.PathValue("realm"), &realm, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "realm", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateRealm(w, r, realm)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateRealm operation middleware
+func (siw *ServerInterfaceWrapper) RotateRealm(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "realm" -------------
+	var realm RealmName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "realm", r.PathValue("realm"), &realm, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "realm", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateRealm(w, r, realm)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -941,6 +1118,12 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/credentials/{client_id}", wrapper.RevokeCredential)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/credentials/{client_id}", wrapper.GetCredential)
 	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/credentials/{client_id}", wrapper.UpdateCredential)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/realms", wrapper.ListRealms)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/realms", wrapper.CreateRealm)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/realms/{realm}", wrapper.DeleteRealm)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/realms/{realm}", wrapper.GetRealm)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/realms/{realm}", wrapper.UpdateRealm)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/realms/{realm}/rotate", wrapper.RotateRealm)
 
 	return m
 }

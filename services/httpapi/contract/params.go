@@ -32,6 +32,10 @@ type (
 	ListUsersParams = api.ListUsersParams
 	// ClientID is a path parameter.
 	ClientID = api.ClientID
+	// RealmName is a path parameter.
+	RealmName = api.RealmName
+	// JoinPhoneParams are the headers of a phone that joins.
+	JoinPhoneParams = api.JoinPhoneParams
 	// ListPromptsParams are the query and headers of a look for prompts.
 	ListPromptsParams = api.ListPromptsParams
 )
