@@ -11,7 +11,8 @@ import (
 // can hold a link token. Nothing of a body or of an Authorization header comes near it.
 func (rec *recorder) log(took time.Duration) {
 	level := slog.LevelInfo
-	if rec.status >= http.StatusInternalServerError {
+	// What this server says it does not have is no fault of it, though clients may ask at every login.
+	if rec.status >= http.StatusInternalServerError && rec.status != http.StatusNotImplemented {
 		level = slog.LevelError
 	}
 	l := rec.server.config.Log

@@ -450,3 +450,13 @@ func TestDoubledSlashesAreReadAsOne(t *testing.T) {
 	a := b.do(call{method: http.MethodPost, path: "//v1//users", body: `{"name":"Ana"}`})
 	require.Equal(t, http.StatusCreated, a.StatusCode, "a redirect would lose the body: %s", a.body)
 }
+
+func TestDotsInAPathAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, path := range []string{"/v1/./users", "/v1/../v1/users", "/secureauth1/./api/v1/auth"} {
+		a := b.do(call{method: http.MethodGet, path: path})
+		require.Equal(t, http.StatusNotFound, a.StatusCode, path)
+		require.Equal(t, api.ProblemCodeNotFound, a.problem(t).Code, path)
+	}
+}

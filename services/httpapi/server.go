@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -216,7 +217,7 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 
 // ServeHTTP answers one request, and writes one log line about it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	handler := s.handler
+	var handler http.Handler = s.handler
 	if s.config.SecureAuth != nil && s.config.ServesSecureAuth(r.URL.EscapedPath()) {
 		handler = routed(s.config.SecureAuth)
 	} else {
@@ -230,7 +231,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
 	defer rec.finish()
+	if handler == http.Handler(s.handler) && dotted(r.URL.Path) {
+		s.fail(rec, r, &refusal{code: api.ProblemCodeNotFound, detail: "There is nothing at this path."})
+		return // the mux would redirect
+	}
 	handler.ServeHTTP(rec, r)
+}
+
+// dotted tells whether a path has segments that mean others.
+func dotted(path string) bool {
+	return strings.Contains(path, "/.") && slices.ContainsFunc(strings.Split(path, "/"), func(segment string) bool {
+		return segment == "." || segment == ".."
+	})
 }
 
 // singleSlashes mends what a base address with a slash at its end makes of a path. The mux would redirect,

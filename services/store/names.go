@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
@@ -23,8 +25,9 @@ const (
 // name is one of a user's names as it is compared.
 type name struct{ field, text string }
 
-// caseless makes names equal that people take for the same.
-func caseless(text string) string { return strings.ToLower(text) }
+// caseless makes names equal that people take for the same: whatever the case of letters, and however the
+// keyboard composed them.
+func caseless(text string) string { return strings.ToLower(norm.NFC.String(text)) }
 
 func namesOf(user device.User) []name {
 	names := []name{

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verification"
+	"github.com/assent-io/assent/services/yubikey"
 	"github.com/assent-io/assent/workers/voice"
 	"github.com/assent-io/assent/workers/wording"
 )
@@ -66,6 +68,10 @@ func startAPI(ctx context.Context, p *process) error {
 	}
 	enrolments := &enrolment.Enrolments{Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now}
 	passwords := password.New(runtime.GOMAXPROCS(0))
+	door, err := p.secureAuth(k, passwords)
+	if err != nil {
+		return err
+	}
 	server, err := httpapi.New(httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Responses: pub,
 		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
@@ -79,10 +85,7 @@ func startAPI(ctx context.Context, p *process) error {
 			Tickets: k.tickets, Guesses: k.guesses, Passwords: passwords,
 			Settings: p.cfg.OneLogin, Septets: wording.Septets, PublicURL: p.publicURL, Now: p.now,
 		}),
-		SecureAuth: secureauth.New(secureauth.Config{
-			Realms: k.realms, Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Guesses: k.guesses,
-			Counts: k.counts, Passwords: passwords, ClockWindow: p.cfg.SecureAuth.ClockWindow, PublicURL: p.publicURL, Now: p.now,
-		}),
+		SecureAuth:       secureauth.New(door),
 		ServesSecureAuth: secureauth.Serves,
 		Closing:          p.closing, Now: p.now, Log: log, Registerer: p.registry,
 	})
@@ -92,6 +95,22 @@ func startAPI(ctx context.Context, p *process) error {
 	p.serve(p.cfg.Listen, "/", server)
 	p.alsoHealth(p.cfg.Listen)
 	return nil
+}
+
+// secureAuth is what the door for SecureAuth's clients needs.
+func (p *process) secureAuth(k kept, passwords *password.Hasher) (secureauth.Config, error) {
+	c := secureauth.Config{
+		Realms: k.realms, Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Guesses: k.guesses,
+		Counts: k.counts, Passwords: passwords, ClockWindow: p.cfg.SecureAuth.ClockWindow, PublicURL: p.publicURL, Now: p.now,
+	}
+	if server := p.cfg.SecureAuth.yubiKeys(); server != (yubikey.Config{}) {
+		keys, err := yubikey.New(server, &http.Client{})
+		if err != nil {
+			return c, err
+		}
+		c.YubiKeys = keys
+	}
+	return c, nil
 }
 
 // kept is everything the api keeps.

@@ -113,7 +113,7 @@ type sandboxConfig struct {
 // secretKeys are the keys that may come as a file: KEY_file holds the path.
 var secretKeys = []string{
 	"bootstrap_client_secret", "nats.password", "twilio.auth_token", "sendgrid.api_key",
-	"apns.key", "fcm.credentials", "fcm.token", "sandbox.secret", "secureauth.app_key",
+	"apns.key", "fcm.credentials", "fcm.token", "sandbox.secret", "secureauth.app_key", "secureauth.yubikey_key",
 }
 
 func defaults() config {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/services/realm"
+	"github.com/assent-io/assent/services/yubikey"
 )
 
 type realmsCommand struct {
@@ -177,6 +178,14 @@ type secureauthConfig struct {
 	Realm  string `koanf:"realm"`
 	// ClockWindow is how far the date of a signed request may be off, either way.
 	ClockWindow time.Duration `koanf:"clock_window"`
+	// The YubiKey validation server, where there is one.
+	YubiKeyURL      string `koanf:"yubikey_url"`
+	YubiKeyClientID string `koanf:"yubikey_client_id"`
+	YubiKeyKey      string `koanf:"yubikey_key"`
+}
+
+func (c secureauthConfig) yubiKeys() yubikey.Config {
+	return yubikey.Config{URL: c.YubiKeyURL, ClientID: c.YubiKeyClientID, Key: c.YubiKeyKey}
 }
 
 // The bounds of the clock window: below the one, clocks that are set by hand are refused; above the
@@ -205,6 +214,12 @@ func (c secureauthConfig) check() []string {
 	form("realm", c.Realm, "want 1 to 64 letters, digits, dashes or underscores, the first a letter or digit, and not the first part of another path", realm.ValidName)
 	if c.ClockWindow < minClockWindow || c.ClockWindow > maxClockWindow {
 		faults = append(faults, fault("secureauth.clock_window", "want 10s to 1h"))
+	}
+	if c.yubiKeys() != (yubikey.Config{}) {
+		for _, err := range c.yubiKeys().Validate() {
+			key, detail, _ := strings.Cut(err.Error(), ": ")
+			faults = append(faults, fault("secureauth."+key, "%s", detail))
+		}
 	}
 	return faults
 }

@@ -46,9 +46,19 @@ type fault struct {
 	message string
 	userID  string
 	header  http.Header
+	// cause is for the log.
+	cause error
 }
 
-func (e *fault) Error() string { return "refused: " + e.status }
+func (e *fault) Error() string {
+	if e.cause != nil {
+		return "refused: " + e.status + ": " + e.cause.Error()
+	}
+	return "refused: " + e.status
+}
+
+// Unwrap is the cause.
+func (e *fault) Unwrap() error { return e.cause }
 
 // rejected refuses a request that does not validate. The message names what is wrong.
 func rejected(what string) error {

@@ -104,3 +104,33 @@ func TestAReferenceTakesNoCode(t *testing.T) {
 	c.auth(u.Username, "push_accept_symbol", given{"factor_id": factorID(h.app(u))}).says(http.StatusOK, "valid", "")
 	c.validate(u.Username, h.verifications.last().Secrets.Number.Reveal()).says(http.StatusOK, "invalid", "OTP is invalid.")
 }
+
+func TestTheYesOfAUserWhoIsOutByThenLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c := h.client()
+	for name, shutOut := range map[string]func(device.User){
+		"disabled": func(u device.User) {
+			c.post("/api/v1/users/"+u.Username+"/status", given{"status": "disable"}).is(http.StatusOK)
+		},
+		"locked by another door": func(u device.User) {
+			u.Locked = true
+			_, err := h.users.UpdateUser(t.Context(), u)
+			require.NoError(t, err)
+		},
+		"removed": func(u device.User) { require.NoError(t, h.users.DeleteUser(t.Context(), shop, u.ID)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := h.user()
+			link := c.auth(u.Username, "email_link", given{"factor_id": "Email1"}).is(http.StatusOK).text("reference_id")
+			push := c.auth(u.Username, "push_accept", given{"factor_id": factorID(h.app(u))}).is(http.StatusOK).text("reference_id")
+			shutOut(u)
+			h.answers(link, verification.Approve, "")
+			h.answers(push, verification.Approve, "")
+			for _, path := range []string{"/auth/link/" + link, "/auth/" + push} {
+				c.get("/api/v2"+path).says(http.StatusOK, "found", "FAILED").only("status", "message")
+			}
+		})
+	}
+}

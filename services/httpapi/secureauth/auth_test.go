@@ -81,8 +81,6 @@ func TestWhatIsWrongIsAnsweredInTheseWords(t *testing.T) {
 		"bad_mailbox":      c.auth(p.Username, "email", given{"token": "nowhere"}).is(http.StatusBadRequest),
 		"bad_biometric":    c.auth(p.Username, "push_accept_biometric", given{"factor_id": app, "biometricType": "iris"}).is(http.StatusBadRequest),
 		"bad_company":      c.auth(p.Username, "sms", given{"factor_id": "Phone1", "push_accept_details": given{"company_name": "a\nb"}}).is(http.StatusBadRequest),
-		"bad_description":  c.auth(p.Username, "sms", given{"factor_id": "Phone1", "push_accept_details": given{"application_description": "https://evil.example"}}).is(http.StatusBadRequest),
-		"long_description": c.auth(p.Username, "sms", given{"factor_id": "Phone1", "push_accept_details": given{"application_description": strings.Repeat("x", 129)}}).is(http.StatusBadRequest),
 	} {
 		refused.golden("refused", name)
 	}
@@ -152,6 +150,11 @@ func TestThePersonIsToldWhoAsksForWhatFromWhere(t *testing.T) {
 		{"push_accept_biometric", given{"biometricType": given{"push_accept_details": details}}, "ACME", verification.Context{Action: "Sign in to the shop", IP: "2001:db8::1"}},
 		{"push_accept_symbol", given{"enduser_ip": "203.0.113.7"}, "House Bank", verification.Context{IP: "203.0.113.7"}},
 		{"push", given{"push_accept_details": given{"enduser_ip": "the office"}}, "House Bank", verification.Context{}},
+		{"push", given{"push_accept_details": given{"company_name": "www.evil.example", "application_description": "https://evil.example/"}}, "House Bank", verification.Context{}},
+		{
+			"push", given{"push_accept_details": given{"company_name": strings.Repeat("b", 65), "application_description": strings.Repeat("ü", 129)}},
+			strings.Repeat("b", 64), verification.Context{Action: strings.Repeat("ü", 128)},
+		},
 	} {
 		p := h.person(c)
 		test.more["factor_id"] = factorID(p.phone)

@@ -60,8 +60,11 @@ func misread(data []byte, into any) string {
 
 // wanted says what a field of a type takes.
 func wanted(t reflect.Type) string {
-	if t == reflect.TypeFor[flag]() {
+	switch t {
+	case reflect.TypeFor[flag]():
 		return "true or false"
+	case reflect.TypeFor[map[string]json.RawMessage](): // whose values are read later, each with words of its own
+		return "an object"
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

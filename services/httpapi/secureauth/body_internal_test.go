@@ -1,18 +1,20 @@
 package secureauth
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
 type sample struct {
-	Name   string            `json:"name"`
-	Code   text              `json:"code"`
-	Sent   flag              `json:"sent"`
-	Count  *int              `json:"count"`
-	List   []string          `json:"list"`
-	Values map[string]string `json:"values"`
+	Name   string                     `json:"name"`
+	Code   text                       `json:"code"`
+	Sent   flag                       `json:"sent"`
+	Count  *int                       `json:"count"`
+	List   []string                   `json:"list"`
+	Values map[string]string          `json:"values"`
+	Raw    map[string]json.RawMessage `json:"raw"`
 	Within struct {
 		Place string `json:"place"`
 	} `json:"within"`
@@ -40,6 +42,7 @@ func TestABodyIsAnObjectWithTheDocumentedTypes(t *testing.T) {
 		`{"list":"x"}`:                "list must be a list, each entry a string.",
 		`{"values":"x"}`:              "values must be an object, each value a string.",
 		`{"values":{"a":1}}`:          "values must be an object, each value a string.",
+		`{"raw":[]}`:                  "raw must be an object.",
 		`{"within":"x"}`:              "within must be an object.",
 		`{"within":{"place":1}}`:      "within.place must be a string.",
 		`{"name":"x","list":[1,"b"]}`: "list must be a list, each entry a string.",

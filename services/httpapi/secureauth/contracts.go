@@ -23,6 +23,7 @@ type Users interface {
 	CreateUser(ctx context.Context, u device.User) (device.User, error)
 	// UpdateUser stores u in place of the same revision; device.ErrChanged for another.
 	UpdateUser(ctx context.Context, u device.User) (device.User, error)
+	User(ctx context.Context, account, id string) (device.User, error)
 	// UserByLogin reads a user by username or email.
 	UserByLogin(ctx context.Context, account, login string) (device.User, error)
 	DeleteUser(ctx context.Context, account, id string) error
@@ -75,4 +76,13 @@ type Passwords interface {
 	Hash(ctx context.Context, password string) (string, error)
 	// Check compares; a hash that is empty takes as long as any other and never matches.
 	Check(ctx context.Context, hash, password string) (bool, error)
+}
+
+// YubiKeys knows which one-time passwords are genuine.
+type YubiKeys interface {
+	// Identity is the public identity of the key that a one-time password came from; false for what is none.
+	Identity(otp string) (identity string, ok bool)
+	// Valid tells whether it is genuine and new. It fails where the server could not tell; the error holds
+	// nothing of the one-time password.
+	Valid(ctx context.Context, otp string) (bool, error)
 }

@@ -17,13 +17,13 @@ const (
 
 // groupRoutes are the four ways to put users into groups.
 func (s *Server) groupRoutes() []route {
-	return append(named(http.MethodPost, "groups", s.addGroups),
-		route{http.MethodPost, "users/{user}/groups/{group}", nil, s.addGroup},
-		route{http.MethodPost, "users/{domain}/{user}/groups/{group}", nil, s.addGroup},
-		route{http.MethodPost, "groups/{group}/users", nil, s.addUsers},
-		route{http.MethodPost, "groups/{group}/users/{user}", nil, s.addGroup},
-		route{http.MethodPost, "groups/{group}/users/{domain}/{user}", nil, s.addGroup},
-	)
+	return append([]route{
+		{http.MethodPost, "users/{user}/groups/{group}", nil, s.addGroup},
+		{http.MethodPost, "users/{domain}/{user}/groups/{group}", nil, s.addGroup},
+		{http.MethodPost, "groups/{group}/users", nil, s.addUsers},
+		{http.MethodPost, "groups/{group}/users/{user}", nil, s.addGroup},
+		{http.MethodPost, "groups/{group}/users/{domain}/{user}", nil, s.addGroup},
+	}, named(http.MethodPost, "groups", s.addGroups)...)
 }
 
 // grouped is the answer; failures hold the reasons by what they are about.

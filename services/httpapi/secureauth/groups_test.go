@@ -27,6 +27,17 @@ func TestUsersJoinGroupsInAllFourWays(t *testing.T) {
 	require.Equal(t, []any{"staff", "remote", "far", "near", "here"}, groups(two.Username))
 }
 
+func TestAGroupMayHaveTheNameOfACall(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c, u := h.client(), h.user()
+	names := []any{"status", "resetpwd", "changepwd", "groups"}
+	for _, name := range names {
+		c.post("/api/v1/users/"+u.Username+"/groups/"+name.(string), nil).says(http.StatusOK, "success", "")
+	}
+	require.Equal(t, names, c.get("/api/v1/users/" + u.Username).object()["groups"])
+}
+
 func TestWhatCannotJoinIsNamed(t *testing.T) {
 	t.Parallel()
 	h := setup(t)

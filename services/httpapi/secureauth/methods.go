@@ -3,6 +3,7 @@ package secureauth
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/assent-io/assent/services/verification"
@@ -65,6 +66,7 @@ func (s *Server) guess(a attempted, kind, what, refusal string, compare func(con
 	}
 	valid, err := compare(a.ctx())
 	if err != nil {
+		right(a.ctx()) // it was not compared
 		return err
 	}
 	if !valid {
@@ -100,9 +102,41 @@ func (s *Server) checkOATH(a attempted) error {
 	return a.valid()
 }
 
-// checkYubiKey has nothing to ask: a YubiKey's codes are known to a validation server only.
-func (s *Server) checkYubiKey(attempted) error {
-	return rejected("type yubikey needs a YubiKey validation server, and none is configured.")
+// yubiKeyProperty is the free property of the profile that holds the public identity of the user's YubiKey.
+const yubiKeyProperty = "yubiKey"
+
+// maxYubiKey is how long a public identity is at most.
+const maxYubiKey = 16
+
+// checkYubiKey asks the validation server about a one-time password of the user's own key: a genuine one
+// of another key proves another person.
+func (s *Server) checkYubiKey(a attempted) error {
+	if s.config.YubiKeys == nil {
+		return rejected("type yubikey needs a YubiKey validation server, and none is configured.")
+	}
+	identity, ok := s.config.YubiKeys.Identity(string(a.Token))
+	if !ok {
+		return rejected("token is required: what the YubiKey types.")
+	}
+	own := a.profile.text(yubiKeyProperty)
+	if own == "" {
+		return rejected("the user has no YubiKey: the property " + yubiKeyProperty + " holds its public identity.")
+	}
+	if err := s.attempt(a.call, a.user); err != nil {
+		return err
+	}
+	valid := strings.EqualFold(own, identity)
+	if valid {
+		var err error
+		if valid, err = s.config.YubiKeys.Valid(a.ctx(), string(a.Token)); err != nil {
+			return &fault{code: http.StatusServiceUnavailable, status: statusServerError, message: "The YubiKey validation server cannot be asked.", cause: err}
+		}
+	}
+	if !valid {
+		return wrong("", "OTP is invalid.")
+	}
+	s.proved(a.call, a.user)
+	return a.valid()
 }
 
 // typedCode is a code without the spaces and dashes that people put in.

@@ -125,6 +125,7 @@ func (s *Server) currentPassword(c *call, u device.User, name, password string) 
 	}
 	ok, err := check(c.ctx(), s.config.Passwords, u.Password, password)
 	if err != nil {
+		right(c.ctx()) // it was not compared
 		return err
 	}
 	if !ok {

@@ -1,13 +1,17 @@
 package secureauth_test
 
 import (
+	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/secureauth"
 )
 
 func TestAPasswordIsResetAndChanged(t *testing.T) {
@@ -159,4 +163,33 @@ func TestALockFromAnotherDoorIsSeen(t *testing.T) {
 	require.Equal(t, "lock_out", c.get("/api/v1/users/"+u.Username+"/status").text("status"))
 	c.post("/api/v1/users/"+u.Username+"/status", object{"status": "unlock"}).is(http.StatusOK)
 	require.False(t, h.member(u.Username).Locked)
+}
+
+// jammed compares nothing while it is jammed.
+type jammed struct {
+	secureauth.Passwords
+	jam atomic.Bool
+}
+
+func (j *jammed) Check(ctx context.Context, hash, password string) (bool, error) {
+	if j.jam.Load() {
+		return false, context.DeadlineExceeded
+	}
+	return j.Passwords.Check(ctx, hash, password) //nolint:wrapcheck // the door knows it
+}
+
+func TestAGuessThatWasNotComparedIsGivenBack(t *testing.T) {
+	t.Parallel()
+	passwords := &jammed{}
+	h := setup(t, func(c *secureauth.Config) { passwords.Passwords, c.Passwords = c.Passwords, passwords })
+	c, u := h.client(), h.user()
+	path := "/api/v1/users/" + u.Username
+	c.post(path+"/resetpwd", object{"password": "correct horse"}).is(http.StatusOK)
+	passwords.jam.Store(true)
+	for range stream.GuessQuota {
+		c.auth(u.Username, "password", given{"token": "correct horse"}).is(http.StatusServiceUnavailable)
+		c.post(path+"/changepwd", object{"currentPassword": "correct horse", "newPassword": "battery staple"}).is(http.StatusServiceUnavailable)
+	}
+	passwords.jam.Store(false)
+	c.auth(u.Username, "password", given{"token": "correct horse"}).says(http.StatusOK, "valid", "")
 }

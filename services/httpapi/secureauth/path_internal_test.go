@@ -32,6 +32,16 @@ func TestAPathIsSignedInFewSpellings(t *testing.T) {
 		"/r/api/v1/users/status":      {"/r/api/v1/users/status", "/r/api/v1/users//status"},
 		"/r/api/v1/users/jo/status":   {"/r/api/v1/users/jo/status"},
 		"/r/api/v1/users/%zz/factors": {"/r/api/v1/users/%zz/factors"},
+		// It would be signed as the path /r/api/v1/auth with the body {}.
+		"/r/api/v1/auth%0A%7B%7D": {"/r/api/v1/auth%0A%7B%7D"},
+		"/r/api/v1/users/a%00/x":  {"/r/api/v1/users/a%00/x"},
+		"/r/api/v1/users/j%20s/groups/a%20b": {
+			"/r/api/v1/users/j%20s/groups/a%20b", "/r/api/v1/users/j s/groups/a b", "/r/api/v1/users/j s/groups/a%20b",
+		},
+		"/r/api/v1/groups/a%20b/users/j%20s": {
+			"/r/api/v1/groups/a%20b/users/j%20s", "/r/api/v1/groups/a b/users/j s", "/r/api/v1/groups/a%20b/users/j s",
+		},
+		"/r/api/v1/groups/a%20b/users/jo": {"/r/api/v1/groups/a%20b/users/jo", "/r/api/v1/groups/a b/users/jo"},
 	} {
 		require.ElementsMatch(t, spellings, signedPaths(path), path)
 	}

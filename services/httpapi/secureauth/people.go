@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/verification"
@@ -12,9 +14,13 @@ import (
 // user is the user that a request names. A domain makes a username of its own, DOMAIN\name; where nobody
 // has it, the name alone counts.
 func (s *Server) user(c *call, name, domain string) (device.User, error) {
-	names := []string{name}
-	if domain != "" {
-		names = []string{domain + `\` + name, name}
+	var names []string
+	// Users are created without the spaces around their names, which clients send again all the same.
+	for _, n := range slices.Compact([]string{name, strings.TrimSpace(name)}) {
+		if domain != "" && n != "" {
+			names = append(names, domain+`\`+n)
+		}
+		names = append(names, n)
 	}
 	for _, n := range names {
 		u, err := s.config.Users.UserByLogin(c.ctx(), c.realm.Account, n)

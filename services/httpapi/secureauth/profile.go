@@ -28,7 +28,7 @@ const (
 const (
 	// profileAttribute is where this door keeps what the other doors have no field for.
 	profileAttribute = "secureauth"
-	// maxProfile is how many bytes that may be.
+	// maxProfile is how many bytes that may be, apart from the user's state and history.
 	maxProfile = 32 << 10
 	// maxHistory is how many accesses are remembered, the last ones.
 	maxHistory = 20
@@ -121,7 +121,7 @@ func (p profile) into(u *device.User) error {
 	if err != nil {
 		return fmt.Errorf("encode profile: %w", err)
 	}
-	if len(kept) > maxProfile {
+	if p.oversize() {
 		return rejected(fmt.Sprintf("properties, knowledgeBase and groups are over %d KiB together.", maxProfile>>10))
 	}
 	u.Attributes = maps.Clone(u.Attributes)
@@ -130,6 +130,15 @@ func (p profile) into(u *device.User) error {
 	}
 	u.Attributes[profileAttribute] = string(kept)
 	return nil
+}
+
+// oversize tells whether what clients put into the profile is over its bound. The user's state and the
+// history do not count: they have bounds of their own, and a full profile must not keep anybody from
+// closing a user.
+func (p profile) oversize() bool {
+	p.Closed, p.LockedToo, p.PasswordExpiredAt, p.History = "", false, time.Time{}, nil
+	kept, err := json.Marshal(p)
+	return err != nil || len(kept) > maxProfile
 }
 
 // text is the value of a property; empty where there is none.

@@ -239,6 +239,10 @@ func propertyFault(name string, value *string) string {
 	switch {
 	case !slices.Contains(knownProperties, name):
 		return ""
+	case name == yubiKeyProperty:
+		if *value = strings.ToLower(*value); len(*value) > maxYubiKey || strings.Trim(*value, "cbdefghijklnrtuv") != "" {
+			return "must be the public identity of a YubiKey: the first letters that it types, in front of the last 32"
+		}
 	case kind == "email" || kind == "helpDesk" && strings.Contains(*value, "@"):
 		mailbox, err := address.Mailbox(*value)
 		if err != nil {

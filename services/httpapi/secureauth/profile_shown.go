@@ -13,7 +13,7 @@ var standardProperties = slices.Concat(
 )
 
 // knownProperties are those that mean something here. All others are kept for the client.
-var knownProperties = slices.Concat(standardProperties, numberedNames("helpDesk", 2), []string{"pin"})
+var knownProperties = slices.Concat(standardProperties, numberedNames("helpDesk", 2), []string{"pin", yubiKeyProperty})
 
 // notProperties are set elsewhere, and would be kept as they are if they passed for properties.
 var notProperties = slices.Concat([]string{"userId", "password", "helpDeskKb"}, numberedNames("kbq", 6))

@@ -3,7 +3,6 @@ package secureauth
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"unicode"
@@ -82,10 +81,12 @@ func (c *call) readAuth() (authRequest, error) {
 	default:
 		return request, rejected("biometricType must be fingerprint or face.")
 	}
-	if err := shown("company_name", request.Details.CompanyName, maxBrand); err != nil {
+	var err error
+	if request.Details.CompanyName, err = shown("company_name", request.Details.CompanyName, maxBrand); err != nil {
 		return request, err
 	}
-	return request, shown("application_description", request.Details.ApplicationDescription, maxAction)
+	request.Details.ApplicationDescription, err = shown("application_description", request.Details.ApplicationDescription, maxAction)
+	return request, err
 }
 
 // brand is who asks: the company of the request, or else the realm's.
@@ -107,19 +108,18 @@ func (a attempted) about() verification.Context {
 	return about
 }
 
-// shown checks a text that goes into messages to people: it must not change how the text around it reads,
-// nor bring a link of its own.
-func shown(name string, value text, longest int) error {
+// shown is a text as it goes into messages to people. It must not change how the text around it reads, and
+// brings no link of its own: applications that describe themselves by an address still authenticate, and the
+// person is not told it. What is too long is cut.
+func shown(name string, value text, longest int) (text, error) {
 	s := strings.ToLower(string(value))
 	switch {
-	case utf8.RuneCountInString(s) > longest:
-		return rejected(fmt.Sprintf("%s must be at most %d characters.", name, longest))
 	case strings.ContainsFunc(s, unshowable):
-		return rejected(name + " must not hold control characters.")
+		return "", rejected(name + " must not hold control characters.")
 	case strings.Contains(s, "://"), strings.Contains(s, "www."):
-		return rejected(name + " must not hold a web address.")
+		return "", nil
 	default:
-		return nil
+		return text(cut(string(value), longest)), nil
 	}
 }
 

@@ -27,6 +27,8 @@ type Config struct {
 	Guesses       Guesses
 	Counts        Counts
 	Passwords     Passwords
+	// YubiKeys asks a validation server; nil: there is none, and the type yubikey is refused.
+	YubiKeys YubiKeys
 	// ClockWindow is how far the date of a request may be off, either way; zero: five minutes.
 	ClockWindow time.Duration
 	// PublicURL is what people's links start with.

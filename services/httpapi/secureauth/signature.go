@@ -47,9 +47,11 @@ func (s *Server) admit(c *call) error {
 	if c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody)); err != nil {
 		return unreadable(err)
 	}
-	if !claim.right(keys, c.r.Method, date.spellings(), signedPaths(received(c.r)), c.body) {
+	key := claim.signer(keys, c.r.Method, date.spellings(), signedPaths(received(c.r)), c.body)
+	if key == nil {
 		return unauthorized("Invalid credentials.")
 	}
+	c.key = key // of two that overlap, the one that the client has
 	name, _, _, err := c.address()
 	if err != nil {
 		return err
@@ -101,25 +103,29 @@ func readClaim(r *http.Request) (claim, error) {
 	return claim{appID, sum}, nil
 }
 
-// right tells whether one of the keys made the signature over one of the spellings. It compares all of
+// signer is the key that made the signature over one of the spellings; nil: none did. It compares all of
 // them, each in constant time, so that the time tells nothing about which came close.
-func (k claim) right(keys [][]byte, method string, dates, paths []string, body []byte) bool {
+func (k claim) signer(keys [][]byte, method string, dates, paths []string, body []byte) []byte {
 	endings := [][]byte{append([]byte("\n"), body...)}
 	if len(body) == 0 {
 		// One SDK signs the line feed in front of a body that it does not have.
 		endings = [][]byte{nil, []byte("\n")}
 	}
-	found := 0
-	for _, key := range keys {
+	found := -1
+	for i, key := range keys {
 		for _, date := range dates {
 			for _, path := range paths {
 				for _, ending := range endings {
-					found |= subtle.ConstantTimeCompare(sum(key, method, date, k.appID, path, ending), k.sum)
+					same := subtle.ConstantTimeCompare(sum(key, method, date, k.appID, path, ending), k.sum)
+					found = subtle.ConstantTimeSelect(same, i, found)
 				}
 			}
 		}
 	}
-	return found == 1
+	if found < 0 {
+		return nil
+	}
+	return keys[found]
 }
 
 func sum(key []byte, method, date, appID, path string, ending []byte) []byte {

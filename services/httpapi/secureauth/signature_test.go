@@ -289,21 +289,29 @@ func TestDatesAreGoodInsideTheWindow(t *testing.T) {
 	usual.get("/api/v1/none").is(http.StatusUnauthorized)
 }
 
-func TestARotatedKeyIsGoodWhileItOverlapsAndAnswersHaveTheNewOne(t *testing.T) {
+func TestARotatedKeyIsGoodWhileItOverlapsAndAnswersHaveTheKeyOfTheirRequest(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	old := h.client()
 	current := old
 	current.key = drawKey(t)
 	h.realms.set(application{old.realm, [][]byte{current.key, old.key}})
+	// Each client checks the signature of the answer with the key that it has.
 	current.get("/api/v1/none").is(http.StatusNotFound)
-	old.unsigned = true
-	a := old.get("/api/v1/none").is(http.StatusNotFound)
-	require.Equal(t,
-		base64.StdEncoding.EncodeToString(current.hmac(a.header.Get("X-Sa-Date")+"\n"+old.realm.AppID+"\n"+string(a.body))),
-		a.header.Get("X-Sa-Signature"))
-	h.realms.set(application{old.realm, [][]byte{current.key}})
-	old.get("/api/v1/none").says(http.StatusUnauthorized, "invalid", "Invalid credentials.")
+	old.get("/api/v1/none").is(http.StatusNotFound)
+	stranger := old
+	stranger.key, stranger.unsigned = drawKey(t), true
+	for _, c := range []struct {
+		client
+		keys [][]byte
+	}{{stranger, [][]byte{current.key, old.key}}, {old, [][]byte{current.key}}} {
+		h.realms.set(application{old.realm, c.keys})
+		c.unsigned = true
+		a := c.get("/api/v1/none").says(http.StatusUnauthorized, "invalid", "Invalid credentials.")
+		require.Equal(t,
+			base64.StdEncoding.EncodeToString(current.hmac(a.header.Get("X-Sa-Date")+"\n"+old.realm.AppID+"\n"+string(a.body))),
+			a.header.Get("X-Sa-Signature"), "who signed with no good key is answered with the present one")
+	}
 }
 
 func TestAnApplicationCallsItsOwnRealmOnly(t *testing.T) {

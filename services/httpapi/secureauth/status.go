@@ -2,6 +2,8 @@ package secureauth
 
 import (
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -44,11 +46,36 @@ func (s *Server) showStatus(kind func(verification.Verification) bool) func(*cal
 			return verification.ErrNotFound
 		}
 		note(c.w, "", v.ID, nil)
-		if v.Status == verification.Approved {
+		status := v.At(c.now).Status
+		if status == verification.Approved {
+			may, err := s.mayStill(c, v)
+			if err != nil {
+				return err
+			}
+			if !may {
+				return c.answer(basic{Status: statusFound, Message: outcomes[verification.Failed]})
+			}
 			s.accepted(c, v)
 		}
-		return c.answer(basic{Status: statusFound, Message: outcomes[v.At(c.now).Status]})
+		return c.answer(basic{Status: statusFound, Message: outcomes[status]})
 	}
+}
+
+// mayStill tells whether the user who said yes may authenticate: they may have been locked, closed or
+// removed since they were asked, and their yes lets nobody in then.
+func (s *Server) mayStill(c *call, v verification.Verification) (bool, error) {
+	if v.UserID == "" {
+		return true, nil
+	}
+	u, err := s.config.Users.User(c.ctx(), v.Credential, v.UserID)
+	if errors.Is(err, verification.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read user: %w", err)
+	}
+	p, err := profileOf(u)
+	return err == nil && p.state(u) == "", err
 }
 
 // acceptedKind is the kind of the tickets of references that were seen to be accepted.

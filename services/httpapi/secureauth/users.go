@@ -24,10 +24,10 @@ const maxUserID = 255
 // segment comes first: users named factors or status are read with ?username=.
 func (s *Server) userRoutes() []route {
 	return slices.Concat(
+		s.groupRoutes(), // groups may be called status; users called groups, in a domain, are not expected
 		named(http.MethodGet, "status", s.readStatus),
 		named(http.MethodPost, "status", s.setStatus),
 		s.passwordRoutes(),
-		s.groupRoutes(),
 		[]route{
 			{http.MethodPost, "users", nil, s.createUser},
 			{http.MethodGet, "users", nil, s.readUser},

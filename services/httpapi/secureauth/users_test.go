@@ -356,3 +356,43 @@ func TestAPhoneIsShownAsItWasWrittenUntilAnotherDoorChangesIt(t *testing.T) {
 	c.put(path, object{"properties": object{"auxId1": "x"}}).is(http.StatusOK)
 	require.Equal(t, "+14155550199", h.member(u.Username).Phone)
 }
+
+func TestAProfileThatIsFullStillLetsItsUserBeClosed(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c := h.client()
+	u := h.user()
+	path := "/api/v1/users/" + u.Username
+	fill := func(name string, size int) answer {
+		return c.put(path, map[string]any{"properties": map[string]string{name: strings.Repeat("x", size)}})
+	}
+	for i, size := 0, 1024; size > 0; i++ {
+		for size > 0 && fill(fmt.Sprintf("free%d", i), size).status != http.StatusOK {
+			size /= 2
+		}
+	}
+	require.Equal(t, http.StatusBadRequest, fill("one", 1).status, "it is full")
+	for range 21 {
+		c.post("/api/v1/accesshistory", map[string]any{"user_id": u.Username, "ip_address": "192.0.2.1", "user_agent": strings.Repeat("<", 255)}).is(http.StatusOK)
+	}
+	for _, x := range []struct{ word, state string }{
+		{"password_expired", "password_expired"}, {"lock", "lock_out"}, {"disable", "disabled"}, {"account_expired", "account_expired"},
+	} {
+		c.post(path+"/status", map[string]any{"status": x.word}).is(http.StatusOK)
+		c.get(path+"/status").says(http.StatusOK, x.state, c.get(path+"/status").text("message"))
+	}
+}
+
+func TestSpacesAroundAUserIDDoNotMatter(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c := h.client()
+	c.post("/api/v1/users", object{"userId": " spaced out "}).says(http.StatusOK, "success", "")
+	c.post("/api/v1/users", object{"userId": " spaced", "domain": "DOM"}).says(http.StatusOK, "success", "")
+	for _, path := range []string{"%20spaced%20out%20", "spaced%20out", "DOM/%20spaced", "DOM/spaced", "DOM/spaced%20out%20"} {
+		c.get("/api/v1/users/" + path + "/factors").is(http.StatusOK)
+	}
+	for _, path := range []string{"%20", "DOM/%20", "spaced"} {
+		c.get("/api/v1/users/" + path + "/factors").is(http.StatusNotFound)
+	}
+}
