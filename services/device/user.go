@@ -36,8 +36,9 @@ type User struct {
 	GivenName, FamilyName  string
 	// Password is the Argon2id hash of the password in its PHC string form; empty: no password is set.
 	Password string
-	// Locked users can neither log in nor be asked.
-	Locked                                  bool
+	// Locked and Disabled users can neither log in nor be asked. The two come and go apart: a lock is about
+	// what somebody tried, and being disabled about whether the person belongs here.
+	Locked, Disabled                        bool
 	UpdatedAt, PasswordChangedAt, LastLogin time.Time
 	// Attributes are what else a door keeps of its users; the values are JSON.
 	Attributes map[string]string
@@ -45,6 +46,9 @@ type User struct {
 	// Revision is that of the stored record; an update of another revision is refused.
 	Revision uint64
 }
+
+// Barred tells whether the user can neither log in nor be asked.
+func (u User) Barred() bool { return u.Locked || u.Disabled }
 
 // ErrChanged says that the user was changed since it was read.
 var ErrChanged = errors.New("changed since it was read")

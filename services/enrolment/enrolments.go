@@ -26,6 +26,7 @@ type Users interface {
 	ActivateDevice(ctx context.Context, d device.Device) (device.Device, error)
 	// UpdatePending stores what is still to be proved, while something is.
 	UpdatePending(ctx context.Context, d device.Device) (device.Device, error)
+	User(ctx context.Context, account, id string) (device.User, error)
 	Device(ctx context.Context, account, id string) (device.Device, error)
 	Devices(ctx context.Context, account, userID string) ([]device.Device, error)
 	DeleteDevice(ctx context.Context, account, id string) error
@@ -90,7 +91,7 @@ func (e *Enrolments) Begin(ctx context.Context, r Request) (Enrolment, error) {
 
 // draft is the new device, without a secret yet.
 func (e *Enrolments) draft(r Request) (device.Device, error) {
-	if r.User.Locked {
+	if r.User.Barred() {
 		return device.Device{}, ErrLocked
 	}
 	id, err := uuid.NewV7FromReader(e.random())

@@ -364,6 +364,20 @@ func TestAWrongOrLateActivationCodeIsNotFound(t *testing.T) {
 	require.Equal(t, enrolment.Rejected, d.get(e).State)
 }
 
+func TestNoPhoneJoinsForWhoIsLocked(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	e := d.begin(device.AppPush)
+	owner, err := d.users.User(t.Context(), "shop", e.Device.UserID)
+	require.NoError(t, err)
+	owner.Disabled = true
+	_, err = d.users.UpdateUser(t.Context(), owner)
+	require.NoError(t, err)
+	_, err = d.Join(t.Context(), e.JoinCode, app("key"))
+	require.ErrorIs(t, err, verification.ErrNotFound)
+	require.Equal(t, enrolment.Pending, d.get(e).State)
+}
+
 func TestAPhoneWhoseAnswerWasLostJoinsAgain(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -12,7 +12,7 @@ var (
 	ErrActive = errors.New("active already")
 	// ErrCrowded: the user has as many devices as a user may have.
 	ErrCrowded = errors.New("too many devices")
-	// ErrLocked: the user is locked.
+	// ErrLocked: the user is locked or disabled.
 	ErrLocked = errors.New("user is locked")
 )
 

@@ -79,6 +79,13 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 	if err != nil {
 		return Joined{}, err
 	}
+	owner, err := e.Users.User(ctx, j.Account, d.UserID)
+	if err == nil && owner.Barred() {
+		err = verification.ErrNotFound // not to be told to whoever holds a code
+	}
+	if err != nil {
+		return Joined{}, fmt.Errorf("read owner of phone: %w", err)
+	}
 	first := !d.Active()
 	if first {
 		if !e.Now().Before(d.Pending.ExpiresAt) {
@@ -91,7 +98,7 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 		}
 		d = joined.Device
 	}
-	if !first && !p.MayRepeat || !bytes.Equal(d.PublicKey, p.PublicKey) {
+	if !first && !p.MayRepeat || !bytes.Equal(d.PublicKey, p.PublicKey) || d.Address != p.PushToken {
 		return Joined{}, fmt.Errorf("join phone: %w", verification.ErrNotFound)
 	}
 	return Joined{Device: d, User: j.User, Brand: j.Brand, Secret: device.SecretText(d.Secret)}, nil

@@ -217,7 +217,7 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 
 // ServeHTTP answers one request, and writes one log line about it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var handler http.Handler = s.handler
+	handler := s.handler
 	if s.config.SecureAuth != nil && s.config.ServesSecureAuth(r.URL.EscapedPath()) {
 		handler = routed(s.config.SecureAuth)
 	} else {
@@ -231,7 +231,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
 	defer rec.finish()
-	if handler == http.Handler(s.handler) && dotted(r.URL.Path) {
+	if handler == s.handler && dotted(r.URL.Path) {
 		s.fail(rec, r, &refusal{code: api.ProblemCodeNotFound, detail: "There is nothing at this path."})
 		return // the mux would redirect
 	}
@@ -252,11 +252,15 @@ func singleSlashes(r *http.Request) *http.Request {
 		return r
 	}
 	mended := r.Clone(r.Context())
-	mended.URL.RawPath = ""
-	for strings.Contains(mended.URL.Path, "//") {
-		mended.URL.Path = strings.ReplaceAll(mended.URL.Path, "//", "/")
-	}
+	mended.URL.Path, mended.URL.RawPath = singled(r.URL.Path), singled(r.URL.RawPath)
 	return mended
+}
+
+func singled(path string) string {
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return path
 }
 
 // mounted hands a path to a handler of its own, whose not-found pages are left as they are.

@@ -170,8 +170,8 @@ func (s *Server) registered(
 	if err != nil && !errors.Is(err, verification.ErrNotFound) {
 		return fmt.Errorf("read user of device: %w", err)
 	}
-	if owner.Locked {
-		f.add("device_id", "belongs to a user who is locked")
+	if owner.Barred() {
+		f.add("device_id", "belongs to a user who is locked or disabled")
 	}
 	channels := d.Kind.Channels()
 	if p.Channel == "" {

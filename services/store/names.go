@@ -22,8 +22,15 @@ const (
 	fieldEmail      = "email"
 )
 
-// name is one of a user's names as it is compared.
-type name struct{ field, text string }
+// name is one of a user's names as it is compared. Usernames and emails share a space: a person logs in by
+// either, so one user's email must not be another's username.
+type name struct{ space, text string }
+
+// The spaces of names.
+const (
+	spaceExternal = "external"
+	spaceLogin    = "login"
+)
 
 // caseless makes names equal that people take for the same: whatever the case of letters, and however the
 // keyboard composed them.
@@ -31,9 +38,22 @@ func caseless(text string) string { return strings.ToLower(norm.NFC.String(text)
 
 func namesOf(user device.User) []name {
 	names := []name{
-		{fieldExternalID, user.ExternalID}, {fieldUsername, caseless(user.Username)}, {fieldEmail, caseless(user.Email)},
+		{spaceExternal, user.ExternalID}, {spaceLogin, caseless(user.Username)}, {spaceLogin, caseless(user.Email)},
 	}
-	return slices.DeleteFunc(names, func(n name) bool { return n.text == "" })
+	names = slices.DeleteFunc(names, func(n name) bool { return n.text == "" })
+	return slices.Compact(names) // a username that is the email
+}
+
+// fieldOf is the field in which a user has a name.
+func fieldOf(user device.User, n name) string {
+	switch {
+	case n.space == spaceExternal:
+		return fieldExternalID
+	case n.text == caseless(user.Username):
+		return fieldUsername
+	default:
+		return fieldEmail
+	}
 }
 
 // without is the names that are not among others.
@@ -44,18 +64,14 @@ func without(names, others []name) []name {
 // nameKeys are where the entry of a name may stand: one for each key of the keyring, the current
 // one's first. They hold a hash, because a name is an address or any other text.
 func (u *Users) nameKeys(account string, n name) ([]string, error) {
-	prefix := n.field
-	if n.field == fieldExternalID {
-		prefix = "external"
-	}
 	ids := u.cfg.Keys.IDs()
 	keys := make([]string, 0, len(ids))
 	for _, id := range ids {
-		sum, err := u.cfg.Keys.Sum(id, keyring.Records, prefix, account, n.text)
+		sum, err := u.cfg.Keys.Sum(id, keyring.Records, n.space, account, n.text)
 		if err != nil {
-			return nil, fmt.Errorf("hash %s: %w", n.field, err)
+			return nil, fmt.Errorf("hash %s: %w", n.space, err)
 		}
-		keys = append(keys, fmt.Sprintf("%s.%s.%x", prefix, account, sum))
+		keys = append(keys, fmt.Sprintf("%s.%s.%x", n.space, account, sum))
 	}
 	return keys, nil
 }
@@ -86,7 +102,7 @@ func (u *Users) named(ctx context.Context, account string, n name) (device.User,
 
 // claim is the entry of a name that a user is about to have.
 type claim struct {
-	name     name
+	field    string // in which the user is to have it
 	key      string
 	revision uint64
 	// fresh: the entry was not this user's before, or is not to be any longer.
@@ -115,7 +131,7 @@ func (u *Users) claimName(ctx context.Context, user device.User, n name) (claim,
 		return claim{}, err
 	}
 	for range casTries {
-		c := claim{name: n, key: keys[0], fresh: true}
+		c := claim{field: fieldOf(user, n), key: keys[0], fresh: true}
 		for _, key := range slices.Backward(keys) { // the current one last: what was read of it is written over
 			var held []byte
 			held, c.revision, err = u.users.latest(ctx, key)
@@ -128,7 +144,7 @@ func (u *Users) claimName(ctx context.Context, user device.User, n name) (claim,
 			if c.fresh = string(held) != user.ID; !c.fresh {
 				continue
 			}
-			if err := u.inUse(ctx, user.Credential, string(held), n); err != nil {
+			if err := u.inUse(ctx, user, string(held), n); err != nil {
 				return claim{}, err
 			}
 		}
@@ -143,14 +159,14 @@ func (u *Users) claimName(ctx context.Context, user device.User, n name) (claim,
 		}
 	}
 	// Each lost try was another's claim, so somebody has it.
-	return claim{}, &device.TakenError{Field: n.field}
+	return claim{}, &device.TakenError{Field: fieldOf(user, n)}
 }
 
-// inUse fails with *device.TakenError where the user of an entry has the name.
-func (u *Users) inUse(ctx context.Context, account, id string, n name) error {
-	user, err := u.user(ctx, account, id, u.users.latest)
-	if err == nil && slices.Contains(namesOf(user), n) {
-		return &device.TakenError{Field: n.field}
+// inUse fails with *device.TakenError where the holder of an entry has the name that a user is to have.
+func (u *Users) inUse(ctx context.Context, user device.User, holder string, n name) error {
+	other, err := u.user(ctx, user.Credential, holder, u.users.latest)
+	if err == nil && slices.Contains(namesOf(other), n) {
+		return &device.TakenError{Field: fieldOf(user, n)}
 	}
 	if errors.Is(err, verification.ErrNotFound) {
 		return nil
@@ -169,7 +185,7 @@ func (u *Users) confirm(ctx context.Context, id string, claims []claim) error {
 				return err
 			}
 			if string(held) != id { // where it is, another change of the same user has confirmed it
-				return &device.TakenError{Field: c.name.field}
+				return &device.TakenError{Field: c.field}
 			}
 			continue
 		}
@@ -203,7 +219,7 @@ func (u *Users) entries(ctx context.Context, account, id string, names []name) (
 		for _, key := range keys {
 			holder, revision, err := u.users.latest(ctx, key)
 			if err == nil && string(holder) == id {
-				held = append(held, claim{name: n, key: key, revision: revision, fresh: true})
+				held = append(held, claim{key: key, revision: revision, fresh: true})
 			}
 			if err != nil && !errors.Is(err, verification.ErrNotFound) {
 				return nil, err

@@ -45,6 +45,12 @@ func TestANameOfAnotherIsTakenInAnyLetters(t *testing.T) {
 		bob.Credential = "bank-" + strings.ReplaceAll(field, "_", "-")
 		stored(t, u, bob)
 	}
+	shadow := person("bob")
+	shadow.Username = "Ana@Example.com"
+	require.Equal(t, "username", taken(t, u, shadow).Field, "whoever logs in by email must not meet another")
+	same := person("carl")
+	same.Username = same.Email
+	stored(t, u, same)
 	bob := stored(t, u, person("bob")) // nothing of the refused ones holds a name
 	bob.Username = "ANA"
 	_, err := u.UpdateUser(t.Context(), bob)
@@ -160,7 +166,7 @@ func TestAChangeThatWasCutShortHoldsNoName(t *testing.T) {
 	ana, bob := stored(t, u, person("ana")), stored(t, u, person("bob"))
 	kv, err := h.js().KeyValue(t.Context(), "ASSENT_USERS")
 	require.NoError(t, err)
-	entries, err := kv.ListKeysFiltered(t.Context(), "username.shop.*")
+	entries, err := kv.ListKeysFiltered(t.Context(), "login.shop.*")
 	require.NoError(t, err)
 	for key := range entries.Keys() { // as if bob had just taken ana's place, or been about to
 		_, err := kv.Put(t.Context(), key, []byte(bob.ID))

@@ -212,12 +212,7 @@ func (u *Users) UserByNumber(ctx context.Context, account string, number int64) 
 // UserByLogin reads the user of an account that has this username, or else this email, in either case
 // of letters.
 func (u *Users) UserByLogin(ctx context.Context, account, login string) (device.User, error) {
-	text := caseless(login)
-	user, err := u.named(ctx, account, name{fieldUsername, text})
-	if errors.Is(err, verification.ErrNotFound) {
-		return u.named(ctx, account, name{fieldEmail, text})
-	}
-	return user, err
+	return u.named(ctx, account, name{spaceLogin, caseless(login)})
 }
 
 // Users lists the users of an account, newest first, at most limit, older than the id after (empty:
@@ -340,6 +335,7 @@ type userRecord struct {
 	ID        string    `json:"id"`
 	Number    int64     `json:"number,omitempty"`
 	Locked    bool      `json:"locked,omitempty"`
+	Disabled  bool      `json:"disabled,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
 	// Person is the sealed person.
@@ -378,7 +374,7 @@ func (u *Users) encodeUser(user device.User) ([]byte, error) {
 		return nil, fmt.Errorf("seal user: %w", err)
 	}
 	b, err = json.Marshal(userRecord{
-		Version: events.Version, ID: user.ID, Number: user.Number, Locked: user.Locked,
+		Version: events.Version, ID: user.ID, Number: user.Number, Locked: user.Locked, Disabled: user.Disabled,
 		CreatedAt: user.CreatedAt, UpdatedAt: user.UpdatedAt, Person: &sealed,
 	})
 	if err != nil {
@@ -405,7 +401,7 @@ func (u *Users) decodeUser(account, id string, b []byte, revision uint64) (devic
 	return device.User{
 		ID: id, Number: r.Number, Credential: account, ExternalID: p.ExternalID, Name: p.Name, CreatedAt: r.CreatedAt,
 		Username: p.Username, Email: p.Email, Phone: p.Phone, GivenName: p.GivenName, FamilyName: p.FamilyName,
-		Password: p.Password, Locked: r.Locked, UpdatedAt: r.UpdatedAt, PasswordChangedAt: p.PasswordChangedAt,
+		Password: p.Password, Locked: r.Locked, Disabled: r.Disabled, UpdatedAt: r.UpdatedAt, PasswordChangedAt: p.PasswordChangedAt,
 		LastLogin: p.LastLogin, Attributes: p.Attributes, Revision: revision,
 	}, nil
 }

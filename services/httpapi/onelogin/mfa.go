@@ -57,7 +57,7 @@ func (s *Server) personAt(c *call, name string) (device.User, error) {
 // reachable is the user of the path, who may be asked.
 func (s *Server) reachable(c *call, name string) (device.User, error) {
 	u, err := s.personAt(c, name)
-	if err == nil && u.Locked {
+	if err == nil && u.Barred() {
 		return u, refuseLocked()
 	}
 	return u, err

@@ -187,7 +187,7 @@ func stamp(t time.Time) any {
 func statusOf(u device.User) int64 {
 	stored := number(u, "status", statusActive)
 	switch {
-	case u.Locked && stored == statusSuspended:
+	case u.Disabled:
 		return statusSuspended
 	case u.Locked:
 		return statusLocked
@@ -213,5 +213,5 @@ func number(u device.User, name string, absent int64) int64 {
 // mayLogIn tells whether a user with the right password is let in.
 func mayLogIn(u device.User) bool {
 	status := statusOf(u)
-	return !u.Locked && stateOf(u) == stateApproved && (status == statusActive || status == statusQuestions)
+	return !u.Barred() && stateOf(u) == stateApproved && (status == statusActive || status == statusQuestions)
 }

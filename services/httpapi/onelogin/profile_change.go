@@ -128,14 +128,14 @@ func (c *profileChange) contacts(b userBody) {
 	}
 }
 
-// codes reads status and state. Locked and suspended users are locked here: they are neither let in nor
-// asked.
+// codes reads status and state. Who is suspended here is disabled in the other doors, and the reverse:
+// such users, and locked ones, are neither let in nor asked.
 func (c *profileChange) codes(b userBody) {
 	if n, ok := c.integer(b["status"], "status"); ok {
 		if n < 0 || n > statusQuestions || n == 6 {
 			c.fault("status", "must be 0, 1, 2, 3, 4, 5, 7 or 8")
 		} else {
-			c.user.Locked = n == statusLocked || n == statusSuspended
+			c.user.Locked, c.user.Disabled = n == statusLocked, n == statusSuspended
 			c.user.Attributes["status"] = strconv.FormatInt(n, 10)
 		}
 	}

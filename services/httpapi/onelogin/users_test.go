@@ -123,7 +123,8 @@ func TestTheStatusOfAUserFollowsPasswordAndLock(t *testing.T) {
 		require.InDelta(t, n, status(map[string]any{"status": n}), 0)
 		stored, err := h.users.UserByNumber(t.Context(), shop, int64(u["id"].(float64)))
 		require.NoError(t, err)
-		require.Equal(t, n == 2 || n == 3, stored.Locked, "status %d", n)
+		require.Equal(t, n == 2, stored.Disabled, "status %d", n)
+		require.Equal(t, n == 3, stored.Locked, "status %d", n)
 	}
 	require.InDelta(t, 4, status(map[string]any{"status": 4}), 0)
 	require.InDelta(t, 1, status(map[string]any{"password": "87654321", "password_confirmation": "87654321"}), 0, "no longer expired")

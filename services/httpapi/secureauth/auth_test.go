@@ -152,8 +152,10 @@ func TestThePersonIsToldWhoAsksForWhatFromWhere(t *testing.T) {
 		{"push", given{"push_accept_details": given{"enduser_ip": "the office"}}, "House Bank", verification.Context{}},
 		{"push", given{"push_accept_details": given{"company_name": "www.evil.example", "application_description": "https://evil.example/"}}, "House Bank", verification.Context{}},
 		{
-			"push", given{"push_accept_details": given{"company_name": strings.Repeat("b", 65), "application_description": strings.Repeat("ü", 129)}},
-			strings.Repeat("b", 64), verification.Context{Action: strings.Repeat("ü", 128)},
+			"push",
+			given{"push_accept_details": given{"company_name": strings.Repeat("b", 65), "application_description": strings.Repeat("ü", 129)}},
+			strings.Repeat("b", 64),
+			verification.Context{Action: strings.Repeat("ü", 128)},
 		},
 	} {
 		p := h.person(c)

@@ -138,12 +138,13 @@ func TestStatusIsReadAndSet(t *testing.T) {
 		c.post(path, object{"status": step.word}).golden("users", "status_set").
 			says(http.StatusOK, "success", "User Status update complete")
 		require.Equal(t, step.status, c.get(path).is(http.StatusOK).text("status"), step.word)
-		require.Equal(t, step.locked, h.member(u.Username).Locked, "what the other doors see after %s", step.word)
+		require.Equal(t, step.locked, h.member(u.Username).Barred(), "what the other doors see after %s", step.word)
 	}
 	c.post(path, object{"status": "disable"}).is(http.StatusOK)
 	c.get(path).golden("users", "status_disabled")
 	now := h.member(u.Username)
-	now.Locked = false
+	require.False(t, now.Locked, "a lock is another thing")
+	now.Disabled = false
 	_, err := h.users.UpdateUser(t.Context(), now)
 	require.NoError(t, err)
 	require.Equal(t, "valid", c.get(path).text("status"), "another door has let them in")

@@ -1,6 +1,7 @@
 package secureauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,10 +45,8 @@ type profile struct {
 	// PIN is the hash of the PIN; empty: none is set.
 	PIN string `json:"pin,omitempty"`
 	// Closed is the state of a user who is out for another reason than a lock: disabled, account_expired or
-	// invalid_group. Such a user is locked as well, so that the other doors keep them out too.
+	// invalid_group. Such a user is disabled for the other doors.
 	Closed string `json:"closed,omitempty"`
-	// LockedToo tells that a closed user stays locked when they come back.
-	LockedToo bool `json:"locked_too,omitempty"`
 	// PasswordExpiredAt is when the password expired; zero: it has not. A later password of any door counts.
 	PasswordExpiredAt time.Time         `json:"password_expired_at,omitzero"`
 	Groups            []string          `json:"groups,omitempty"`
@@ -92,8 +91,11 @@ func profileOf(u device.User) (profile, error) {
 	p.set("firstName", u.GivenName)
 	p.set("lastName", u.FamilyName)
 	p.set("email1", u.Email)
-	if p.Closed != "" && !u.Locked { // another door has let them in again
-		p.Closed, p.LockedToo = "", false
+	switch { // another door has let them in again, or put them out
+	case !u.Disabled:
+		p.Closed = ""
+	case p.Closed == "":
+		p.Closed = stateDisabled
 	}
 	return p, nil
 }
@@ -136,7 +138,7 @@ func (p profile) into(u *device.User) error {
 // history do not count: they have bounds of their own, and a full profile must not keep anybody from
 // closing a user.
 func (p profile) oversize() bool {
-	p.Closed, p.LockedToo, p.PasswordExpiredAt, p.History = "", false, time.Time{}, nil
+	p.Closed, p.PasswordExpiredAt, p.History = "", time.Time{}, nil
 	kept, err := json.Marshal(p)
 	return err != nil || len(kept) > maxProfile
 }
@@ -191,8 +193,8 @@ func (p profile) hasPIN() bool { return p.PIN != "" }
 // state is why the user may not authenticate; empty: they may.
 func (p profile) state(u device.User) string {
 	switch {
-	case u.Locked && p.Closed != "":
-		return p.Closed
+	case u.Disabled:
+		return cmp.Or(p.Closed, stateDisabled)
 	case u.Locked:
 		return stateLocked
 	case !p.PasswordExpiredAt.IsZero() && !u.PasswordChangedAt.After(p.PasswordExpiredAt):
@@ -218,28 +220,10 @@ func spoken(answer string) string {
 }
 
 // enter closes a user: state is one of disabled, account_expired, invalid_group.
-func (p *profile) enter(u *device.User, state string) {
-	if p.Closed == "" {
-		p.LockedToo = u.Locked
-	}
-	p.Closed, u.Locked = state, true
-}
+func (p *profile) enter(u *device.User, state string) { p.Closed, u.Disabled = state, true }
 
 // leave lets a closed user in again, but for a lock.
-func (p *profile) leave(u *device.User) {
-	if p.Closed != "" {
-		p.Closed, u.Locked, p.LockedToo = "", p.LockedToo, false
-	}
-}
-
-// lock locks or unlocks. A closed user stays out either way.
-func (p *profile) lock(u *device.User, locked bool) {
-	if p.Closed != "" {
-		p.LockedToo = locked
-		return
-	}
-	u.Locked = locked
-}
+func (p *profile) leave(u *device.User) { p.Closed, u.Disabled = "", false }
 
 // visited adds to the access history, which forgets the oldest.
 func (p *profile) visited(a access) {

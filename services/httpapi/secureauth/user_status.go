@@ -13,7 +13,7 @@ import (
 func changeState(word string, u *device.User, p *profile, now time.Time) bool {
 	switch word {
 	case "lock", "unlock":
-		p.lock(u, word == "lock")
+		u.Locked = word == "lock"
 	case "disable":
 		p.enter(u, stateDisabled)
 	case "enable":
