@@ -22,7 +22,7 @@ var group = regexp.MustCompile(`(?i)/groups/+([^/]+)`)
 
 // Serves tells whether a path, escaped, is one of SecureAuth's API. The paths hold doubled slashes and
 // escaped characters that are signed as they are, so no mux may see them first.
-func Serves(path string) bool { return ours.MatchString(path) }
+func Serves(path string) bool { return strings.Contains(path, "/api/") && ours.MatchString(path) }
 
 // received is the path as it came: escaped, with its doubled slashes, without its query.
 func received(r *http.Request) string {
