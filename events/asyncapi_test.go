@@ -291,6 +291,7 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"activation": events.ActivationSubject("{channel}", "{id}"),
 		"outcome":    events.OutcomeSubject("{id}"),
 		"changed":    events.ChangedSubject("{id}"),
+		"asked":      events.AskedSubject("{id}"),
 		"response":   events.ResponseSubject("{kind}", "{id}"),
 		"delivery":   events.DeliverySubject("{id}", "{status}"),
 		"window":     events.WindowSubject("{kind}", "{key}"),
@@ -301,6 +302,7 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"deadletter": events.DeadLetterSubject("{consumer}"),
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)
+	require.Equal(t, events.AskedSubjects, doc.Channels["activation"].JetStream.Republish)
 
 	filters := map[string]string{}
 	for _, o := range doc.Operations {

@@ -19,6 +19,9 @@ const (
 	DeadLetterSubjects = namespace + ".deadletter.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
+	// AskedSubjects is where stored activations of app installs are republished for the phones that wait; core
+	// NATS, at most once.
+	AskedSubjects = namespace + ".asked.>"
 	// NumberSubject is where numbers are drawn: the sequence of what is published there is the number.
 	NumberSubject = namespace + ".number"
 )
@@ -41,6 +44,9 @@ func OutcomeSubject(id string) string { return namespace + ".outcome." + id }
 
 // ChangedSubject is where the outcome of one verification is republished.
 func ChangedSubject(id string) string { return namespace + ".changed." + id }
+
+// AskedSubject is where the activation of one push verification is republished.
+func AskedSubject(id string) string { return namespace + ".asked." + id }
 
 // ResponseSubject is where an answer to one verification is published.
 func ResponseSubject(kind, id string) string {

@@ -13,13 +13,15 @@ import (
 	"github.com/assent-io/assent/events"
 )
 
-// Changes tells whoever waits for a verification that its outcome was stored. One subscription
-// serves all waiters of a process; a waiter costs a map entry.
+// Changes tells whoever waits under a key what was just stored: the outcomes of a verification, or the
+// questions to a device. One subscription serves all waiters of a process; a waiter costs a map entry.
 //
 // It is a hint at most once: what it misses while the connection is down is made up by waking
 // everybody, so that they read again.
 type Changes struct {
 	sub *nats.Subscription
+	// key is what the waiters of a message wait under; empty: nobody does.
+	key func(*nats.Msg) string
 	end context.CancelFunc
 
 	mu      sync.Mutex
@@ -27,14 +29,29 @@ type Changes struct {
 	dropped int
 }
 
-// NewChanges subscribes; Close ends it.
+// NewChanges subscribes to stored outcomes, under the ids of their verifications; Close ends it.
 func NewChanges(nc *nats.Conn) (*Changes, error) {
-	c := &Changes{waiters: map[string]map[chan Record]struct{}{}}
-	var err error
 	prefix := strings.TrimSuffix(events.ChangedSubjects, ">")
+	return newChanges(nc, prefix+"*", func(m *nats.Msg) string { return strings.TrimPrefix(m.Subject, prefix) })
+}
+
+// NewAsked subscribes to stored questions to app installs, under the ids of the devices; Close ends it.
+func NewAsked(nc *nats.Conn) (*Changes, error) {
+	return newChanges(nc, strings.TrimSuffix(events.AskedSubjects, ">")+"*", func(m *nats.Msg) string {
+		a, err := events.Decode[events.VerificationActivated](m.Data)
+		if err != nil {
+			return ""
+		}
+		return a.DeviceID
+	})
+}
+
+func newChanges(nc *nats.Conn, subject string, key func(*nats.Msg) string) (*Changes, error) {
+	c := &Changes{key: key, waiters: map[string]map[chan Record]struct{}{}}
+	var err error
 	c.mu.Lock() // the first change may come before the subscription is noted
 	defer c.mu.Unlock()
-	if c.sub, err = nc.Subscribe(prefix+"*", func(m *nats.Msg) { c.changed(strings.TrimPrefix(m.Subject, prefix), m) }); err != nil {
+	if c.sub, err = nc.Subscribe(subject, c.changed); err != nil {
 		return nil, fmt.Errorf("subscribe to changes: %w", err)
 	}
 	ctx, end := context.WithCancel(context.Background())
@@ -63,8 +80,8 @@ func (c *Changes) Close() {
 	_ = c.sub.Unsubscribe()
 }
 
-// Wait registers for the changes of one id until cancel is called. A record without a sequence
-// means that something may have been missed: read again.
+// Wait registers under one key until cancel is called. A record without a sequence means that something
+// may have been missed: read again.
 func (c *Changes) Wait(id string) (changed <-chan Record, cancel func()) {
 	ch := make(chan Record, 1)
 	c.mu.Lock()
@@ -83,14 +100,17 @@ func (c *Changes) Wait(id string) (changed <-chan Record, cancel func()) {
 	}
 }
 
-func (c *Changes) changed(id string, m *nats.Msg) {
+func (c *Changes) changed(m *nats.Msg) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if dropped, err := c.sub.Dropped(); err == nil && dropped > c.dropped {
 		c.dropped = dropped // this process was too slow: nobody knows whose changes were lost
 		c.wakeAllLocked()
 	}
-	waiting := c.waiters[id]
+	if len(c.waiters) == 0 {
+		return // and nothing is decoded for nobody
+	}
+	waiting := c.waiters[c.key(m)]
 	if len(waiting) == 0 {
 		return
 	}

@@ -76,6 +76,7 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			Description: "One message for each verification: its record and its delivery's work.",
 			// One message a subject: a resend takes the place of the message before.
 			MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+			RePublish: &jetstream.RePublish{Source: events.ActivationSubject(events.Push, ">"), Destination: events.AskedSubjects},
 		},
 		{
 			Name: Outcomes, Subjects: []string{events.OutcomeSubjects},

@@ -27,6 +27,9 @@ type Phones interface {
 	Phone(ctx context.Context, deviceID string) (device.Device, error)
 	// Prompts lists the open push verifications of a device, newest first.
 	Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error)
+	// Watch begins to listen for questions to a device. next returns when there may be a new one, or when
+	// ctx ends; done ends the listening.
+	Watch(deviceID string) (next func(ctx context.Context), done func())
 }
 
 const (
@@ -34,9 +37,9 @@ const (
 	phoneScheme = "Phone"
 	// maxSignature is more than a P-256 signature ever has, in bytes.
 	maxSignature = 80
-	// promptPause is between two looks for a phone that waits. An open app is rare, and a push is the
-	// usual road, so nothing more is kept for it than the request.
-	promptPause = time.Second
+	// promptPause is the longest between two looks for a phone that waits: what tells it of a question is a
+	// hint that may be lost.
+	promptPause = 5 * time.Second
 )
 
 // JoinPhone makes a phone a device of the person whose activation code it has. The code is the
@@ -135,6 +138,8 @@ func (s *Server) refusePrompts(w http.ResponseWriter, r *http.Request) {
 // prompts looks once, and where there is nothing again and again until wait is over, the process shuts
 // down or the phone leaves.
 func (s *Server) prompts(w http.ResponseWriter, r *http.Request, d device.Device, wait time.Duration) ([]verification.Verification, error) {
+	next, done := s.config.Phones.Watch(d.ID) // before the look, so that no question falls between
+	defer done()
 	open, err := s.config.Phones.Prompts(r.Context(), d)
 	if err != nil || len(open) > 0 || wait == 0 {
 		return open, wrapPrompts(err)
@@ -146,12 +151,11 @@ func (s *Server) prompts(w http.ResponseWriter, r *http.Request, d device.Device
 	defer cancel()
 	stop := context.AfterFunc(s.closing, cancel)
 	defer stop()
-	again := time.NewTicker(promptPause)
-	defer again.Stop()
 	for {
-		select {
-		case <-again.C:
-		case <-ctx.Done():
+		pause, resume := context.WithTimeout(ctx, promptPause)
+		next(pause)
+		resume()
+		if ctx.Err() != nil {
 			return nil, r.Context().Err()
 		}
 		// The request's context bounds the look: the end of the wait must not cut it short.

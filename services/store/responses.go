@@ -127,6 +127,18 @@ func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]ve
 	return s.openApprovals(ctx, address, func(v verification.Verification) bool { return v.Channel == verification.SMS })
 }
 
+// Watch begins to listen for questions to a device. next returns when there may be one, or when ctx ends;
+// done ends the listening. It is a hint: whoever is told looks.
+func (s *Verifications) Watch(deviceID string) (next func(ctx context.Context), done func()) {
+	asked, done := s.asked.Wait(deviceID)
+	return func(ctx context.Context) {
+		select {
+		case <-asked:
+		case <-ctx.Done():
+		}
+	}, done
+}
+
 // Prompts are the open push approvals asked of a device in the last send window, newest first: an app
 // that missed its push asks for them.
 func (s *Verifications) Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error) {

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -250,4 +252,32 @@ func TestAVerificationOfFifteenMinutesIsOpenToItsEnd(t *testing.T) {
 	_, valid, err := s.Check(t.Context(), v.ID, a.Secrets.Code)
 	require.NoError(t, err)
 	require.True(t, valid)
+}
+
+func TestAPhoneThatListensIsToldOfItsQuestions(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	asking, listening := h.store(), h.store() // two processes
+	phone := device.Device{ID: uuid.NewString(), Credential: "shop", Kind: device.Push, Address: "token-of-the-phone"}
+	next, done := listening.Watch(phone.ID)
+	defer done()
+	other, otherDone := listening.Watch(uuid.NewString())
+	defer otherDone()
+	for range 2 {
+		a := h.activation(func(p *verification.Params) {
+			p.Channel, p.DeviceID, p.Credential = verification.Push, phone.ID, "shop"
+		})
+		a.To, a.Platform, a.PublicKey = phone.Address, device.APNs, []byte("key")
+		create(t, asking, a)
+		told, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		next(told)
+		require.NoError(t, told.Err(), "nobody told the phone")
+		cancel()
+		open, err := listening.Prompts(t.Context(), phone)
+		require.NoError(t, err)
+		require.True(t, slices.ContainsFunc(open, func(v verification.Verification) bool { return v.ID == a.Verification.ID }))
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	other(ended) // returns, since nobody asked that one
 }

@@ -51,6 +51,7 @@ type Verifications struct {
 	deliveries *stream.Reader
 	windows    *stream.Reader
 	changes    *stream.Changes
+	asked      *stream.Changes
 
 	mu       sync.Mutex
 	inFlight map[string]struct{} // ids of idempotent requests being answered by this process
@@ -69,12 +70,18 @@ func NewVerifications(ctx context.Context, js jetstream.JetStream, cfg Config) (
 	if s.windows, err = stream.NewReader(ctx, js, stream.Windows); err != nil {
 		return nil, err
 	}
+	if s.asked, err = stream.NewAsked(js.Conn()); err != nil {
+		return nil, err
+	}
 	s.changes, err = stream.NewChanges(js.Conn())
 	return s, err
 }
 
 // Close stops listening for changes.
-func (s *Verifications) Close() { s.changes.Close() }
+func (s *Verifications) Close() {
+	s.changes.Close()
+	s.asked.Close()
+}
 
 // Create makes the record and queues the delivery with one publish. Under an idempotency key that
 // was used before it returns the first answer again and true. It fails with a

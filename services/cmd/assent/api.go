@@ -190,6 +190,10 @@ func (p phones) Phone(ctx context.Context, deviceID string) (device.Device, erro
 	return p.kept.users.DeviceByID(ctx, deviceID)
 }
 
+func (p phones) Watch(deviceID string) (next func(context.Context), done func()) {
+	return p.kept.verifications.Watch(deviceID)
+}
+
 func (p phones) Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error) {
 	return p.kept.verifications.Prompts(ctx, d)
 }
