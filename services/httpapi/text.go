@@ -6,8 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
-	"golang.org/x/net/publicsuffix"
+	"github.com/assent-io/assent/services/plaintext"
 )
 
 // The limits of free text, in characters. They stand in the API document too.
@@ -34,13 +33,13 @@ func (f *faults) text(field, s string, longest int) {
 	}
 	for _, r := range s {
 		switch {
-		case r < 0x7f && r >= 0x20: // nearly everything
+		case !plaintext.Unshowable(r): // nearly everything
 		case r == utf8.RuneError:
 			f.add(field, "holds a character that is not valid Unicode")
-		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			f.add(field, "must not hold control characters or line breaks")
 		case unicode.Is(unicode.Bidi_Control, r):
 			f.add(field, "must not hold characters that change the direction of text")
+		default:
+			f.add(field, "must not hold control characters or line breaks")
 		}
 	}
 }
@@ -55,44 +54,9 @@ func (f *faults) sentText(field, s string, longest int) {
 	if strings.TrimSpace(s) == "" {
 		f.add(field, "must not be blank")
 	}
-	if webAddress(s) {
+	if plaintext.HasWebAddress(s) {
 		f.add(field, "must not hold a web address")
 	}
-}
-
-// webAddress tells whether a phone or mail program would make a link with a target of its own out of
-// s. A name alone, as in Booking.com, is none: brands are called so.
-func webAddress(s string) bool {
-	// Browsers read these as the dot and the slash that they look like.
-	low := strings.NewReplacer("。", ".", "．", ".", "｡", ".", "／", "/", "：", ":").Replace(strings.ToLower(s))
-	if strings.Contains(low, "http") || strings.Contains(low, "://") || strings.Contains(low, "www.") {
-		return true
-	}
-	for word := range strings.FieldsSeq(low) {
-		for i, r := range word {
-			if strings.ContainsRune("/:?#", r) && i+1 < len(word) && publicName(word[:i]) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// publicName tells whether s ends with a name below a public suffix, such as example.com. The list
-// keeps Node.js/22 and v1.2/beta from being taken for one.
-func publicName(s string) bool {
-	if from := strings.LastIndexFunc(s, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '.'
-	}); from >= 0 {
-		_, size := utf8.DecodeRuneInString(s[from:])
-		s = s[from+size:]
-	}
-	name, err := idna.Lookup.ToASCII(strings.Trim(s, "."))
-	if err != nil {
-		return false
-	}
-	suffix, registered := publicsuffix.PublicSuffix(name)
-	return registered && name != suffix
 }
 
 // locale checks the form of a BCP 47 tag, not whether there is such a language.

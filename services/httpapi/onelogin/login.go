@@ -16,6 +16,7 @@ import (
 
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/plaintext"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -169,7 +170,7 @@ const maxWebURL = 2048
 func webURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && len(s) <= maxWebURL && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
-		!strings.ContainsFunc(s, unprintable)
+		!strings.ContainsFunc(s, plaintext.Unshowable)
 }
 
 // logInDone hands out the session token.

@@ -7,12 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/plaintext"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -139,14 +139,10 @@ func checkName(name string) error {
 		return invalid("display_name", "is required")
 	case utf8.RuneCountInString(name) > maxDisplayName:
 		return invalid("display_name", "must be at most "+strconv.Itoa(maxDisplayName)+" characters")
-	case strings.ContainsFunc(name, unshowable):
+	case strings.ContainsFunc(name, plaintext.Unshowable):
 		return invalid("display_name", "must not hold control characters")
 	}
 	return nil
-}
-
-func unshowable(r rune) bool {
-	return unicode.IsControl(r) || r == utf8.RuneError || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }
 
 // enrolmentFault puts what an enrolment is refused with in this API's words.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/assent-io/assent/services/address"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/plaintext"
 )
 
 // userBody is a user as a client sends it. What it does not name stays as it is, and what nobody knows
@@ -172,16 +173,11 @@ func (c *profileChange) textOf(raw json.RawMessage, name string, longest int) (s
 		c.fault(name, fmt.Sprintf("must be at most %d characters", longest))
 		return "", false
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return unprintable(r) && (name != "comment" || !unicode.IsSpace(r)) }) {
+	if strings.ContainsFunc(s, func(r rune) bool { return plaintext.Unshowable(r) && (name != "comment" || !unicode.IsSpace(r)) }) {
 		c.fault(name, "must not hold control characters or characters that change the direction of text")
 		return "", false
 	}
 	return s, true
-}
-
-// unprintable characters change how the text around them reads, on a phone or in a terminal.
-func unprintable(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
 // integer reads a number, also in quotes; false without one.
@@ -291,7 +287,7 @@ func (c *profileChange) pairs(raw json.RawMessage, name string) any {
 	}
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		value := given[key]
-		if n := utf8.RuneCountInString(key); n == 0 || n > longestText || strings.ContainsFunc(key, unprintable) {
+		if n := utf8.RuneCountInString(key); n == 0 || n > longestText || strings.ContainsFunc(key, plaintext.Unshowable) {
 			c.fault(name, fmt.Sprintf("must have names of 1 to %d printable characters", longestText))
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/plaintext"
 )
 
 const (
@@ -49,7 +50,7 @@ func (s *Server) customText(custom, field string, life time.Duration) (string, e
 	if !codeHole.MatchString(custom) {
 		return "", invalid(field, "must hold "+codePattern)
 	}
-	if strings.ContainsFunc(custom, func(r rune) bool { return r != '\n' && unshowable(r) }) {
+	if strings.ContainsFunc(custom, func(r rune) bool { return r != '\n' && plaintext.Unshowable(r) }) {
 		return "", invalid(field, "must not hold control characters")
 	}
 	custom = expiryHole.ReplaceAllString(codeHole.ReplaceAllString(custom, codePattern), expiryPattern)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/plaintext"
 )
 
 // The types of POST /auth.
@@ -135,7 +136,7 @@ func unknownFactor(id string) error {
 // shownID is an id as an answer repeats it: only what an id can be, and no more than fits a line.
 func shownID(id string) string {
 	return cut(strings.Map(func(r rune) rune {
-		if unshowable(r) {
+		if plaintext.Unshowable(r) {
 			return -1
 		}
 		return r

@@ -151,6 +151,7 @@ func TestThePersonIsToldWhoAsksForWhatFromWhere(t *testing.T) {
 		{"push_accept_symbol", given{"enduser_ip": "203.0.113.7"}, "House Bank", verification.Context{IP: "203.0.113.7"}},
 		{"push", given{"push_accept_details": given{"enduser_ip": "the office"}}, "House Bank", verification.Context{}},
 		{"push", given{"push_accept_details": given{"company_name": "www.evil.example", "application_description": "https://evil.example/"}}, "House Bank", verification.Context{}},
+		{"push", given{"push_accept_details": given{"company_name": "evil.com/login", "application_description": "Pay at evil.com/x"}}, "House Bank", verification.Context{}},
 		{
 			"push",
 			given{"push_accept_details": given{"company_name": strings.Repeat("b", 65), "application_description": strings.Repeat("ü", 129)}},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/plaintext"
 )
 
 // maxUserAgent is how many characters of a browser's name are kept.
@@ -94,7 +95,7 @@ func (s *Server) visit(c *call, body accessBody, state string) (device.User, err
 // shownAgent is what a browser calls itself, without what would disturb who reads it.
 func shownAgent(s string) string {
 	return cut(strings.Map(func(r rune) rune {
-		if unshowable(r) {
+		if plaintext.Unshowable(r) {
 			return -1
 		}
 		return r

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/assent-io/assent/services/address"
+	"github.com/assent-io/assent/services/plaintext"
 )
 
 // The limits of a profile, in characters where they are of texts.
@@ -272,7 +273,7 @@ func textFault(s string, longest int) string {
 	if utf8.RuneCountInString(s) > longest {
 		return fmt.Sprintf("must be at most %d characters", longest)
 	}
-	if strings.ContainsFunc(s, unshowable) {
+	if strings.ContainsFunc(s, plaintext.Unshowable) {
 		return "must not hold control characters or characters that change the direction of text"
 	}
 	return ""

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/assent-io/assent/services/plaintext"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -112,17 +111,12 @@ func (a attempted) about() verification.Context {
 // brings no link of its own: applications that describe themselves by an address still authenticate, and the
 // person is not told it. What is too long is cut.
 func shown(name string, value text, longest int) (text, error) {
-	s := strings.ToLower(string(value))
-	switch {
-	case strings.ContainsFunc(s, unshowable):
+	switch s := string(value); {
+	case strings.ContainsFunc(s, plaintext.Unshowable):
 		return "", rejected(name + " must not hold control characters.")
-	case strings.Contains(s, "://"), strings.Contains(s, "www."):
+	case plaintext.HasWebAddress(s):
 		return "", nil
 	default:
-		return text(cut(string(value), longest)), nil
+		return text(cut(s, longest)), nil
 	}
-}
-
-func unshowable(r rune) bool {
-	return unicode.IsControl(r) || r == utf8.RuneError || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }
