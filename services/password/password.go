@@ -10,8 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
 )
 
 // What new hashes cost: of the settings that OWASP recommends one that takes little memory, so that a small
@@ -39,9 +42,41 @@ const (
 // ErrHash says that a stored hash is none of ours. The error does not quote it.
 var ErrHash = errors.New("not an Argon2id hash in PHC string form")
 
+// The lengths of passwords, in characters. NIST SP 800-63B-4 section 3.1.1.2 asks for 8 at least where
+// the password is one of two factors, for 64 to be allowed, and for no rules on what they are made of.
+const (
+	minLength = 8
+	maxLength = 256
+)
+
+// maxWait is how long a password may wait for its turn to be hashed.
+const maxWait = 10 * time.Second
+
+// What is wrong with a password, or with the moment.
+var (
+	ErrLength  = fmt.Errorf("must have %d to %d characters", minLength, maxLength)
+	ErrOwnName = errors.New("must not be a name of its owner")
+	ErrBusy    = errors.New("too many passwords are being hashed")
+)
+
+// Acceptable tells whether a password may be set by somebody who has these names; it fails with ErrLength or
+// ErrOwnName.
+func Acceptable(password string, own ...string) error {
+	if n := utf8.RuneCountInString(password); n < minLength || n > maxLength {
+		return ErrLength
+	}
+	for _, name := range own {
+		if strings.EqualFold(name, password) {
+			return ErrOwnName
+		}
+	}
+	return nil
+}
+
 // Hasher hashes and compares, a few at once: each takes 19 MiB and a core. It is safe for concurrent use.
 type Hasher struct {
 	turns chan struct{}
+	wait  time.Duration
 	// absent is compared with where there is no hash.
 	absent hash
 }
@@ -50,11 +85,13 @@ type Hasher struct {
 func New(atOnce int) *Hasher {
 	return &Hasher{
 		turns:  make(chan struct{}, max(1, atOnce)),
+		wait:   maxWait,
 		absent: hash{memory: memory, passes: passes, parallelism: parallelism, salt: make([]byte, saltBytes), sum: make([]byte, hashBytes)},
 	}
 }
 
-// Hash is slow and takes memory on purpose; it waits for its turn, and fails when ctx ends first.
+// Hash is slow and takes memory on purpose; it waits for its turn, and fails with ErrBusy
+// after 10 s, and when ctx ends first. How a keyboard composed the characters makes no difference (NFKC).
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	p := hash{memory: memory, passes: passes, parallelism: parallelism, salt: make([]byte, saltBytes), sum: make([]byte, hashBytes)}
 	rand.Read(p.salt) // never fails: crypto/rand ends the program instead
@@ -66,7 +103,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 }
 
 // Check compares; an empty hash takes as long as a new one and never matches. It fails with ErrHash for
-// what is no hash, and when ctx ends before its turn.
+// what is no hash, and otherwise as Hash does.
 func (h *Hasher) Check(ctx context.Context, stored, password string) (bool, error) {
 	p := h.absent
 	if stored != "" {
@@ -86,13 +123,17 @@ func (h *Hasher) sum(ctx context.Context, p hash, password string) ([]byte, erro
 	if err := ctx.Err(); err != nil { // a free turn and an ended context would be drawn by lot
 		return nil, fmt.Errorf("wait to hash password: %w", err)
 	}
+	late := time.NewTimer(h.wait)
+	defer late.Stop()
 	select {
 	case h.turns <- struct{}{}:
 		defer func() { <-h.turns }()
+	case <-late.C:
+		return nil, ErrBusy
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait to hash password: %w", ctx.Err())
 	}
-	return argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.parallelism, uint32(len(p.sum))), nil //nolint:gosec // at most maxHash
+	return argon2.IDKey(norm.NFKC.Bytes([]byte(password)), p.salt, p.passes, p.memory, p.parallelism, uint32(len(p.sum))), nil //nolint:gosec // at most maxHash
 }
 
 // hash is a hash with what it was made with.

@@ -20,3 +20,14 @@ func TestWhoeverWaitsForATurnWaitsNoLongerThanTheirContext(t *testing.T) {
 	_, err = h.Check(t.Context(), "", "a password")
 	require.NoError(t, err)
 }
+
+func TestNobodyWaitsForATurnForever(t *testing.T) {
+	t.Parallel()
+	h := New(1)
+	h.turns <- struct{}{}
+	h.wait = time.Millisecond
+	_, err := h.Hash(t.Context(), "a password")
+	require.ErrorIs(t, err, ErrBusy)
+	_, err = h.Check(t.Context(), "", "a password")
+	require.ErrorIs(t, err, ErrBusy)
+}

@@ -112,3 +112,27 @@ func TestNobodyWaitsLongerThanTheirContext(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 	}
 }
+
+func TestAPasswordIsOneHoweverItWasTyped(t *testing.T) {
+	t.Parallel()
+	h := password.New(1)
+	hash, err := h.Hash(t.Context(), "Zürich ﬁndet")
+	require.NoError(t, err)
+	right, err := h.Check(t.Context(), hash, "Zu\u0308rich findet")
+	require.NoError(t, err)
+	require.True(t, right)
+	right, err = h.Check(t.Context(), hash, "Zurich findet")
+	require.NoError(t, err)
+	require.False(t, right)
+}
+
+func TestWhichPasswordsAreAcceptable(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]error{
+		"seven77": password.ErrLength, "éééééééé": nil, "eight888": nil,
+		strings.Repeat("ü", 256): nil, strings.Repeat("ü", 257): password.ErrLength,
+		"ANA BANANA": password.ErrOwnName, "Ana@Example.com": password.ErrOwnName, "ana banana!": nil,
+	} {
+		require.ErrorIs(t, password.Acceptable(typed, "", "Ana Banana", "ana@example.com"), want, typed)
+	}
+}

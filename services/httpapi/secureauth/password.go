@@ -5,24 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/password"
 )
 
-// The lengths of passwords, in characters, and of PINs, in digits. NIST SP 800-63B-4 asks for no rules on
-// what passwords are made of.
+// The lengths of PINs, in digits.
 const (
-	minPassword = 8
-	maxPassword = 256
-	minPIN      = 4
-	maxPIN      = 10
-	// hashTime is how long a password may wait for its turn to be hashed.
-	hashTime = 10 * time.Second
+	minPIN = 4
+	maxPIN = 10
 )
 
 func (s *Server) passwordRoutes() []route {
@@ -141,43 +133,37 @@ func (s *Server) setPassword(u *device.User, p *profile, hash string) {
 }
 
 // checkNew refuses a password that should not be set; name is the field that it came in.
-func checkNew(name, password string, u device.User) error {
-	if n := utf8.RuneCountInString(password); n < minPassword || n > maxPassword {
-		return rejected(fmt.Sprintf("%s must have %d to %d characters.", name, minPassword, maxPassword))
-	}
-	for _, own := range []string{u.Username, u.Email} {
-		if own != "" && strings.EqualFold(own, password) {
-			return rejected(name + " must not be the user id or the email address.")
-		}
+func checkNew(name, word string, u device.User) error {
+	switch err := password.Acceptable(word, u.Username, u.Email); {
+	case errors.Is(err, password.ErrOwnName):
+		return rejected(name + " must not be the user id or the email address.")
+	case err != nil:
+		return rejected(name + " " + err.Error() + ".")
 	}
 	return nil
 }
 
 // hashed hashes a password, a PIN or an answer.
 func hashed(ctx context.Context, passwords Passwords, secret string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, hashTime)
-	defer cancel()
-	hash, err := passwords.Hash(ctx, norm.NFKC.String(secret))
+	hash, err := passwords.Hash(ctx, secret)
 	if err != nil {
-		return "", busy(ctx, err)
+		return "", busy(err)
 	}
 	return hash, nil
 }
 
 // check compares a password, a PIN or an answer with its hash. Without a hash it takes as long.
 func check(ctx context.Context, passwords Passwords, hash, secret string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, hashTime)
-	defer cancel()
-	right, err := passwords.Check(ctx, hash, norm.NFKC.String(secret))
+	right, err := passwords.Check(ctx, hash, secret)
 	if err != nil {
-		return false, busy(ctx, err)
+		return false, busy(err)
 	}
-	return right && hash != "", nil
+	return right, nil
 }
 
 // busy says that the password did not get its turn.
-func busy(ctx context.Context, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+func busy(err error) error {
+	if errors.Is(err, password.ErrBusy) {
 		return &fault{
 			code: http.StatusServiceUnavailable, status: statusServerError, message: "Too many passwords are being checked. Try again.",
 			header: http.Header{"Retry-After": {"1"}},

@@ -12,6 +12,7 @@ import (
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/secureauth"
+	"github.com/assent-io/assent/services/password"
 )
 
 func TestAPasswordIsResetAndChanged(t *testing.T) {
@@ -172,11 +173,11 @@ type jammed struct {
 	jam atomic.Bool
 }
 
-func (j *jammed) Check(ctx context.Context, hash, password string) (bool, error) {
+func (j *jammed) Check(ctx context.Context, hash, word string) (bool, error) {
 	if j.jam.Load() {
-		return false, context.DeadlineExceeded
+		return false, password.ErrBusy
 	}
-	return j.Passwords.Check(ctx, hash, password) //nolint:wrapcheck // the door knows it
+	return j.Passwords.Check(ctx, hash, word) //nolint:wrapcheck // the door knows it
 }
 
 func TestAGuessThatWasNotComparedIsGivenBack(t *testing.T) {

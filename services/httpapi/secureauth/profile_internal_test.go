@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/password"
 	"github.com/assent-io/assent/services/realm"
 )
 
@@ -65,19 +66,16 @@ func TestAnAnswerIsRightHoweverItIsSpelled(t *testing.T) {
 	}
 }
 
-// slow is a Passwords that never gets its turn.
-type slow struct{ Passwords }
+// crowded is a Passwords that has no turns left.
+type crowded struct{ Passwords }
 
-func (slow) Check(ctx context.Context, _, _ string) (bool, error) {
-	<-ctx.Done()
-	return false, ctx.Err()
+func (crowded) Check(context.Context, string, string) (bool, error) {
+	return false, password.ErrBusy
 }
 
 func TestAPasswordThatGetsNoTurnIsTriedLater(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
-	defer cancel()
-	_, err := check(ctx, slow{}, "hash", "password")
+	_, err := check(t.Context(), crowded{}, "hash", "password")
 	f := faultFor(err)
 	require.Equal(t, http.StatusServiceUnavailable, f.code)
 	require.Equal(t, "1", f.header.Get("Retry-After"))
