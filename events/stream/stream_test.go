@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/events/embednats"
+	"github.com/assent-io/assent/events/embednats/embednatstest"
 	"github.com/assent-io/assent/events/stream"
 )
 
@@ -25,14 +25,7 @@ type broker struct {
 
 func start(t *testing.T, top stream.Topology) broker {
 	t.Helper()
-	s, err := embednats.Start(embednats.Config{Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(s.Shutdown)
-	nc, err := s.Connect()
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
+	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
 	require.NoError(t, stream.Ensure(t.Context(), js, top))
 	return broker{js, stream.NewPublisher(js)}
 }

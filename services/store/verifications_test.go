@@ -19,6 +19,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/embednats"
+	"github.com/assent-io/assent/events/embednats/embednatstest"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/store"
@@ -51,9 +52,7 @@ func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 func build(t *testing.T) *house {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := embednats.Start(embednats.Config{Dir: dir})
-	require.NoError(t, err)
-	t.Cleanup(s.Shutdown)
+	s := embednatstest.Start(t, dir)
 	keys, err := keyring.LoadOrCreate(filepath.Join(t.TempDir(), "keyring.json"))
 	require.NoError(t, err)
 	h := &house{t: t, server: s, dir: dir, keys: keys, clock: &clock{}}
@@ -62,15 +61,7 @@ func build(t *testing.T) *house {
 }
 
 // js is a connection of its own, as another process would have.
-func (h *house) js() jetstream.JetStream {
-	h.t.Helper()
-	nc, err := h.server.Connect()
-	require.NoError(h.t, err)
-	h.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(h.t, err)
-	return js
-}
+func (h *house) js() jetstream.JetStream { return embednatstest.Connect(h.t, h.server) }
 
 func (h *house) store(change ...func(*store.Config)) *store.Verifications {
 	h.t.Helper()

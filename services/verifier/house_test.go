@@ -18,6 +18,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/embednats"
+	"github.com/assent-io/assent/events/embednats/embednatstest"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/store"
@@ -50,9 +51,7 @@ type house struct {
 
 func build(t *testing.T) *house {
 	t.Helper()
-	s, err := embednats.Start(embednats.Config{Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(s.Shutdown)
+	s := embednatstest.Start(t, t.TempDir())
 	keys, err := keyring.LoadOrCreate(filepath.Join(t.TempDir(), "keyring.json"))
 	require.NoError(t, err)
 	h := &house{
@@ -74,15 +73,7 @@ func build(t *testing.T) *house {
 }
 
 // connect is a connection of its own, as another process would have.
-func (h *house) connect() jetstream.JetStream {
-	h.t.Helper()
-	nc, err := h.server.Connect()
-	require.NoError(h.t, err)
-	h.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(h.t, err)
-	return js
-}
+func (h *house) connect() jetstream.JetStream { return embednatstest.Connect(h.t, h.server) }
 
 func (h *house) newStore() *store.Verifications { return h.storeOn(h.connect()) }
 

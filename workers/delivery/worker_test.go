@@ -19,6 +19,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/embednats"
+	"github.com/assent-io/assent/events/embednats/embednatstest"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/workers/delivery"
@@ -96,11 +97,8 @@ type house struct {
 
 func build(t *testing.T) *house {
 	t.Helper()
-	s, err := embednats.Start(embednats.Config{Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(s.Shutdown)
 	h := &house{
-		t: t, server: s, keys: newKeys(t), clock: &clock{at: time.Now().UTC().Round(0)}, journal: &journal{},
+		t: t, server: embednatstest.Start(t, t.TempDir()), keys: newKeys(t), clock: &clock{at: time.Now().UTC().Round(0)}, journal: &journal{},
 		registry: prometheus.NewRegistry(), verdicts: make(chan verdict, 1024),
 	}
 	h.log = slog.New(slog.NewJSONHandler(h.journal, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -109,7 +107,7 @@ func build(t *testing.T) *house {
 	h.js, h.pub = js, stream.NewPublisher(js)
 	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
 	// Acknowledgements are messages too: a second subscriber sees what the broker is told.
-	_, err = nc.Subscribe("$JS.ACK.>", func(m *nats.Msg) {
+	_, err := nc.Subscribe("$JS.ACK.>", func(m *nats.Msg) {
 		word, rest, _ := strings.Cut(string(m.Data), " ")
 		if word == "+WPI" {
 			return
@@ -135,12 +133,8 @@ func newKeys(t *testing.T) *keyring.Keyring {
 // connect is a connection of its own, as another process would have.
 func (h *house) connect() (*nats.Conn, jetstream.JetStream) {
 	h.t.Helper()
-	nc, err := h.server.Connect()
-	require.NoError(h.t, err)
-	h.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(h.t, err)
-	return nc, js
+	js := embednatstest.Connect(h.t, h.server)
+	return js.Conn(), js
 }
 
 // activation asks for one text message with a code, unless change says otherwise.

@@ -16,10 +16,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/assent-io/assent/events/embednats"
+	"github.com/assent-io/assent/events/embednats/embednatstest"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/credential"
@@ -86,14 +85,7 @@ func (r *recorder) count() int {
 
 func setup(t *testing.T, options ...func(*onelogin.Config)) *house {
 	t.Helper()
-	server, err := embednats.Start(embednats.Config{Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(server.Shutdown)
-	nc, err := server.Connect()
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
+	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
 	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
 	keys, err := keyring.LoadOrCreate(filepath.Join(t.TempDir(), "keyring.json"))
 	require.NoError(t, err)
