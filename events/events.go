@@ -91,11 +91,18 @@ type VerificationActivated struct {
 	Channel    Channel   `json:"channel"`
 	Challenge  Challenge `json:"challenge"`
 	// Send counts the messages asked for: 1, and one more with each resend.
-	Send     int         `json:"send"`
-	UserID   string      `json:"user_id,omitempty"`
-	DeviceID string      `json:"device_id,omitempty"`
-	Device   *PushDevice `json:"device,omitempty"`
-	ToMasked string      `json:"to_masked"`
+	Send int `json:"send"`
+	// Step is 0 for the road the client named, and 1, 2, 3 for those of its fallback. An activation of a
+	// later step is work only: the record of the verification is that of step 0.
+	Step int `json:"step,omitempty"`
+	// Avoid names the providers that took this message before and told nothing of it since.
+	Avoid []string `json:"avoid,omitempty"`
+	// Fallback are the roads to take one after the other while nobody answers.
+	Fallback []FallbackStep `json:"fallback,omitempty"`
+	UserID   string         `json:"user_id,omitempty"`
+	DeviceID string         `json:"device_id,omitempty"`
+	Device   *PushDevice    `json:"device,omitempty"`
+	ToMasked string         `json:"to_masked"`
 	// Destination is the keyed hash of the address: equal for equal addresses, useless without the key.
 	Destination string            `json:"destination"`
 	Locale      string            `json:"locale,omitempty"`
@@ -117,6 +124,21 @@ type VerificationActivated struct {
 	CreatedAt   time.Time `json:"created_at"`
 	RequestedAt time.Time `json:"requested_at"` // of this send
 	ExpiresAt   time.Time `json:"expires_at"`
+}
+
+// FallbackStep is one more road to the same person, kept ready in the record: whoever finds that nobody
+// answered needs no key to take it.
+type FallbackStep struct {
+	Channel Channel `json:"channel"`
+	// After is how long the step before has before this one is taken, in seconds.
+	After    int         `json:"after"`
+	DeviceID string      `json:"device_id,omitempty"`
+	Device   *PushDevice `json:"device,omitempty"`
+	ToMasked string      `json:"to_masked"`
+	// Destination is the keyed hash of the address, as that of the activation.
+	Destination string `json:"destination"`
+	// Content is the DeliveryContent, sealed for this step's channel.
+	Content Sealed `json:"content"`
 }
 
 // DeliveryContent is what a worker needs and nobody else may read.
@@ -175,15 +197,25 @@ type DeliverySettled struct {
 	EventID string  `json:"event_id,omitempty"`
 	ID      string  `json:"id"` // of the verification
 	Channel Channel `json:"channel"`
+	Step    int     `json:"step,omitempty"` // of the fallback; 0: the road that the client named
 	Send    int     `json:"send"`
-	// Status is requested, sent, unanswered, delivered, failed, or expired.
+	// Status is one of those below.
 	Status   string `json:"status"`
 	Provider string `json:"provider,omitempty"`
+	// Route is the country calling code of a number, such as +49; it names what receipts are timed by.
+	Route string `json:"route,omitempty"`
+	// Receipts tells of a begun call that its provider reports what becomes of the message.
+	Receipts bool `json:"receipts,omitempty"`
+	// Until is when a begun call has ended at the latest, or when the next attempt of one that came to
+	// nothing follows at the latest.
+	Until *time.Time `json:"until,omitempty"`
 	// ProviderID is the provider's own id of the message or call.
 	ProviderID string `json:"provider_id,omitempty"`
 	// Reason says why it failed, as a stable word; Detail is the provider's code, never free text from outside.
-	Reason  string    `json:"reason,omitempty"`
-	Detail  string    `json:"detail,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// Class is that of the error of an attempt that came to nothing: transient, retry_after, unknown, …
+	Class   string    `json:"class,omitempty"`
 	Attempt int       `json:"attempt,omitempty"`
 	At      time.Time `json:"at"`
 }
@@ -192,6 +224,13 @@ type DeliverySettled struct {
 const (
 	// DeliveryRequested: a message was asked for once more. That the first was is the activation itself.
 	DeliveryRequested = "requested"
+	// DeliveryBegun is the send record: this provider is about to be called. It is written before the call,
+	// so that whoever finds it without what came after knows that the message may be on its way.
+	DeliveryBegun = "begun"
+	// DeliveryRetrying: a call that came to nothing, and another attempt follows.
+	DeliveryRetrying = "retrying"
+	// DeliveryUnknown: a call whose answer never came. The provider may have taken the message.
+	DeliveryUnknown = "unknown"
 	// DeliverySent: the provider took the message.
 	DeliverySent = "sent"
 	// DeliveryUnanswered: a call that was busy or that nobody took. The verification stays open.
@@ -221,6 +260,40 @@ const (
 	ReasonNotConfigured = "not_configured"
 )
 
+// The reasons that close nothing: they stand in the timeline only.
+const (
+	// ReasonProviderUnavailable: every provider of the route failed, as often as is tried. The verification stays open.
+	ReasonProviderUnavailable = "provider_unavailable"
+	// ReasonNoReceipt: the message is asked for again, because nothing was heard of the one before.
+	ReasonNoReceipt = "no_receipt"
+	// ReasonUnanswered: the fallback was taken because nobody had answered.
+	ReasonUnanswered = "unanswered"
+	// ReasonLimited: the fallback's address has had as many messages as the limit allows.
+	ReasonLimited = "limited"
+	// ReasonClosed: the verification had ended before a provider was called.
+	ReasonClosed = "closed"
+)
+
+// TimerDue is what a schedule becomes when its time has come.
+type TimerDue struct {
+	Version int    `json:"version"`
+	Kind    string `json:"kind"`
+	ID      string `json:"id"` // of the verification
+	// Step is the fallback's step to take, or the step whose receipt is missed.
+	Step int `json:"step"`
+	// Send and Provider name the message whose receipt is missed; Other tells that another provider could
+	// carry it.
+	Send     int    `json:"send,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	Other    bool   `json:"other,omitempty"`
+}
+
+// The kinds of timers.
+const (
+	TimerFallback = "fallback"
+	TimerReceipt  = "receipt"
+)
+
 // WindowEntry is one send in the rolling window of a destination or a user.
 type WindowEntry struct {
 	Version int       `json:"version"`
@@ -228,16 +301,36 @@ type WindowEntry struct {
 	At      time.Time `json:"at"`
 }
 
-// DeadLetter keeps what could not be decoded, with the reason, for a person to look at.
+// DeadLetter keeps what could not be decoded or delivered, with the reason, for a person to look at and
+// to replay.
 type DeadLetter struct {
-	Version  int       `json:"version"`
-	Subject  string    `json:"subject"`
-	Consumer string    `json:"consumer"`
-	Reason   string    `json:"reason"`
-	Data     []byte    `json:"data"`
+	Version  int    `json:"version"`
+	Subject  string `json:"subject"`
+	Consumer string `json:"consumer"`
+	// Kind is undecodable or undelivered.
+	Kind string `json:"kind,omitempty"`
+	// Reason is one of events.Reason… for what was not delivered, else a sentence that quotes nothing.
+	Reason string `json:"reason"`
+	// VerificationID, Credential and Channel are set where they are known.
+	VerificationID string  `json:"verification_id,omitempty"`
+	Credential     string  `json:"credential,omitempty"`
+	Channel        Channel `json:"channel,omitempty"`
+	// Data is the payload in clear; only letters of programs before sealing have it.
+	Data []byte `json:"data,omitempty"`
+	// Sealed is the payload, which only the holder of the root key opens. Empty where the process had no
+	// key to seal with: then the payload is where Subject and Sequence say, while its stream keeps it.
+	Sealed *Sealed `json:"sealed,omitempty"`
+	// Size is how many bytes the payload has.
+	Size     int       `json:"size,omitempty"`
 	Sequence uint64    `json:"sequence"`
 	At       time.Time `json:"at"`
 }
+
+// The kinds of dead letters.
+const (
+	LetterUndecodable = "undecodable"
+	LetterUndelivered = "undelivered"
+)
 
 // Encode writes a payload as JSON. It fails for values that JSON cannot hold, which none of this package's types are.
 func Encode(v any) ([]byte, error) {
@@ -250,7 +343,7 @@ func Encode(v any) ([]byte, error) {
 
 // versioned is a payload of this package.
 type versioned interface {
-	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter
+	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter | TimerDue
 	version() int
 }
 
@@ -260,6 +353,7 @@ func (e ResponseReceived) version() int      { return e.Version }
 func (e DeliverySettled) version() int       { return e.Version }
 func (e WindowEntry) version() int           { return e.Version }
 func (e DeadLetter) version() int            { return e.Version }
+func (e TimerDue) version() int              { return e.Version }
 
 // Decode reads a payload and checks its version. Unknown fields are ignored, so that old
 // readers run beside new writers. Errors wrap ErrUndecodable and never quote the payload.

@@ -17,6 +17,9 @@ const (
 	UsedSubjects       = namespace + ".used.>"
 	CountSubjects      = namespace + ".count.>"
 	DeadLetterSubjects = namespace + ".deadletter.>"
+	// TimerSubjects hold what waits for its time, and DueSubjects what it became then.
+	TimerSubjects = namespace + ".timer.>"
+	DueSubjects   = namespace + ".due.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
 	// AskedSubjects is where stored activations of app installs are republished for the phones that wait; core
@@ -31,12 +34,19 @@ func ActivationSubject(channel Channel, id string) string {
 	return fmt.Sprintf("%s.activation.%s.%s", namespace, channel, id)
 }
 
-// ActivationByID matches the activation of one verification on any channel.
+// FallbackSubject is where the activation of one step of a verification's fallback stands: work for the
+// channel's worker, beside the record.
+func FallbackSubject(channel Channel, id string, step int) string {
+	return fmt.Sprintf("%s.activation.%s.%s.%d", namespace, channel, id, step)
+}
+
+// ActivationByID matches the activation of one verification, its record, on any channel. The steps of its
+// fallback are not among them.
 func ActivationByID(id string) string { return namespace + ".activation.*." + id }
 
-// ActivationsOf matches all activations of one channel: the filter of its worker.
+// ActivationsOf matches all activations of one channel, those of fallbacks too: the filter of its worker.
 func ActivationsOf(channel Channel) string {
-	return fmt.Sprintf("%s.activation.%s.*", namespace, channel)
+	return fmt.Sprintf("%s.activation.%s.>", namespace, channel)
 }
 
 // OutcomeSubject is where the outcome of one verification stands.
@@ -58,8 +68,14 @@ func DeliverySubject(id, status string) string {
 	return fmt.Sprintf("%s.delivery.%s.%s", namespace, id, status)
 }
 
-// DeliveriesOf matches all delivery steps of one verification.
-func DeliveriesOf(id string) string { return namespace + ".delivery." + id + ".*" }
+// BegunSubject is where the send records of one message stand, one for each call to a provider; the last
+// of them is found, and expected, by this subject alone.
+func BegunSubject(id string, step, send int) string {
+	return fmt.Sprintf("%s.delivery.%s.%s.%d.%d", namespace, id, DeliveryBegun, step, send)
+}
+
+// DeliveriesOf matches all delivery steps of one verification, send records too.
+func DeliveriesOf(id string) string { return namespace + ".delivery." + id + ".>" }
 
 // DeliveriesWith matches the steps of all deliveries that have this status.
 func DeliveriesWith(status string) string { return namespace + ".delivery.*." + status }
@@ -90,6 +106,17 @@ func CountSubject(kind, key string) string {
 func UsedSubject(deviceID string, step int64) string {
 	return fmt.Sprintf("%s.used.%s.%d", namespace, deviceID, step)
 }
+
+// TimerSubject is where a schedule waits; one that is made again takes the place of the one before.
+func TimerSubject(kind, id string, step, send int) string {
+	return fmt.Sprintf("%s.timer.%s.%s.%d.%d", namespace, kind, id, step, send)
+}
+
+// TimersOf matches all schedules of one kind of a verification.
+func TimersOf(kind, id string) string { return fmt.Sprintf("%s.timer.%s.%s.>", namespace, kind, id) }
+
+// DueSubject is where a schedule arrives when its time has come.
+func DueSubject(kind, id string) string { return fmt.Sprintf("%s.due.%s.%s", namespace, kind, id) }
 
 // DeadLetterSubject is where a consumer puts what it cannot decode.
 func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }

@@ -55,6 +55,7 @@ type Message struct {
 	ID        string // of the verification
 	Channel   events.Channel
 	Challenge events.Challenge
+	Step      int // of the fallback; 0: the road that the client named
 	Send      int // 1, and one more with each resend
 	Attempt   int // 1, and one more with each retry
 	To        Address
@@ -75,6 +76,11 @@ type Message struct {
 	Context   events.Context
 	CreatedAt time.Time
 	ExpiresAt time.Time
+}
+
+// Name is what the provider's reports bring back.
+func (m Message) Name() Name {
+	return Name{VerificationID: m.ID, Step: m.Step, Send: m.Send, Attempt: m.Attempt}
 }
 
 // Receipt is the provider's word that it took the message.

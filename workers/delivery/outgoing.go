@@ -1,10 +1,32 @@
 package delivery
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
+
+// Name tells one message from all others: the provider's reports bring it back.
+type Name struct {
+	VerificationID string
+	Step           int // of the fallback; 0: the road that the client named
+	Send           int
+	Attempt        int
+}
+
+// Path is the name as the end of a callback's path.
+func (n Name) Path() string {
+	return n.VerificationID + "/" + strconv.Itoa(n.Step) + "/" + strconv.Itoa(n.Send) + "/" + strconv.Itoa(n.Attempt)
+}
+
+// Message is what is the same for all attempts to send one message, so that who gets it twice can tell.
+func (n Name) Message() string {
+	return n.VerificationID + "-" + strconv.Itoa(n.Step) + "-" + strconv.Itoa(n.Send)
+}
 
 // SMS is one rendered text message for a provider. The body is a secret, because it
 // holds the code or the link.
 type SMS struct {
+	Name
 	To   Address
 	Body Code
 	// CallbackURL is where the provider reports what became of it; empty where there is no way back.
@@ -16,6 +38,7 @@ type SMS struct {
 // Call is one phone call for a provider. The script is TwiML, and a secret, because it
 // may hold the code.
 type Call struct {
+	Name
 	To     Address
 	Script Code
 	// CallbackURL is where the provider reports how the call went; empty where there is no way back.

@@ -8,13 +8,11 @@ import (
 // Mail is one rendered message for an email provider. Text and HTML are secrets, because
 // they hold the code or the link.
 type Mail struct {
-	// VerificationID and Send name the message; the provider's callbacks bring them back.
-	VerificationID string
-	Send           int
-	From           mail.Address
-	To             Address
-	Subject        string
-	Text, HTML     Code
+	Name
+	From       mail.Address
+	To         Address
+	Subject    string
+	Text, HTML Code
 	// Headers are set on the mail besides what the provider sets by itself.
 	Headers map[string]string
 }
@@ -23,9 +21,8 @@ type Mail struct {
 // and the data from which the app draws its question. The body is a secret, because it holds
 // the code where one is sent.
 type Push struct {
-	// VerificationID and Send name the message: the same name twice shows one banner.
-	VerificationID string
-	Send           int
+	// Name is that of the message: the same message twice shows one banner.
+	Name
 	// To is the push token of the app install.
 	To    Address
 	Title string

@@ -85,14 +85,13 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused, err)
 	}
 	receipt, err := s.gateway.SendMail(ctx, delivery.Mail{
-		VerificationID: m.ID,
-		Send:           m.Send,
-		From:           s.sender(m.Brand),
-		To:             m.To,
-		Subject:        oneLine(letter.Words.Subject),
-		Text:           text,
-		HTML:           html,
-		Headers:        s.headers(m, language),
+		Name:    m.Name(),
+		From:    s.sender(m.Brand),
+		To:      m.To,
+		Subject: oneLine(letter.Words.Subject),
+		Text:    text,
+		HTML:    html,
+		Headers: s.headers(m, language),
 	})
 	if err != nil {
 		return receipt, fmt.Errorf("send mail: %w", err)

@@ -68,7 +68,7 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 
 // render puts m into words and data.
 func (s *Sender) render(m delivery.Message) (delivery.Push, error) {
-	p := delivery.Push{VerificationID: m.ID, Send: m.Send, To: m.To, ExpiresAt: m.ExpiresAt}
+	p := delivery.Push{Name: m.Name(), To: m.To, ExpiresAt: m.ExpiresAt}
 	words := wording.For(m.Locale)
 	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: time.Until(m.ExpiresAt)}
 	var said wording.Push

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,8 +25,9 @@ type Gateway interface {
 type Config struct {
 	// PublicURL is what links and callbacks start with.
 	PublicURL string
-	// Callbacks says that the provider can reach the public URL: status reports come back, and replies do.
-	Callbacks bool
+	// Callbacks is the path that the provider reports to, with the message's name behind it, and from which
+	// replies find their way back: /callbacks/twilio/sms. Empty: it cannot reach the public URL.
+	Callbacks string
 }
 
 // New is the channel's Sender. A challenge that this deployment cannot carry is refused for good.
@@ -48,9 +48,9 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
-	text := delivery.SMS{To: m.To, Body: delivery.Code(body), ValidFor: life}
+	text := delivery.SMS{Name: m.Name(), To: m.To, Body: delivery.Code(body), ValidFor: life}
 	if s.wayBack() {
-		text.CallbackURL = s.cfg.PublicURL + "/callbacks/twilio/sms/" + url.PathEscape(m.ID) + "/" + strconv.Itoa(m.Send)
+		text.CallbackURL = s.cfg.PublicURL + s.cfg.Callbacks + "/" + m.Name().Path()
 	}
 	return s.gateway.SendSMS(ctx, text)
 }
@@ -85,4 +85,4 @@ func (s *sender) render(m delivery.Message, life time.Duration) (string, error) 
 	}
 }
 
-func (s *sender) wayBack() bool { return s.cfg.Callbacks && s.cfg.PublicURL != "" }
+func (s *sender) wayBack() bool { return s.cfg.Callbacks != "" && s.cfg.PublicURL != "" }

@@ -111,7 +111,7 @@ func TestEveryScriptSpeaksTheLanguageAsked(t *testing.T) {
 		m := message(events.Approval)
 		m.Locale = locale
 		for _, m.NumberLength = range []int{0, 6} {
-			call, _ := send(t, voice.Config{PublicURL: public, Callbacks: true}, m)
+			call, _ := send(t, voice.Config{PublicURL: public, Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}, m)
 			assert.Equal(t, map[string]bool{language: true}, call.languages(), locale)
 		}
 	}
@@ -170,7 +170,7 @@ func TestTextFromOutsideCannotBecomeScript(t *testing.T) {
 	const hostile = `<Dial>+1900</Dial> & "quoted" 'single' ]]> <!-- x`
 	m := message(events.Approval)
 	m.ID, m.Brand, m.Context.Action, m.Context.Place = `a/"><Hangup/>`, hostile, hostile, hostile
-	call, sent := send(t, voice.Config{PublicURL: public, Callbacks: true}, m)
+	call, sent := send(t, voice.Config{PublicURL: public, Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}, m)
 	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, call.verbs())
 	for _, g := range call.gathers() {
 		require.Equal(t, []string{"Say", "Say"}, g.verbs())

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,8 +27,12 @@ type Gateway interface {
 type Config struct {
 	// PublicURL is what callbacks start with.
 	PublicURL string
-	// Callbacks says that the provider can reach the public URL: key presses and status reports come back.
-	Callbacks bool
+	// Callbacks is the path that the provider reports to, with the message's name behind it:
+	// /callbacks/twilio/call. Empty: it cannot reach the public URL.
+	Callbacks string
+	// Keys is the path below which key presses come back: /callbacks/twilio/voice. Empty: none do, and a
+	// code stands in the script itself.
+	Keys string
 }
 
 // ringFor gives up before most voicemails answer.
@@ -59,9 +62,9 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 	if len([]rune(text)) > maxScript {
 		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused, fmt.Errorf("the script is longer than %d characters", maxScript))
 	}
-	call := delivery.Call{To: m.To, Script: delivery.Code(text), RingFor: min(ringFor, max(life, time.Second))}
-	if s.wayBack() {
-		call.CallbackURL = s.cfg.PublicURL + "/callbacks/twilio/call/" + url.PathEscape(m.ID) + "/" + strconv.Itoa(m.Send)
+	call := delivery.Call{Name: m.Name(), To: m.To, Script: delivery.Code(text), RingFor: min(ringFor, max(life, time.Second))}
+	if s.cfg.Callbacks != "" && s.cfg.PublicURL != "" {
+		call.CallbackURL = s.cfg.PublicURL + s.cfg.Callbacks + "/" + m.Name().Path()
 	}
 	return s.gateway.StartCall(ctx, call)
 }
@@ -91,7 +94,7 @@ func (s *sender) script(m delivery.Message, life time.Duration) (string, error) 
 }
 
 func (s *sender) keyURL(id, what string) string {
-	return s.cfg.PublicURL + "/callbacks/twilio/voice/" + url.PathEscape(id) + "/" + what
+	return s.cfg.PublicURL + s.cfg.Keys + "/" + url.PathEscape(id) + "/" + what
 }
 
-func (s *sender) wayBack() bool { return s.cfg.Callbacks && s.cfg.PublicURL != "" }
+func (s *sender) wayBack() bool { return s.cfg.Keys != "" && s.cfg.PublicURL != "" }

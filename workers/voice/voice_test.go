@@ -56,7 +56,7 @@ func send(t *testing.T, cfg voice.Config, m delivery.Message) (heard, delivery.C
 
 func TestACodeIsSpokenOnlyToSomebodyWhoPressesAKey(t *testing.T) {
 	t.Parallel()
-	script, call := send(t, voice.Config{PublicURL: public + "/", Callbacks: true}, message(events.Code))
+	script, call := send(t, voice.Config{PublicURL: public + "/", Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}, message(events.Code))
 	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, script.verbs())
 	for _, g := range script.gathers() {
 		require.Equal(t, map[string]string{
@@ -69,14 +69,14 @@ func TestACodeIsSpokenOnlyToSomebodyWhoPressesAKey(t *testing.T) {
 	require.Contains(t, script.text(), "Goodbye.")
 	require.NotContains(t, call.Script.Reveal(), "4, 8", "the script of the call does not hold the code")
 	require.NotContains(t, call.Script.Reveal(), "482913")
-	require.Equal(t, public+"/callbacks/twilio/call/vrf_01/1", call.CallbackURL)
+	require.Equal(t, public+"/callbacks/twilio/call/vrf_01/0/1/1", call.CallbackURL)
 	require.Equal(t, 25*time.Second, call.RingFor)
 	require.Equal(t, "+14155550100", call.To.Reveal())
 }
 
 func TestWithoutAWayBackTheCodeStandsInTheScript(t *testing.T) {
 	t.Parallel()
-	for _, cfg := range []voice.Config{{}, {PublicURL: public}, {Callbacks: true}} {
+	for _, cfg := range []voice.Config{{}, {PublicURL: public}, {Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}} {
 		script, call := send(t, cfg, message(events.Code))
 		require.Equal(t, []string{"Say", "Pause", "Say", "Pause", "Say", "Hangup"}, script.verbs())
 		require.Equal(t, 2, strings.Count(script.text(), "4, 8, 2, 9, 1, 3"))
@@ -88,7 +88,7 @@ func TestWithoutAWayBackTheCodeStandsInTheScript(t *testing.T) {
 
 func TestAnApprovalSaysWhoAsksWhatFromWhere(t *testing.T) {
 	t.Parallel()
-	script, call := send(t, voice.Config{PublicURL: public, Callbacks: true}, message(events.Approval))
+	script, call := send(t, voice.Config{PublicURL: public, Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}, message(events.Approval))
 	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, script.verbs())
 	require.Len(t, script.gathers(), 2)
 	for _, g := range script.gathers() {
@@ -110,7 +110,7 @@ func TestANumberIsAskedForAndNeverSpoken(t *testing.T) {
 	t.Parallel()
 	m := message(events.Approval)
 	m.NumberLength, m.Code = 6, "706152" // no activation holds the number; this one would be told
-	script, call := send(t, voice.Config{PublicURL: public, Callbacks: true}, m)
+	script, call := send(t, voice.Config{PublicURL: public, Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}, m)
 	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, script.verbs())
 	require.Len(t, script.gathers(), 2)
 	for _, g := range script.gathers() {
@@ -136,7 +136,7 @@ func TestWhatACallCannotCarryIsRefusedForGood(t *testing.T) {
 	number.NumberLength = 6
 	empty := message(events.Code)
 	empty.Code = ""
-	on := voice.Config{PublicURL: public, Callbacks: true}
+	on := voice.Config{PublicURL: public, Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}
 	for _, c := range []struct {
 		name   string
 		cfg    voice.Config
@@ -144,7 +144,7 @@ func TestWhatACallCannotCarryIsRefusedForGood(t *testing.T) {
 		reason string
 	}{
 		{"an approval without callbacks", voice.Config{PublicURL: public}, message(events.Approval), events.ReasonNotConfigured},
-		{"an approval without a public URL", voice.Config{Callbacks: true}, message(events.Approval), events.ReasonNotConfigured},
+		{"an approval without a public URL", voice.Config{Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}, message(events.Approval), events.ReasonNotConfigured},
 		{"a number without callbacks", voice.Config{PublicURL: public}, number, events.ReasonNotConfigured},
 		{"a link", on, message(events.Link), events.ReasonNotConfigured},
 		{"a script beyond the carrier's limit", on, long, events.ReasonMessageRefused},

@@ -149,7 +149,11 @@ func startSMS(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	return p.work(ctx, events.SMS, sms.New(sms.Config{PublicURL: p.publicURL(), Callbacks: callbacks}, gateway))
+	cfg := sms.Config{PublicURL: p.publicURL()}
+	if callbacks {
+		cfg.Callbacks = "/callbacks/twilio/sms"
+	}
+	return p.work(ctx, events.SMS, sms.New(cfg, gateway))
 }
 
 func startVoice(ctx context.Context, p *process) error {
@@ -157,7 +161,11 @@ func startVoice(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	return p.work(ctx, events.Voice, voice.New(voice.Config{PublicURL: p.publicURL(), Callbacks: callbacks}, gateway))
+	cfg := voice.Config{PublicURL: p.publicURL()}
+	if callbacks {
+		cfg.Callbacks, cfg.Keys = "/callbacks/twilio/call", "/callbacks/twilio/voice"
+	}
+	return p.work(ctx, events.Voice, voice.New(cfg, gateway))
 }
 
 // twilio is the gateway for texts and calls, and whether callbacks find their way back.

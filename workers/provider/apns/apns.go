@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -136,9 +135,9 @@ func (g *Gateway) notification(device string, m delivery.Push) *apns2.Notificati
 	}
 }
 
-// messageID is the apns-id: equal for equal sends.
+// messageID is the apns-id: equal for all attempts to send one message.
 func messageID(m delivery.Push) string {
-	name := "assent:" + m.VerificationID + "/" + strconv.Itoa(m.Send)
+	name := "assent:" + m.Message()
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String()
 }
 

@@ -65,7 +65,7 @@ func gateway(t *testing.T, base string) *apns.Gateway {
 
 func message() delivery.Push {
 	return delivery.Push{
-		VerificationID: "vrf_01", Send: 1, To: device,
+		Name: delivery.Name{VerificationID: "vrf_01", Send: 1, Attempt: 1}, To: device,
 		Title: "Example Bank", Body: "Are you signing in?",
 		Data:      map[string]string{"verification_id": "vrf_01", "context": `{"ip":"203.0.113.7","action":"Pay <5>"}`},
 		Buttons:   true,

@@ -40,7 +40,7 @@ func standIn(base string) fcm.Config {
 
 func message() delivery.Push {
 	return delivery.Push{
-		VerificationID: "vrf_01", Send: 1, To: device,
+		Name: delivery.Name{VerificationID: "vrf_01", Send: 1, Attempt: 1}, To: device,
 		Title: "Example Bank", Body: "Are you signing in?",
 		Data:      map[string]string{"verification_id": "vrf_01", "context": `{"ip":"203.0.113.7"}`},
 		ExpiresAt: time.Now().Add(5 * time.Minute),

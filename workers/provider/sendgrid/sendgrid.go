@@ -124,7 +124,9 @@ func compose(m delivery.Mail) *mail.SGMailV3 {
 	to.AddTos(mail.NewEmail("", m.To.Reveal()))
 	// Custom args come back with every event. SendGrid stores them in clear: ids only.
 	to.SetCustomArg("verification_id", m.VerificationID)
+	to.SetCustomArg("step", strconv.Itoa(m.Step))
 	to.SetCustomArg("send", strconv.Itoa(m.Send))
+	to.SetCustomArg("attempt", strconv.Itoa(m.Attempt))
 
 	v3 := mail.NewV3Mail()
 	v3.SetFrom(mail.NewEmail(m.From.Name, m.From.Address))

@@ -28,7 +28,7 @@ const key = "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 
 func message(to string, code string) delivery.Mail {
 	return delivery.Mail{
-		VerificationID: "vrf_01", Send: 2,
+		Name:    delivery.Name{VerificationID: "vrf_01", Send: 2, Attempt: 1},
 		From:    mail.Address{Name: "Example Bank", Address: "no-reply@example.com"},
 		To:      delivery.Address(to),
 		Subject: "Your Example Bank code",
@@ -187,7 +187,7 @@ func TestAMailIsSentWholeAndUntracked(t *testing.T) {
 	require.Len(t, m.Personalizations, 1)
 	require.Len(t, m.Personalizations[0].To, 1)
 	assert.Equal(t, "ana@example.org", m.Personalizations[0].To[0].Email)
-	assert.Equal(t, map[string]string{"verification_id": "vrf_01", "send": "2"}, m.Personalizations[0].CustomArgs)
+	assert.Equal(t, map[string]string{"verification_id": "vrf_01", "step": "0", "send": "2", "attempt": "1"}, m.Personalizations[0].CustomArgs)
 	require.Len(t, m.Content, 2)
 	assert.Equal(t, "text/plain", m.Content[0].Type, "the plain part stands first")
 	assert.Contains(t, m.Content[0].Value, "482913")
