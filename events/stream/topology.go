@@ -24,6 +24,7 @@ const (
 	Guesses     = "ASSENT_GUESSES"
 	Counts      = "ASSENT_COUNTS"
 	Numbers     = "ASSENT_NUMBERS"
+	Timers      = "ASSENT_TIMERS"
 	DeadLetters = "ASSENT_DEADLETTERS"
 )
 
@@ -64,6 +65,7 @@ const (
 	responsesAge   = time.Hour
 	deliveriesAge  = 24 * time.Hour
 	deadLettersAge = 30 * 24 * time.Hour
+	timersAge      = time.Hour
 	duplicates     = 2 * time.Minute
 	maxMessage     = 64 << 10
 	maxDeadLetters = 1 << 30
@@ -120,6 +122,11 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			Name: Numbers, Subjects: []string{events.NumberSubject},
 			Description: "The counter behind the numbers of users and devices: its last sequence.",
 			MaxMsgs:     1, FirstSeq: firstNumber, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Timers, Subjects: []string{events.TimerSubjects, events.DueSubjects},
+			Description: "What is to be done later: schedules, and what became of them when their time came.",
+			MaxAge:      timersAge, AllowMsgSchedules: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
 		},
 		{
 			Name: DeadLetters, Subjects: []string{events.DeadLetterSubjects},
