@@ -442,6 +442,9 @@ type CheckedVerification struct {
 	//
 	// Examples: {"order":"4711"}
 	Metadata Metadata `json:"metadata,omitempty"`
+
+	// Fallback The roads that are taken one after the other while nobody answers, their addresses masked.
+	Fallback []FallbackStep `json:"fallback,omitempty"`
 }
 
 // Compat Which form of OneLogin's API the client is used to, where its documentation and SDKs contradict each other.
@@ -618,6 +621,14 @@ type CreateVerification struct {
 	//
 	// Examples: {"order":"4711"}
 	Metadata Metadata `json:"metadata,omitempty"`
+
+	// Fallback Further roads to the same person, taken one after the other while nobody answers: the message of a step goes out when the step
+	// before had its time, or at once when its message is known not to arrive. It is the same verification, so the code or link of
+	// each message works. A step counts against the limits of its destination.
+	//
+	//
+	// Examples: [{"after":30,"channel":"voice"}]
+	Fallback []FallbackStep `json:"fallback,omitempty"`
 }
 
 // CreatedCredential The new credential with its secret.
@@ -845,6 +856,31 @@ type DeviceKind string
 type DeviceList struct {
 	// Data Newest first.
 	Data []Device `json:"data"`
+}
+
+// FallbackStep One more road to the same person.
+type FallbackStep struct {
+	// Channel It must carry the verification's challenge. With `device_id` the default is the device's first channel.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel,omitempty"`
+
+	// After Seconds that the step before has. All of them together must be less than `expires_in`.
+	//
+	// Examples: 30
+	After int `json:"after"`
+
+	// To The address. By default that of the verification, where it has the channel, else the one of the user's devices that was registered
+	// first for it. Masked in answers.
+	//
+	//
+	// Examples: +14155550123
+	To string `json:"to,omitempty"`
+
+	// DeviceID Another device of the same user instead of an address. The only way for `push` where the user has several.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id,omitempty"`
 }
 
 // Fault One thing wrong with a request. It has a `pointer`, a `parameter` or a `header`.
@@ -1388,6 +1424,9 @@ type Verification struct {
 	//
 	// Examples: {"order":"4711"}
 	Metadata Metadata `json:"metadata,omitempty"`
+
+	// Fallback The roads that are taken one after the other while nobody answers, their addresses masked.
+	Fallback []FallbackStep `json:"fallback,omitempty"`
 }
 
 // ClientID Examples: login-page

@@ -173,7 +173,8 @@ var ErrAbsent = errors.New("no message under this subject")
 type Consumer struct {
 	Stream string
 	Name   string
-	Filter string
+	// Filters are the subjects that it takes.
+	Filters []string
 	// MaxAckPending bounds what all replicas together hold at once.
 	MaxAckPending int
 }
@@ -184,12 +185,12 @@ const ackWait = 5 * time.Second
 
 func (c Consumer) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
 	cons, err := js.CreateOrUpdateConsumer(ctx, c.Stream, jetstream.ConsumerConfig{
-		Durable:       c.Name,
-		FilterSubject: c.Filter,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       ackWait,
-		MaxAckPending: c.MaxAckPending,
-		MaxDeliver:    -1, // deadlines end deliveries, not counts
+		Durable:        c.Name,
+		FilterSubjects: c.Filters,
+		AckPolicy:      jetstream.AckExplicitPolicy,
+		AckWait:        ackWait,
+		MaxAckPending:  c.MaxAckPending,
+		MaxDeliver:     -1, // deadlines end deliveries, not counts
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ensure consumer %s: %w", c.Name, err)

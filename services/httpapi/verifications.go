@@ -81,6 +81,9 @@ func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client c
 	if err := s.addressee(r, request, client.Account, &f, &p, &a); err != nil {
 		return a, err
 	}
+	if err := s.readFallback(r, request, client.Account, &f, &p, &a); err != nil {
+		return a, err
+	}
 	if p.ID = uuid.Must(uuid.NewV7()).String(); key != "" {
 		p.ID = s.config.IDFor(client.ClientID, key)
 	}

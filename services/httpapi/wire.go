@@ -44,6 +44,11 @@ func wire(v verification.Verification) api.Verification {
 		UserID: v.UserID, DeviceID: v.DeviceID, ChecksLeft: v.ChecksLeft(),
 		CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(), Metadata: v.Metadata,
 	}
+	for _, s := range v.Fallback {
+		out.Fallback = append(out.Fallback, api.FallbackStep{
+			Channel: api.Channel(s.Channel), After: int(s.After / time.Second), To: s.ToMasked, DeviceID: s.DeviceID,
+		})
+	}
 	if !v.ClosedAt.IsZero() {
 		at := v.ClosedAt.UTC()
 		out.ClosedAt = &at

@@ -13,7 +13,7 @@ import (
 // takeWindows counts one send in the rolling windows of its destination and its user, or fails
 // with a *verification.LimitError and counts nothing. The broker refuses what is too many, so it
 // holds across all processes. giveBack undoes the count. What sends nothing takes nothing.
-func (s *Verifications) takeWindows(ctx context.Context, e events.VerificationActivated) (giveBack func(context.Context), err error) {
+func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivated) (giveBack func(context.Context), err error) {
 	if e.Channel == events.TOTP {
 		return func(context.Context) {}, nil
 	}
@@ -36,7 +36,7 @@ func (s *Verifications) takeWindows(ctx context.Context, e events.VerificationAc
 			continue
 		}
 		subject := events.WindowSubject(w.policy, w.key)
-		seq, err := s.pub.Put(ctx, subject, entry, stream.WithTTL(s.cfg.SendWindow))
+		seq, err := s.pub.Put(ctx, subject, entry, stream.WithTTL(s.limits.SendWindow))
 		if errors.Is(err, stream.ErrFull) {
 			giveBack(ctx)
 			return nil, s.limited(ctx, w.policy, subject)
@@ -51,10 +51,10 @@ func (s *Verifications) takeWindows(ctx context.Context, e events.VerificationAc
 }
 
 // limited says when the oldest send leaves the window.
-func (s *Verifications) limited(ctx context.Context, policy, subject string) error {
-	e := &verification.LimitError{Policy: policy, Quota: s.cfg.SendQuota, Window: s.cfg.SendWindow, RetryAfter: s.cfg.SendWindow}
+func (s *Resolver) limited(ctx context.Context, policy, subject string) error {
+	e := &verification.LimitError{Policy: policy, Quota: s.limits.SendQuota, Window: s.limits.SendWindow, RetryAfter: s.limits.SendWindow}
 	if sends, err := s.windows.All(ctx, subject); err == nil && len(sends) > 0 {
-		e.RetryAfter = sends[0].StoredAt.Add(s.cfg.SendWindow).Sub(s.cfg.Now())
+		e.RetryAfter = sends[0].StoredAt.Add(s.limits.SendWindow).Sub(s.now())
 	}
 	e.RetryAfter = max(time.Second, e.RetryAfter)
 	return e
@@ -62,7 +62,7 @@ func (s *Verifications) limited(ctx context.Context, policy, subject string) err
 
 // requested notes a resend in the timeline. The message is on its way whether or not this succeeds,
 // and a client told otherwise would ask for another: so a failure is not one of the resend.
-func (s *Verifications) requested(ctx context.Context, a events.VerificationActivated) {
+func (s *Resolver) requested(ctx context.Context, a events.VerificationActivated) {
 	_ = s.pub.Settle(ctx, events.DeliverySettled{
 		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliveryRequested, At: a.RequestedAt,
 	})

@@ -204,7 +204,7 @@ func (h *house) workOn(js jetstream.JetStream, send delivery.SenderFunc, change 
 		c(handler)
 	}
 	sub := stream.NewSubscriber(js, stream.SubscriberConfig{MaxInFlight: 16, Log: h.log}, stream.Consumer{
-		Stream: stream.Activations, Name: consumer, Filter: events.ActivationsOf(events.SMS), MaxAckPending: 1000,
+		Stream: stream.Activations, Name: consumer, Filters: []string{events.ActivationsOf(events.SMS)}, MaxAckPending: 1000,
 	})
 	r, err := stream.NewRouter(h.log, waitLong)
 	require.NoError(h.t, err)

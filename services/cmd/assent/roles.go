@@ -140,7 +140,7 @@ func (p *process) work(ctx context.Context, channel events.Channel, sender deliv
 		SendTimeout: p.cfg.Workers.SendTimeout, Now: p.now, Log: p.log.With("role", string(channel)), Metrics: p.deliveries(),
 	}
 	return p.consume(ctx, string(channel), map[string]handler{string(channel): h.Handle}, stream.Consumer{
-		Stream: stream.Activations, Name: string(channel), Filter: events.ActivationsOf(channel), MaxAckPending: maxAckPending,
+		Stream: stream.Activations, Name: string(channel), Filters: []string{events.ActivationsOf(channel)}, MaxAckPending: maxAckPending,
 	})
 }
 
