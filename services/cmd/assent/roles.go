@@ -151,7 +151,7 @@ func startSMS(ctx context.Context, p *process) error {
 	}
 	cfg := sms.Config{PublicURL: p.publicURL()}
 	if callbacks {
-		cfg.Callbacks = "/callbacks/twilio/sms"
+		cfg.Callbacks, cfg.Replies = "/callbacks/twilio/sms", true
 	}
 	return p.work(ctx, events.SMS, sms.New(cfg, gateway))
 }
