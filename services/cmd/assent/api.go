@@ -139,7 +139,7 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	k.verifications, err = store.NewVerifications(ctx, p.js, store.Config{
-		Keys: keys, Limits: store.Limits{SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window}, Now: p.now, Authenticators: k.users,
+		Keys: keys, Limits: p.cfg.Limits.store(), Now: p.now, Authenticators: k.users,
 	})
 	if err != nil {
 		return k, err
