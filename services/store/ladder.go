@@ -185,7 +185,7 @@ func (s *Resolver) askAgain(ctx context.Context, l ladder, last taken, t events.
 	a.Send++
 	a.RequestedAt = s.now().UTC()
 	a.Avoid = append(a.Avoid, t.Provider)
-	giveBack, err := s.takeWindows(ctx, a)
+	giveBack, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
 	if errors.As(err, new(*verification.LimitError)) {
 		return nothing, nil // the person has had as many as they may get
 	}
@@ -236,7 +236,7 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, reason, provide
 			return unavailable(err)
 		}
 	}
-	giveBack, err := s.takeWindows(ctx, a)
+	giveBack, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
 	if errors.As(err, new(*verification.LimitError)) {
 		return s.skip(ctx, a)
 	}

@@ -12,8 +12,9 @@ import (
 
 // takeWindows counts one send in the rolling windows of its destination and its user, or fails
 // with a *verification.LimitError and counts nothing. The broker refuses what is too many, so it
-// holds across all processes. giveBack undoes the count. What sends nothing takes nothing.
-func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivated) (giveBack func(context.Context), err error) {
+// holds across all processes. giveBack undoes the count. What sends nothing takes nothing. once, where it
+// is not empty, names a send that may be asked for again after a process was killed, and counts once.
+func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivated, once string) (giveBack func(context.Context), err error) {
 	if e.Channel == events.TOTP {
 		return func(context.Context) {}, nil
 	}
@@ -36,7 +37,11 @@ func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivat
 			continue
 		}
 		subject := events.WindowSubject(w.policy, w.key)
-		seq, err := s.pub.Put(ctx, subject, entry, stream.WithTTL(s.limits.SendWindow))
+		options := []stream.Option{stream.WithTTL(s.limits.SendWindow)}
+		if once != "" {
+			options = append(options, stream.WithID(w.policy+":"+once))
+		}
+		seq, err := s.pub.Put(ctx, subject, entry, options...)
 		if errors.Is(err, stream.ErrFull) {
 			giveBack(ctx)
 			return nil, s.limited(ctx, w.policy, subject)
@@ -89,7 +94,7 @@ func (s *Verifications) Resend(ctx context.Context, id string) (verification.Ver
 		}
 		a.Send++
 		a.RequestedAt = s.cfg.Now().UTC()
-		giveBack, err := s.takeWindows(ctx, a)
+		giveBack, err := s.takeWindows(ctx, a, "")
 		if err != nil {
 			return v, err
 		}

@@ -163,7 +163,7 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 	if err != nil {
 		return verification.Verification{}, false, err
 	}
-	giveBack, err := s.takeWindows(ctx, event)
+	giveBack, err := s.takeWindows(ctx, event, "")
 	if err != nil {
 		return verification.Verification{}, false, err
 	}
