@@ -169,7 +169,9 @@ func TestAFallbackFiresOnceAndOnlyIfUnansweredWhereverItsProcessesDie(t *testing
 
 func (h *house) consumer(streamName, filter string) jetstream.Consumer {
 	h.t.Helper()
-	c, err := h.js.CreateConsumer(h.t.Context(), streamName, jetstream.ConsumerConfig{FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy})
+	c, err := h.js.CreateConsumer(h.t.Context(), streamName, jetstream.ConsumerConfig{
+		FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy, InactiveThreshold: time.Minute,
+	})
 	require.NoError(h.t, err)
 	return c
 }
