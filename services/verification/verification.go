@@ -102,6 +102,9 @@ type Verification struct {
 	Revision uint64
 }
 
+// Has tells whether a message of the verification goes, or may go, over this channel.
+func (v Verification) Has(c Channel) bool { return v.Channel == c }
+
 // ChecksLeft is how many more codes may be compared: zero once closed, and for challenges without a code.
 func (v Verification) ChecksLeft() int {
 	if v.Challenge != CodeChallenge || v.Status.Closed() {
