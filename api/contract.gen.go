@@ -750,8 +750,10 @@ type Decision string
 
 // Delivery One step of one message.
 type Delivery struct {
-	// Status `requested`: queued. `sent`: the provider took it. `delivered`: the carrier, mailbox or phone confirmed it. `unanswered`: the call
-	// was not taken. `failed`: it will not arrive. `expired`: the verification ended before it could be sent. More may come.
+	// Status `requested`: queued. `calling`: a provider is being asked to take it. `retrying`: that came to nothing, and is tried again.
+	// `unknown`: the provider's answer never came, so it may have taken it. `sent`: the provider took it. `delivered`: the carrier,
+	// mailbox or phone confirmed it. `unanswered`: the call was not taken. `failed`: it will not arrive. `expired`: the verification
+	// ended before it could be sent. More may come.
 	//
 	//
 	// Examples: sent
@@ -777,7 +779,9 @@ type Delivery struct {
 	// Examples: SM2f9c0d1e2b3a49586777685940312233
 	ProviderID string `json:"provider_id,omitempty"`
 
-	// Reason Why it failed, in the words of the verification's `reason`.
+	// Reason Why it failed, in the words of the verification's `reason`, or why it was asked for without a request: `no_receipt`,
+	// `unanswered`. `provider_unavailable`, `limited` and `closed` end a message and not the verification.
+	//
 	//
 	// Examples: undeliverable
 	Reason string `json:"reason,omitempty"`
@@ -796,6 +800,28 @@ type Delivery struct {
 	//
 	// Examples: 2026-11-21T10:04:31.160Z
 	At time.Time `json:"at"`
+
+	// Step Which road: 0 is the one that was asked for, 1, 2 and 3 are those of `fallback`.
+	//
+	// Examples: 0
+	Step int `json:"step"`
+
+	// Class Of an attempt that came to nothing: `transient`, `retry_after` (the provider named a delay), `unknown` (its answer never came),
+	// `misconfigured` (the operator must see to it), `permanent`. More may come.
+	//
+	//
+	// Examples: transient
+	Class string `json:"class,omitempty"`
+
+	// RetryAt When a message that is `retrying` is tried again at the latest.
+	//
+	// Examples: 2026-11-21T10:04:33.160Z
+	RetryAt *time.Time `json:"retry_at,omitempty"`
+
+	// Route The country calling code of the number.
+	//
+	// Examples: +49
+	Route string `json:"route,omitempty"`
 }
 
 // DeliveryList defines model for DeliveryList.

@@ -161,6 +161,8 @@ func shapeOf(name string, t reflect.Type) string {
 		return "object"
 	case t.Kind() == reflect.String:
 		return "string"
+	case t.Kind() == reflect.Bool:
+		return "boolean"
 	default:
 		return "integer"
 	}
@@ -294,6 +296,7 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"asked":      events.AskedSubject("{id}"),
 		"response":   events.ResponseSubject("{kind}", "{id}"),
 		"delivery":   events.DeliverySubject("{id}", "{status}"),
+		"begun":      strings.TrimSuffix(events.BegunSubject("{id}", 0, 0), "0.0") + "{step}.{send}",
 		"window":     events.WindowSubject("{kind}", "{key}"),
 		"guess":      events.GuessSubject("{kind}", "{key}"),
 		"count":      events.CountSubject("{kind}", "{key}"),
@@ -328,8 +331,9 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 	}
 	asked := append(slices.Clone(channels), string(events.TOTP)) // which no worker delivers
 	kinds := []string{events.ResponseLink, events.ResponsePush, events.ResponseSMS, events.ResponseVoice}
-	statuses := []string{
-		events.DeliverySent, events.DeliveryUnanswered, events.DeliveryDelivered, events.DeliveryFailed, events.DeliveryExpired,
+	statuses := []string{ // but begun, which has subjects of its own
+		events.DeliveryRequested, events.DeliveryRetrying, events.DeliveryUnknown, events.DeliverySent, events.DeliveryUnanswered,
+		events.DeliveryDelivered, events.DeliveryFailed, events.DeliveryExpired,
 	}
 	schemas := doc.Components.Schemas
 	for name, c := range map[string]struct{ want, got []string }{
@@ -339,7 +343,7 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 		"kind of a subject":        {kinds, doc.Channels["response"].Parameters["kind"].Enum},
 		"kind of a response":       {kinds, schemas["ResponseReceived"].Properties["kind"].Enum},
 		"status of a subject":      {statuses, doc.Channels["delivery"].Parameters["status"].Enum},
-		"status of a delivery":     {statuses, schemas["DeliverySettled"].Properties["status"].Enum},
+		"status of a delivery":     {slices.Insert(slices.Clone(statuses), 1, events.DeliveryBegun), schemas["DeliverySettled"].Properties["status"].Enum},
 		"challenge": {
 			[]string{string(events.Code), string(events.Link), string(events.Approval)},
 			schemas["VerificationActivated"].Properties["challenge"].Enum,

@@ -19,6 +19,11 @@ var update = flag.Bool("update", false, "write golden files that are missing; ne
 
 var at = time.Date(2026, 11, 21, 10, 4, 31, 123e6, time.UTC)
 
+func in(d time.Duration) *time.Time {
+	t := at.Add(d)
+	return &t
+}
+
 // golden lists one full value for each event of the present version. A file that exists is never
 // rewritten: change the value here only together with a new file name.
 var golden = map[string]any{
@@ -84,6 +89,15 @@ var golden = map[string]any{
 		Status: events.DeliveryFailed, Provider: "twilio", ProviderID: "SM1",
 		Reason: events.ReasonUndeliverable, Detail: "21211", Attempt: 1, At: at,
 	},
+	"delivery_settled_begun.v1.json": events.DeliverySettled{
+		Version: 1, EventID: "e5", ID: "0199b1c2-0000-7000-8000-000000000001", Channel: events.Voice, Step: 1, Send: 2,
+		Status: events.DeliveryBegun, Provider: "acme", Route: "+49", Receipts: true, Until: in(15 * time.Second), Attempt: 3, At: at,
+	},
+	"delivery_settled_retrying.v1.json": events.DeliverySettled{
+		Version: 1, EventID: "e6", ID: "0199b1c2-0000-7000-8000-000000000001", Channel: events.SMS, Send: 1,
+		Status: events.DeliveryRetrying, Provider: "twilio", Route: "+1", Until: in(2 * time.Second), Detail: "20429",
+		Class: "retry_after", Attempt: 1, At: at,
+	},
 	"window_entry.v1.json": events.WindowEntry{Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", At: at},
 	"dead_letter.v1.json": events.DeadLetter{
 		Version: 1, Subject: "assent.activation.sms.x", Consumer: "sms", Reason: "undecodable event: not JSON of this contract",
@@ -127,7 +141,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_code", "_totp"} {
+		for _, variant := range []string{"_push", "_number", "_code", "_totp", "_begun", "_retrying"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

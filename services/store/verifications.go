@@ -274,10 +274,10 @@ func (s *Verifications) Deliveries(ctx context.Context, id string) ([]events.Del
 		return nil, verification.ErrNotFound
 	}
 	reports, err := s.deliveries.Reports(ctx, id)
-	if err != nil && !errors.Is(err, events.ErrUndecodable) {
+	if err != nil && !errors.Is(err, events.ErrUndecodable) { // those that can be read are told
 		return nil, unavailable(err)
 	}
-	return reports, err
+	return reports, nil
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", verification.ErrUnavailable, err) }

@@ -58,7 +58,7 @@ func startAPI(ctx context.Context, p *process) error {
 		return err
 	}
 	pub, log := stream.NewPublisher(p.js), p.log.With("role", "api")
-	answers, err := p.callbacks(k.verifications, pub)
+	answers, err := p.callbacks(ctx, k.verifications, pub)
 	if err != nil {
 		return err
 	}
@@ -212,15 +212,18 @@ func (p *process) sum(keys *keyring.Keyring, use keyring.Use) func(parts ...stri
 
 // callbacks says whose signatures are good: the configured providers', and the sandbox's for those
 // that it stands in for.
-func (p *process) callbacks(v *store.Verifications, pub *stream.Publisher) (callbacks.Config, error) {
+func (p *process) callbacks(ctx context.Context, v *store.Verifications, pub *stream.Publisher) (callbacks.Config, error) {
+	reports, err := stream.NewReader(ctx, p.js, stream.Deliveries)
+	if err != nil {
+		return callbacks.Config{}, err
+	}
 	c := callbacks.Config{
 		PublicURL: p.publicURL, TwilioAuthToken: p.cfg.Twilio.AuthToken,
-		Verifications: v, Deliveries: pub, Responses: pub, Replies: v,
+		Verifications: v, Reports: reports.Reports, Deliveries: pub, Responses: pub, Replies: v,
 		Scripts: scripts{p.publicURL}, Decision: wording.Decision,
 		Now: p.now, Log: p.log.With("role", "api"), Registerer: p.registry,
 	}
 	if key := p.cfg.SendGrid.WebhookPublicKey; key != "" {
-		var err error
 		if c.SendGridKey, err = callbacks.ParseSendGridKey(key); err != nil {
 			return c, err
 		}
