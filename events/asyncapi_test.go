@@ -340,6 +340,10 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 		"kind of a response":       {kinds, schemas["ResponseReceived"].Properties["kind"].Enum},
 		"status of a subject":      {statuses, doc.Channels["delivery"].Parameters["status"].Enum},
 		"status of a delivery":     {statuses, schemas["DeliverySettled"].Properties["status"].Enum},
+		"channel of a dead letter": {asked, schemas["DeadLetter"].Properties["channel"].Enum},
+		"kind of a dead letter": {
+			[]string{events.LetterUndecodable, events.LetterUndelivered}, schemas["DeadLetter"].Properties["kind"].Enum,
+		},
 		"challenge": {
 			[]string{string(events.Code), string(events.Link), string(events.Approval)},
 			schemas["VerificationActivated"].Properties["challenge"].Enum,

@@ -89,6 +89,12 @@ var golden = map[string]any{
 		Version: 1, Subject: "assent.activation.sms.x", Consumer: "sms", Reason: "undecodable event: not JSON of this contract",
 		Data: []byte("garbage"), Sequence: 17, At: at,
 	},
+	"dead_letter_sealed.v1.json": events.DeadLetter{
+		Version: 1, Subject: "assent.activation.sms.0199b1c2-0000-7000-8000-000000000001", Consumer: "sms",
+		Kind: events.LetterUndelivered, Reason: events.ReasonProviderUnavailable,
+		VerificationID: "0199b1c2-0000-7000-8000-000000000001", Credential: "shop-prod", Channel: events.SMS,
+		Sealed: &events.Sealed{KeyID: "k1", Box: []byte{4, 5, 6}}, Size: 613, Sequence: 17, At: at,
+	},
 }
 
 // decoders reads each kind of file with the reader that consumers use.
@@ -127,7 +133,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_code", "_totp"} {
+		for _, variant := range []string{"_push", "_number", "_code", "_totp", "_sealed"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]
