@@ -182,7 +182,7 @@ func TestMessagesAreReadBySequence(t *testing.T) {
 	rec, err := r.At(t.Context(), 149)
 	require.NoError(t, err)
 	require.Equal(t, []byte{148}, rec.Data)
-	for _, seq := range []uint64{2, 150, 300, 4000} {
+	for _, seq := range []uint64{0, 2, 150, 300, 4000} {
 		_, err = r.At(t.Context(), seq)
 		require.ErrorIs(t, err, stream.ErrAbsent, "%d", seq)
 	}

@@ -90,6 +90,9 @@ func (r *Reader) Latest(ctx context.Context, subject string) (Record, error) {
 // At is the message of one sequence, as the stream's leader knows it; ErrAbsent when there is none, or no
 // longer. It reads streams that allow no direct reads too.
 func (r *Reader) At(ctx context.Context, sequence uint64) (Record, error) {
+	if sequence == 0 {
+		return Record{}, ErrAbsent // the broker refuses to look
+	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	return r.askLeader(ctx, map[string]any{"seq": sequence})

@@ -64,8 +64,37 @@ func (s *Verifications) limited(ctx context.Context, policy, subject string) err
 // and a client told otherwise would ask for another: so a failure is not one of the resend.
 func (s *Verifications) requested(ctx context.Context, a events.VerificationActivated) {
 	_ = s.pub.Settle(ctx, events.DeliverySettled{
-		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliveryRequested, At: a.RequestedAt,
+		ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send, Status: events.DeliveryRequested, At: a.RequestedAt,
 	})
+}
+
+// sendAgain puts an activation in the place of the one that stands at its subject with this sequence, as the
+// next send of the same message: the same secret, the same end, and what is left of its life. It fails with
+// stream.ErrConflict where another stands there by now, a *verification.LimitError, or ErrUnavailable; of what was
+// refused nothing is counted.
+func (s *Verifications) sendAgain(ctx context.Context, a events.VerificationActivated, subject string, sequence uint64) (events.VerificationActivated, error) {
+	a.Send++
+	a.RequestedAt = s.cfg.Now().UTC()
+	giveBack, err := s.takeWindows(ctx, a)
+	if err != nil {
+		return a, err
+	}
+	data, err := events.Encode(a)
+	if err != nil {
+		return a, err
+	}
+	life := a.ExpiresAt.Sub(s.cfg.Now()) + stream.Grace
+	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(sequence), stream.WithTTL(life))
+	switch {
+	case err == nil:
+		s.requested(ctx, a)
+		return a, nil
+	case errors.Is(err, stream.ErrConflict):
+		giveBack(ctx)
+		return a, err
+	default:
+		return a, unavailable(err)
+	}
 }
 
 // Resend asks for the same message again, with the same code and the same end. It fails with
@@ -87,27 +116,15 @@ func (s *Verifications) Resend(ctx context.Context, id string) (verification.Ver
 		if a.Channel == events.TOTP {
 			return v, verification.ErrChallenge
 		}
-		a.Send++
-		a.RequestedAt = s.cfg.Now().UTC()
-		giveBack, err := s.takeWindows(ctx, a)
-		if err != nil {
-			return v, err
-		}
-		data, err := events.Encode(a)
-		if err != nil {
-			return v, err
-		}
-		life := a.ExpiresAt.Sub(s.cfg.Now()) + stream.Grace
-		_, err = s.pub.Put(ctx, events.ActivationSubject(a.Channel, id), data, stream.Expecting(seq), stream.WithTTL(life))
+		sent, err := s.sendAgain(ctx, a, events.ActivationSubject(a.Channel, id), seq)
 		if err == nil {
-			v.Sends = a.Send
-			s.requested(ctx, a)
+			v.Sends = sent.Send
 			return v, nil
 		}
 		if !errors.Is(err, stream.ErrConflict) {
-			return v, unavailable(err)
+			return v, err
 		}
-		giveBack(ctx) // another resend was first: look again
+		// Another resend was first: look again.
 	}
 	return verification.Verification{}, verification.ErrUnavailable
 }
