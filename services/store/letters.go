@@ -50,10 +50,10 @@ const (
 	maxWindows = 50
 )
 
-// List finds the account's letters, newest first: what can still be replayed is never older than a
+// Letters finds the account's letters, newest first: what can still be replayed is never older than a
 // verification's life. A page may hold fewer than the limit, even none, and yet have a next, which is the
 // Before of the page that follows; zero: there is none.
-func (l *Letters) List(ctx context.Context, account string, filter letter.Filter) (page []letter.Letter, next uint64, err error) {
+func (l *Letters) Letters(ctx context.Context, account string, filter letter.Filter) (page []letter.Letter, next uint64, err error) {
 	first, last, err := stream.Span(ctx, l.js, stream.DeadLetters)
 	if err != nil {
 		return nil, 0, unavailable(err)
@@ -122,8 +122,8 @@ func (l *Letters) Letter(ctx context.Context, account string, id uint64) (letter
 	return f.letter, err
 }
 
-// Drop removes one; verification.ErrNotFound without it.
-func (l *Letters) Drop(ctx context.Context, account string, id uint64) error {
+// DropLetter removes one; verification.ErrNotFound without it.
+func (l *Letters) DropLetter(ctx context.Context, account string, id uint64) error {
 	d, _, err := l.read(ctx, account, id)
 	if err != nil {
 		return err
@@ -138,12 +138,12 @@ func (l *Letters) Drop(ctx context.Context, account string, id uint64) error {
 	return nil
 }
 
-// Replay publishes what the letter keeps once more, removes the letter, and returns the verification that
+// ReplayLetter publishes what the letter keeps once more, removes the letter, and returns the verification that
 // it is about. A message to a person goes out as the next send in the place of the one that was not
 // delivered; it counts towards the limits like any other. Of all who replay one letter, in all processes, one
 // succeeds. It fails with verification.ErrNotFound, *letter.RefusedError, *verification.LimitError, or
 // ErrUnavailable.
-func (l *Letters) Replay(ctx context.Context, account string, id uint64) (verificationID string, err error) {
+func (l *Letters) ReplayLetter(ctx context.Context, account string, id uint64) (verificationID string, err error) {
 	for range resolveTries {
 		f, err := l.find(ctx, account, id)
 		if err != nil {

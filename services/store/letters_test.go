@@ -133,7 +133,7 @@ func (d desk) refuses(id uint64, want letter.Obstacle, doing string) {
 	if account == "" {
 		account = operator
 	}
-	_, err := d.letters.Replay(d.t.Context(), account, id)
+	_, err := d.letters.ReplayLetter(d.t.Context(), account, id)
 	var refused *letter.RefusedError
 	require.ErrorAs(d.t, err, &refused, doing)
 	require.Equal(d.t, want, refused.Obstacle, doing)
@@ -158,7 +158,7 @@ func TestAnUndeliveredMessageIsReplayedAsItsNextSend(t *testing.T) {
 	require.NotContains(t, fmt.Sprintf("%+v %+v", l, *l.Message), a.Secrets.Code.Reveal())
 
 	d.clock.forward(time.Minute)
-	verificationID, err := d.letters.Replay(t.Context(), shop, id)
+	verificationID, err := d.letters.ReplayLetter(t.Context(), shop, id)
 	require.NoError(t, err)
 	require.Equal(t, a.Verification.ID, verificationID)
 	after := activated(t, d.standing(a.Verification.ID))
@@ -175,7 +175,7 @@ func TestAnUndeliveredMessageIsReplayedAsItsNextSend(t *testing.T) {
 	require.Len(t, sends, 2, "it counts like any other")
 	_, err = d.letters.Letter(t.Context(), shop, id)
 	require.ErrorIs(t, err, verification.ErrNotFound)
-	_, err = d.letters.Replay(t.Context(), shop, id)
+	_, err = d.letters.ReplayLetter(t.Context(), shop, id)
 	require.ErrorIs(t, err, verification.ErrNotFound)
 	_, valid, err := d.verifications.Check(t.Context(), a.Verification.ID, a.Secrets.Code)
 	require.NoError(t, err)
@@ -190,7 +190,7 @@ func TestOfManyReplaysAtOnceOneSends(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 24 {
 		wg.Go(func() {
-			_, err := desks[i%3].Replay(t.Context(), shop, id)
+			_, err := desks[i%3].ReplayLetter(t.Context(), shop, id)
 			var refused *letter.RefusedError
 			switch {
 			case err == nil:
@@ -281,7 +281,7 @@ func TestAReplayRespectsTheSendRecord(t *testing.T) {
 			d.refuses(id, test.want, name)
 			continue
 		}
-		_, err := d.letters.Replay(t.Context(), shop, id)
+		_, err := d.letters.ReplayLetter(t.Context(), shop, id)
 		require.NoError(t, err, name)
 	}
 }
@@ -300,7 +300,7 @@ func TestAReplayGivesWayToAResendAndToTheLimit(t *testing.T) {
 	}
 	rec := d.standing(a.Verification.ID)
 	id = d.bury(rec, events.DeadLetter{Consumer: "sms", Kind: events.LetterUndelivered, Credential: shop})
-	_, err = d.letters.Replay(t.Context(), shop, id)
+	_, err = d.letters.ReplayLetter(t.Context(), shop, id)
 	var limit *verification.LimitError
 	require.ErrorAs(t, err, &limit)
 	require.Equal(t, rec.Sequence, d.standing(a.Verification.ID).Sequence)
@@ -321,7 +321,7 @@ func TestAStepOfAFallbackIsReplayedWhereItStands(t *testing.T) {
 	subject := events.FallbackSubject(events.Voice, step.ID, 2)
 	id := d.bury(d.put(subject, data), events.DeadLetter{Consumer: "voice", Kind: events.LetterUndelivered, Credential: shop})
 	require.Equal(t, 2, d.letter(id).Message.Step)
-	_, err = d.letters.Replay(t.Context(), shop, id)
+	_, err = d.letters.ReplayLetter(t.Context(), shop, id)
 	require.NoError(t, err)
 	last, err := d.reader(stream.Activations).Last(t.Context(), subject)
 	require.NoError(t, err)
@@ -384,7 +384,7 @@ func TestWhatAnOlderProgramCouldNotDecodeIsReplayedByThisOne(t *testing.T) {
 		require.Equal(t, letter.Undecodable, shown.Kind, name)
 		require.Equal(t, len(rec.Data), shown.Size, name)
 		require.Empty(t, shown.SHA256)
-		_, err := d.letters.Replay(t.Context(), operator, id)
+		_, err := d.letters.ReplayLetter(t.Context(), operator, id)
 		require.NoError(t, err, name)
 		require.Equal(t, 2, activated(t, d.standing(a.Verification.ID)).Send, name)
 	}
@@ -408,7 +408,7 @@ func TestAnAnswerIsReplayedOnceWhileItsVerificationLives(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			if _, err := desks[i%2].Replay(t.Context(), operator, id); err == nil {
+			if _, err := desks[i%2].ReplayLetter(t.Context(), operator, id); err == nil {
 				won.Add(1)
 			} else if !errors.Is(err, verification.ErrNotFound) {
 				t.Error(err)
@@ -426,7 +426,7 @@ func TestAnAnswerIsReplayedOnceWhileItsVerificationLives(t *testing.T) {
 
 	_, rec, id = answer()
 	require.NoError(t, stream.Delete(t.Context(), d.js(), stream.Responses, rec.Sequence))
-	_, err = d.letters.Replay(t.Context(), operator, id)
+	_, err = d.letters.ReplayLetter(t.Context(), operator, id)
 	require.NoError(t, err, "from the letter")
 
 	a, _, id = answer()
@@ -448,7 +448,7 @@ func TestAReportIsReplayed(t *testing.T) {
 	require.NoError(t, err)
 	rec := d.put(events.DeliverySubject(a.Verification.ID, events.DeliveryFailed), data)
 	id := d.bury(rec, events.DeadLetter{Consumer: "verifier-deliveries"})
-	_, err = d.letters.Replay(t.Context(), operator, id)
+	_, err = d.letters.ReplayLetter(t.Context(), operator, id)
 	require.NoError(t, err)
 	steps, err := d.verifications.Deliveries(t.Context(), a.Verification.ID)
 	require.NoError(t, err)
@@ -492,7 +492,7 @@ func TestAnAccountSeesItsOwnLetters(t *testing.T) {
 	_, _, own := d.undelivered()
 	nobodys := d.bury(d.put(events.ActivationSubject(events.SMS, "x"), []byte("{")), events.DeadLetter{Consumer: "sms", Kind: events.LetterUndecodable})
 	for account, want := range map[string][]uint64{shop: {own}, operator: {nobodys}, "other": nil, "": nil} {
-		page, next, err := d.letters.List(t.Context(), account, letter.Filter{Limit: 10})
+		page, next, err := d.letters.Letters(t.Context(), account, letter.Filter{Limit: 10})
 		require.NoError(t, err)
 		require.Zero(t, next)
 		require.Equal(t, want, letterIDs(page), account)
@@ -502,14 +502,14 @@ func TestAnAccountSeesItsOwnLetters(t *testing.T) {
 			}
 			_, err = d.letters.Letter(t.Context(), account, id)
 			require.ErrorIs(t, err, verification.ErrNotFound)
-			_, err = d.letters.Replay(t.Context(), account, id)
+			_, err = d.letters.ReplayLetter(t.Context(), account, id)
 			require.ErrorIs(t, err, verification.ErrNotFound)
-			require.ErrorIs(t, d.letters.Drop(t.Context(), account, id), verification.ErrNotFound)
+			require.ErrorIs(t, d.letters.DropLetter(t.Context(), account, id), verification.ErrNotFound)
 		}
 	}
-	require.NoError(t, d.letters.Drop(t.Context(), shop, own))
-	require.ErrorIs(t, d.letters.Drop(t.Context(), shop, own), verification.ErrNotFound)
-	require.ErrorIs(t, d.letters.Drop(t.Context(), shop, 4711), verification.ErrNotFound)
+	require.NoError(t, d.letters.DropLetter(t.Context(), shop, own))
+	require.ErrorIs(t, d.letters.DropLetter(t.Context(), shop, own), verification.ErrNotFound)
+	require.ErrorIs(t, d.letters.DropLetter(t.Context(), shop, 4711), verification.ErrNotFound)
 	require.NotZero(t, d.letter(nobodys).ID)
 }
 
@@ -522,7 +522,7 @@ func letterIDs(page []letter.Letter) (ids []uint64) {
 
 func TestLettersAreListedNewestFirstInPages(t *testing.T) {
 	d := openDesk(t)
-	page, next, err := d.letters.List(t.Context(), shop, letter.Filter{Limit: 10})
+	page, next, err := d.letters.Letters(t.Context(), shop, letter.Filter{Limit: 10})
 	require.NoError(t, err)
 	require.Empty(t, page)
 	require.Zero(t, next)
@@ -543,7 +543,7 @@ func TestLettersAreListedNewestFirstInPages(t *testing.T) {
 	}
 	all := func(f letter.Filter) (found []uint64, pages int) {
 		for {
-			page, next, err := d.letters.List(t.Context(), shop, f)
+			page, next, err := d.letters.Letters(t.Context(), shop, f)
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(page), f.Limit)
 			pages++
@@ -576,7 +576,7 @@ func TestLettersAreListedNewestFirstInPages(t *testing.T) {
 	}
 	found, _ := all(letter.Filter{Kind: letter.Undelivered, Channel: "voice", Limit: 10})
 	require.Empty(t, found)
-	page, _, err = d.letters.List(t.Context(), shop, letter.Filter{Before: 1, Limit: 10})
+	page, _, err = d.letters.Letters(t.Context(), shop, letter.Filter{Before: 1, Limit: 10})
 	require.NoError(t, err)
 	require.Empty(t, page)
 }
