@@ -73,7 +73,7 @@ func startAPI(ctx context.Context, p *process) error {
 		return err
 	}
 	server, err := httpapi.New(httpapi.Config{
-		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Responses: pub,
+		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters, Responses: pub,
 		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
@@ -122,6 +122,7 @@ type kept struct {
 	guesses       *store.Guesses
 	counts        *store.Counts
 	realms        *store.Realms
+	letters       *store.Letters
 }
 
 // keep opens the stores, and makes sure that the bootstrap credential works.
@@ -145,6 +146,11 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	p.onStop(stopLast, k.verifications.Close)
+	// What is nobody's is the operator's, who has the account of the bootstrap credential.
+	k.letters, err = store.NewLetters(ctx, p.js, store.LettersConfig{Keys: keys, Verifications: k.verifications, Operator: p.cfg.BootstrapClientID})
+	if err != nil {
+		return k, err
+	}
 	if k.credentials, err = store.NewCredentials(ctx, p.js, store.CredentialsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {
 		return k, err
 	}

@@ -36,7 +36,7 @@ type role struct {
 // others wait for.
 var roles = []role{
 	{apiRole, "the HTTP API, the accept pages, the providers' callbacks", checkAPI, startAPI},
-	{"verifier", "turns answers and failed deliveries into outcomes", checkNothing, startVerifier},
+	{verifierRole, "turns answers and failed deliveries into outcomes", checkNothing, startVerifier},
 	{"sms", "sends text messages", checkTwilio, startSMS},
 	{"voice", "makes calls", checkTwilio, startVoice},
 	{"email", "sends mail", checkEmail, startEmail},
@@ -134,7 +134,7 @@ func (p *process) work(ctx context.Context, channel events.Channel, sender deliv
 	if err != nil {
 		return err
 	}
-	pub := stream.NewPublisher(p.js)
+	pub := p.publisher()
 	h := &delivery.Handler{
 		Channel: channel, Sender: sender, Keys: keys, Settle: pub.Settle, Reports: reports.Reports,
 		SendTimeout: p.cfg.Workers.SendTimeout, Now: p.now, Log: p.log.With("role", string(channel)), Metrics: p.deliveries(),
