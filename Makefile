@@ -109,7 +109,7 @@ image/local: image/root ## the same image from a binary built here; pulls nothin
 image/root:
 	@GOOS=linux CGO_ENABLED=0 .ci/build "Building for the image" bin/image/root/assent -trimpath -ldflags '$(LDFLAGS)' ./services/cmd/assent
 	@install -D -m 0644 /etc/ssl/certs/ca-certificates.crt bin/image/root/etc/ssl/certs/ca-certificates.crt
-	@mkdir -p bin/image/owned/data && for r in api sms voice email push; do mkdir -p -m 0700 bin/image/owned/keys/$$r; done
+	@mkdir -p bin/image/owned/data && for r in api verifier sms voice email push; do mkdir -p -m 0700 bin/image/owned/keys/$$r; done
 
 .PHONY: image/nats
 image/nats: image/root ## an image of NATS from its Go module, for machines that can't pull the published one

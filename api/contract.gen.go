@@ -87,6 +87,24 @@ func (e Compat) Valid() bool {
 	}
 }
 
+// Defines values for DeadLetterKind.
+const (
+	DeadLetterKindUndecodable DeadLetterKind = "undecodable"
+	DeadLetterKindUndelivered DeadLetterKind = "undelivered"
+)
+
+// Valid indicates whether the value is a known member of the DeadLetterKind enum.
+func (e DeadLetterKind) Valid() bool {
+	switch e {
+	case DeadLetterKindUndecodable:
+		return true
+	case DeadLetterKindUndelivered:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Decision.
 const (
 	DecisionApprove Decision = "approve"
@@ -163,6 +181,7 @@ const (
 	ProblemCodeInvalidHeader         ProblemCode = "invalid_header"
 	ProblemCodeInvalidRequest        ProblemCode = "invalid_request"
 	ProblemCodeLastCredential        ProblemCode = "last_credential"
+	ProblemCodeLetterNotReplayable   ProblemCode = "letter_not_replayable"
 	ProblemCodeLimitExceeded         ProblemCode = "limit_exceeded"
 	ProblemCodeMalformedJSON         ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed      ProblemCode = "method_not_allowed"
@@ -200,6 +219,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidRequest:
 		return true
 	case ProblemCodeLastCredential:
+		return true
+	case ProblemCodeLetterNotReplayable:
 		return true
 	case ProblemCodeLimitExceeded:
 		return true
@@ -743,6 +764,129 @@ type CredentialList struct {
 	Data []Credential `json:"data"`
 }
 
+// DeadLetter A message that was put aside.
+type DeadLetter struct {
+	// ID Opaque.
+	//
+	// Examples: 42
+	ID string `json:"id"`
+
+	// Kind What went wrong. `undelivered` messages found no provider that took them; `undecodable` ones were understood by no program.
+	//
+	// Examples: undelivered
+	Kind DeadLetterKind `json:"kind"`
+
+	// Reason Why, in the words of a delivery's `reason` where it was undelivered, else in a sentence.
+	//
+	// Examples: provider_unavailable
+	Reason string `json:"reason"`
+
+	// Channel Where it is known.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel,omitempty"`
+
+	// VerificationID The verification that it is about, where it is known.
+	//
+	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
+	VerificationID string `json:"verification_id,omitempty"`
+
+	// Consumer Who could not take it.
+	//
+	// Examples: sms
+	Consumer string `json:"consumer"`
+
+	// Subject Where it stood.
+	//
+	// Examples: assent.activation.sms.019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
+	Subject string `json:"subject"`
+
+	// Size Its size in bytes.
+	//
+	// Examples: 613
+	Size int `json:"size"`
+
+	// Sha256 The SHA-256 of one that does not decode, in hexadecimal digits.
+	//
+	// Examples: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+	Sha256 string `json:"sha256,omitempty"`
+
+	// At When it was put aside.
+	//
+	// Examples: 2026-11-21T10:05:02.456Z
+	At time.Time `json:"at"`
+
+	// Replayable Whether it can be replayed now.
+	//
+	// Examples: true
+	Replayable bool `json:"replayable"`
+
+	// Obstacle Why it cannot. `expired` and `closed`: the verification has ended. `sent`: a provider took the message. `sending`: a provider is
+	// being called with it. `superseded`: the message was asked for again since. `undecodable`: the server does not understand it either.
+	// `unreadable`: the message itself was not kept, or there is no key to open it. More may come.
+	//
+	//
+	// Examples: expired
+	Obstacle string `json:"obstacle,omitempty"`
+
+	// Uncertain True where a call to a provider was never answered: the person may have the message.
+	//
+	// Examples: true
+	Uncertain bool `json:"uncertain,omitempty"`
+
+	// Message What may be shown of a message to a person.
+	Message *DeadMessage `json:"message,omitempty"`
+}
+
+// DeadLetterKind What went wrong. `undelivered` messages found no provider that took them; `undecodable` ones were understood by no program.
+//
+// Examples: undelivered
+type DeadLetterKind string
+
+// DeadLetterList defines model for DeadLetterList.
+type DeadLetterList struct {
+	// Data One page, newest first.
+	Data []DeadLetter `json:"data"`
+
+	// Next The `after` of the next page; null on the last.
+	//
+	// Examples: null
+	Next *string `json:"next"`
+}
+
+// DeadMessage What may be shown of a message to a person.
+type DeadMessage struct {
+	// To The address, masked; `push` for an app.
+	//
+	// Examples: +1••••••0123
+	To string `json:"to"`
+
+	// Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval` and `code`.
+	//
+	// Examples: code
+	Challenge Challenge `json:"challenge"`
+
+	// Step Which road: 0 is the one that the client named, 1 to 3 are those of its fallback.
+	//
+	// Examples: 0
+	Step int `json:"step"`
+
+	// Send Which message on this road: 1 is the first.
+	//
+	// Examples: 1
+	Send int `json:"send"`
+
+	// CreatedAt When the verification was asked.
+	//
+	// Examples: 2026-11-21T10:04:31.123Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt When the verification expires.
+	//
+	// Examples: 2026-11-21T10:09:31.123Z
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // Decision What the person decided. `not_me` denies, and says that somebody else asked.
 //
 // Examples: approve
@@ -1243,6 +1387,14 @@ type ReceivedAnswer struct {
 	Status Status `json:"status"`
 }
 
+// ReplayedLetter The letter is gone, and what it kept on its way.
+type ReplayedLetter struct {
+	// VerificationID The verification that it is about.
+	//
+	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
+	VerificationID string `json:"verification_id"`
+}
+
 // RotateRealm How to change the key.
 type RotateRealm struct {
 	// Overlap Seconds that the key before stays good.
@@ -1458,6 +1610,9 @@ type Verification struct {
 // ClientID Examples: login-page
 type ClientID = string
 
+// DeadLetterID Examples: 42
+type DeadLetterID = string
+
 // DeviceID Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 type DeviceID = string
 
@@ -1512,6 +1667,9 @@ type InvalidRequest = Problem
 // LastCredential What went wrong (RFC 9457). Programs read `code`.
 type LastCredential = Problem
 
+// LetterNotReplayable What went wrong (RFC 9457). Programs read `code`.
+type LetterNotReplayable = Problem
+
 // LimitExceeded What went wrong (RFC 9457). Programs read `code`.
 type LimitExceeded = Problem
 
@@ -1532,6 +1690,24 @@ type UnsupportedMediaType = Problem
 
 // UserExists What went wrong (RFC 9457). Programs read `code`.
 type UserExists = Problem
+
+// ListDeadLettersParams defines parameters for ListDeadLetters.
+type ListDeadLettersParams struct {
+	// Kind Only letters of this kind.
+	Kind DeadLetterKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Reason Only letters with exactly this `reason`.
+	Reason string `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Channel Only letters of this channel.
+	Channel Channel `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Limit Letters per page. More than 100 reads as 100.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty"`
+}
 
 // JoinPhoneParams defines parameters for JoinPhone.
 type JoinPhoneParams struct {

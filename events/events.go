@@ -59,10 +59,11 @@ const (
 )
 
 // Sealed is content that only the holder of one key can read: AES-256-GCM
-// with the verification id and the channel as associated data.
+// with the verification id and the channel as associated data. That of a dead
+// letter is sealed by HPKE for the holder of the root key.
 type Sealed struct {
 	KeyID string `json:"key_id"`
-	// Box is the nonce followed by the ciphertext.
+	// Box is the nonce, or HPKE's encapsulated key, followed by the ciphertext.
 	Box []byte `json:"box"`
 }
 

@@ -4,8 +4,8 @@
 // the key it was made with, so keys can change while records live.
 //
 // A keyring file holds either the root key, from which all others are derived
-// (HKDF-SHA256, RFC 5869), or one channel's derived key, for a worker that must
-// be able to open its own channel's messages and no others.
+// (HKDF-SHA256, RFC 5869), or the derived keys of some uses: a worker's opens its own
+// channel's messages and no others, and seals dead letters, which it cannot open.
 package keyring
 
 import (
@@ -44,6 +44,9 @@ const (
 	Tickets     Use = "tickets"      // names and contents of tickets, and whose guesses are counted
 	Idempotency Use = "idempotency"  // ids and body fingerprints of idempotent requests
 	Sandbox     Use = "sandbox"      // accounts of the sandbox carriers
+	Letters     Use = "deadletters"  // the key pair of dead letters, from which both halves follow
+	// LettersPublic seals dead letters and opens none.
+	LettersPublic Use = "deadletters/public"
 )
 
 // Channel is the use of the key that seals one channel's messages.
@@ -92,7 +95,7 @@ func LoadOrCreate(path string) (*Keyring, error) {
 	f := file{Version: 1, Keys: []key{{
 		ID: "k" + strings.ToLower(base32.StdEncoding.EncodeToString(id)), Use: root, Key: secret,
 	}}}
-	if err := write(path, f); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := write(path, f, os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	return Load(path) // another process may have been first; its file is the one that counts
@@ -119,30 +122,57 @@ func Load(path string) (*Keyring, error) {
 	return &Keyring{keys: f.Keys, raw: map[string][]byte{}, aeads: map[string]cipher.AEAD{}}, nil
 }
 
-// Export writes a keyring file that holds only the keys of one use, for a process
+// Export writes a keyring file that holds only the keys of these uses, for a process
 // that must not have more. It needs the root key and replaces no existing file.
-func (k *Keyring) Export(path string, use Use) error {
+func (k *Keyring) Export(path string, uses ...Use) error {
 	f := file{Version: 1}
-	for _, e := range k.keys {
-		raw, err := k.derive(e.ID, use)
-		if err != nil {
-			return err
+	for _, id := range k.IDs() {
+		for _, use := range uses {
+			raw, err := k.derive(id, use)
+			if err != nil {
+				return err
+			}
+			f.Keys = append(f.Keys, key{ID: id, Use: use, Key: raw})
 		}
-		f.Keys = append(f.Keys, key{ID: e.ID, Use: use, Key: raw})
 	}
-	return write(path, f)
+	return write(path, f, os.Link) // Link refuses to replace a file that appeared meanwhile
 }
 
-// ExportOnce is Export where there is no such file yet; one that is there is left as it is.
-func (k *Keyring) ExportOnce(path string, use Use) error {
-	err := k.Export(path, use)
-	if errors.Is(err, fs.ErrExist) {
+// ExportOnce is Export where there is no such file yet. One that is there keeps its keys, and gets
+// what it lacks of these uses under them: files that were made before a use was known.
+func (k *Keyring) ExportOnce(path string, uses ...Use) error {
+	err := k.Export(path, uses...)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	old, err := Load(path)
+	if err != nil {
+		return err
+	}
+	f := file{Version: 1, Keys: slices.Clone(old.keys)}
+	for _, id := range old.IDs() {
+		for _, use := range uses {
+			if slices.ContainsFunc(old.keys, func(e key) bool { return e.ID == id && (e.Use == use || e.Use == root) }) {
+				continue
+			}
+			raw, err := k.derive(id, use)
+			if errors.Is(err, ErrNoKey) {
+				continue // a key of another keyring
+			}
+			if err != nil {
+				return err
+			}
+			f.Keys = append(f.Keys, key{ID: id, Use: use, Key: raw})
+		}
+	}
+	if len(f.Keys) == len(old.keys) {
 		return nil
 	}
-	return err
+	return write(path, f, os.Rename)
 }
 
-func write(path string, f file) error {
+// write makes the whole file beside its place, and then puts it there.
+func write(path string, f file, place func(from, to string) error) error {
 	b, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write keyring: %w", err)
@@ -159,8 +189,7 @@ func write(path string, f file) error {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return fmt.Errorf("write keyring: %w", err)
 	}
-	// Link refuses to replace a file that appeared meanwhile; Rename would not.
-	if err := os.Link(tmp.Name(), path); err != nil {
+	if err := place(tmp.Name(), path); err != nil {
 		return fmt.Errorf("write keyring: %w", err)
 	}
 	return nil
@@ -273,7 +302,7 @@ func (k *Keyring) derive(keyID string, use Use) ([]byte, error) {
 			raw = e.Key
 		case root:
 			var err error
-			if raw, err = hkdf.Key(sha256.New, e.Key, nil, "assent/"+string(use), keyBytes); err != nil {
+			if raw, err = derived(e.Key, use); err != nil {
 				return nil, fmt.Errorf("derive key: %w", err)
 			}
 		default:
@@ -286,4 +315,16 @@ func (k *Keyring) derive(keyID string, use Use) ([]byte, error) {
 	}
 	// The key id comes from a record, so an attacker may have written it: it is not repeated here.
 	return nil, fmt.Errorf("%w (use %s)", ErrNoKey, use)
+}
+
+// derived is the key of one use that follows from the root key.
+func derived(rootKey []byte, use Use) ([]byte, error) {
+	if use == LettersPublic {
+		pair, err := derived(rootKey, Letters)
+		if err != nil {
+			return nil, err
+		}
+		return publicHalf(pair)
+	}
+	return hkdf.Key(sha256.New, rootKey, nil, "assent/"+string(use), keyBytes)
 }

@@ -137,3 +137,33 @@ func TestBadKeyringFilesAreRefusedWithoutQuotingThem(t *testing.T) {
 		})
 	}
 }
+
+func TestAFileOfBeforeGetsWhatItLacksAndKeepsWhatItHas(t *testing.T) {
+	k, path := create(t)
+	sms, own := keyring.Channel(events.SMS), filepath.Join(filepath.Dir(path), "sms.json")
+	require.NoError(t, k.Export(own, sms))
+	sealed, err := k.Seal(sms, "id", []byte("a"))
+	require.NoError(t, err)
+
+	require.NoError(t, k.ExportOnce(own, sms, keyring.LettersPublic))
+	worker, err := keyring.Load(own)
+	require.NoError(t, err)
+	require.Equal(t, k.CurrentID(), worker.CurrentID())
+	got, err := worker.Open(sms, "id", sealed)
+	require.NoError(t, err)
+	require.Equal(t, "a", string(got))
+	require.NoError(t, worker.SealsLetters())
+	info, err := os.Stat(own)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+
+	before, err := os.ReadFile(own)
+	require.NoError(t, err)
+	require.NoError(t, k.ExportOnce(own, sms, keyring.LettersPublic))
+	other, _ := create(t)
+	require.NoError(t, other.ExportOnce(own, sms, keyring.LettersPublic), "another keyring has nothing for these keys")
+	after, err := os.ReadFile(own)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+	require.NoError(t, k.ExportOnce(path, keyring.LettersPublic), "the root key is enough")
+}

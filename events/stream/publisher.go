@@ -59,7 +59,10 @@ func WithHeader(key, value string) Option {
 }
 
 // Publisher stores events. It is safe for concurrent use and owns no connection.
-type Publisher struct{ js jetstream.JetStream }
+type Publisher struct {
+	js   jetstream.JetStream
+	seal Seal // of dead letters; may be nil
+}
 
 // NewPublisher publishes through js.
 func NewPublisher(js jetstream.JetStream) *Publisher { return &Publisher{js: js} }

@@ -45,6 +45,7 @@ const (
 	statusEndOfBatch  = "204"
 	apiDirectGet      = "$JS.API.DIRECT.GET."
 	apiLeaderGet      = "$JS.API.STREAM.MSG.GET."
+	apiDelete         = "$JS.API.STREAM.MSG.DELETE."
 	maxBatch          = 256
 	codeNoMessage     = 10037
 	headerSequence    = jetstream.SequenceHeader
@@ -86,8 +87,23 @@ func (r *Reader) Latest(ctx context.Context, subject string) (Record, error) {
 	return r.fromLeader(ctx, subject)
 }
 
+// At is the message of one sequence, as the stream's leader knows it; ErrAbsent when there is none, or no
+// longer. It reads streams that allow no direct reads too.
+func (r *Reader) At(ctx context.Context, sequence uint64) (Record, error) {
+	if sequence == 0 {
+		return Record{}, ErrAbsent // the broker refuses to look
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return r.askLeader(ctx, map[string]any{"seq": sequence})
+}
+
 func (r *Reader) fromLeader(ctx context.Context, subject string) (Record, error) {
-	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	return r.askLeader(ctx, map[string]any{"last_by_subj": subject})
+}
+
+func (r *Reader) askLeader(ctx context.Context, what map[string]any) (Record, error) {
+	request, err := json.Marshal(what)
 	if err != nil {
 		return Record{}, fmt.Errorf("read %s: %w", r.stream, err)
 	}
@@ -121,9 +137,31 @@ func (r *Reader) fromLeader(ctx context.Context, subject string) (Record, error)
 
 // All reads the messages that a filter matches, oldest first, at most 256.
 func (r *Reader) All(ctx context.Context, filter string) ([]Record, error) {
+	return r.batch(ctx, map[string]any{"seq": 1, "next_by_subj": filter, "batch": maxBatch})
+}
+
+// Between reads what is left of the messages with these sequences, oldest first. A stretch that is longer
+// than 256 is cut at its beginning.
+func (r *Reader) Between(ctx context.Context, first, last uint64) ([]Record, error) {
+	first = max(first, 1)
+	if last < first {
+		return nil, nil
+	}
+	if last-first >= maxBatch {
+		first = last - maxBatch + 1
+	}
+	records, err := r.batch(ctx, map[string]any{"seq": first, "batch": last - first + 1})
+	// Where some are gone, the batch goes on behind the last.
+	for len(records) > 0 && records[len(records)-1].Sequence > last {
+		records = records[:len(records)-1]
+	}
+	return records, err
+}
+
+func (r *Reader) batch(ctx context.Context, what map[string]any) ([]Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	request, err := json.Marshal(map[string]any{"seq": 1, "next_by_subj": filter, "batch": maxBatch})
+	request, err := json.Marshal(what)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", r.stream, err)
 	}
@@ -169,16 +207,63 @@ func record(m *nats.Msg) (Record, error) {
 	return Record{Subject: m.Header.Get(headerSubjectName), Sequence: seq, Data: m.Data, StoredAt: at}, nil
 }
 
-// Delete removes one message by its sequence; a missing one is not an error.
-func Delete(ctx context.Context, js jetstream.JetStream, stream string, sequence uint64) error {
+// Span is the sequences of the first and the last message that a stream has, as its leader knows them. An
+// empty stream's first is greater than its last.
+func Span(ctx context.Context, js jetstream.JetStream, stream string) (first, last uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	s, err := js.Stream(ctx, stream)
 	if err != nil {
-		return fmt.Errorf("delete from %s: %w", stream, err)
+		return 0, 0, fmt.Errorf("look at %s: %w", stream, err)
 	}
-	if err := s.DeleteMsg(ctx, sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return fmt.Errorf("delete from %s: %w", stream, err)
+	state := s.CachedInfo().State // this call's answer
+	return max(state.FirstSeq, 1), state.LastSeq, nil
+}
+
+// Delete removes one message by its sequence; a missing one is not an error.
+func Delete(ctx context.Context, js jetstream.JetStream, stream string, sequence uint64) error {
+	_, err := Remove(ctx, js, stream, sequence)
+	return err
+}
+
+// What the broker says of a message that is not there to be deleted. It has one code for all failures of its
+// store, and the store's own words beside it.
+const (
+	codeDeleteFailed = 10057
+	codeNoSequence   = 10043
+)
+
+// Remove is Delete, and tells whether this call removed the message: of all who remove one, one is told so.
+func Remove(ctx context.Context, js jetstream.JetStream, stream string, sequence uint64) (removed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	request, err := json.Marshal(map[string]any{"seq": sequence, "no_erase": true})
+	if err != nil {
+		return false, fmt.Errorf("delete from %s: %w", stream, err)
 	}
-	return nil
+	m, err := js.Conn().RequestWithContext(ctx, apiDelete+stream, request)
+	if err != nil {
+		return false, fmt.Errorf("delete from %s: %w", stream, err)
+	}
+	var answer struct {
+		Success bool `json:"success"`
+		Error   *struct {
+			Code        int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return false, fmt.Errorf("delete from %s: %w", stream, err)
+	}
+	switch e := answer.Error; {
+	case e == nil:
+		return answer.Success, nil
+	case e.Code == codeNoSequence, e.Code == codeNoMessage,
+		e.Code == codeDeleteFailed && (e.Description == "no message found" || e.Description == "stream store EOF"):
+		return false, nil
+	default:
+		return false, fmt.Errorf("delete from %s: code %d", stream, e.Code)
+	}
 }
 
 // Purge removes all messages under a subject; none is not an error.

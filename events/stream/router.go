@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,7 +32,7 @@ func Middleware(p *Publisher, dead func(consumer string)) []message.HandlerMiddl
 }
 
 // Bury puts what cannot be decoded aside, with the reason, so that it stops nobody: the
-// copy is stored before the original ends. dead counts them and may be nil.
+// letter is stored before the original ends. dead counts them and may be nil.
 func Bury(p *Publisher, dead func(consumer string)) message.HandlerMiddleware {
 	return func(next message.HandlerFunc) message.HandlerFunc {
 		return func(m *message.Message) ([]*message.Message, error) {
@@ -42,7 +41,11 @@ func Bury(p *Publisher, dead func(consumer string)) message.HandlerMiddleware {
 			if d == nil || !errors.Is(err, events.ErrUndecodable) {
 				return produced, err
 			}
-			if stored := p.bury(m.Context(), d, m.Payload, err); stored != nil {
+			letter := events.DeadLetter{
+				Subject: d.Subject, Consumer: d.Consumer, Kind: events.LetterUndecodable, Reason: err.Error(), Sequence: d.Sequence,
+			}
+			name(&letter, m.Payload)
+			if stored := p.Letter(m.Context(), letter, m.Payload); stored != nil {
 				return nil, errors.Join(err, stored)
 			}
 			if dead != nil {
@@ -52,20 +55,4 @@ func Bury(p *Publisher, dead func(consumer string)) message.HandlerMiddleware {
 			return nil, err
 		}
 	}
-}
-
-// bury stores a dead letter. Its id is the original's place, so that a repetition is dropped.
-func (p *Publisher) bury(ctx context.Context, d *Delivery, payload []byte, cause error) error {
-	data, err := events.Encode(events.DeadLetter{
-		Version: events.Version, Subject: d.Subject, Consumer: d.Consumer, Reason: cause.Error(),
-		Data: payload, Sequence: d.Sequence, At: time.Now().UTC(),
-	})
-	if err != nil {
-		return err
-	}
-	id := fmt.Sprintf("dead-%s-%d", d.Consumer, d.Sequence)
-	if _, err := p.Put(ctx, events.DeadLetterSubject(d.Consumer), data, WithID(id)); err != nil {
-		return fmt.Errorf("store dead letter: %w", err)
-	}
-	return nil
 }

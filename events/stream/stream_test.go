@@ -154,7 +154,7 @@ func (b broker) subscribe(t *testing.T, inFlight int, dead func(string), h messa
 	})
 	r, err := stream.NewRouter(log, 10*time.Second)
 	require.NoError(t, err)
-	r.AddMiddleware(stream.Middleware(b.pub, dead)...)
+	r.AddMiddleware(stream.Middleware(b.sealing(), dead)...)
 	r.AddConsumerHandler("sms", "sms", sub, h)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -216,31 +216,6 @@ func TestARefusedMessageComesAgainAndKnowsItsAttempt(t *testing.T) {
 	})
 	b.activate(t, "again", "{}")
 	require.Equal(t, []int{1, 2, 3}, []int{<-attempts, <-attempts, <-attempts})
-}
-
-func TestAnUndecodableMessageIsBuriedAndStopsNobody(t *testing.T) {
-	b := start(t, stream.Topology{})
-	buried, handled := make(chan string, 1), make(chan string, 1)
-	b.subscribe(t, 4, func(c string) { buried <- c }, func(m *message.Message) error {
-		if _, err := events.Decode[events.VerificationActivated](m.Payload); err != nil {
-			return err
-		}
-		handled <- stream.DeliveryOf(m.Context()).Subject
-		return nil
-	})
-	b.activate(t, "bad", "not json")
-	b.activate(t, "good", `{"version":1}`)
-	require.Equal(t, events.ActivationSubject(events.SMS, "good"), <-handled)
-	require.Equal(t, "sms", <-buried)
-	s, err := b.js.Stream(t.Context(), stream.DeadLetters)
-	require.NoError(t, err)
-	raw, err := s.GetLastMsgForSubject(t.Context(), events.DeadLetterSubject("sms"))
-	require.NoError(t, err)
-	letter, err := events.Decode[events.DeadLetter](raw.Data)
-	require.NoError(t, err)
-	require.Equal(t, "not json", string(letter.Data))
-	require.Equal(t, events.ActivationSubject(events.SMS, "bad"), letter.Subject)
-	require.Contains(t, letter.Reason, "not JSON")
 }
 
 func TestAPanicIsARefusalNotACrash(t *testing.T) {

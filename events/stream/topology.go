@@ -130,8 +130,10 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		},
 		{
 			Name: DeadLetters, Subjects: []string{events.DeadLetterSubjects},
-			Description: "What no consumer could decode, with the reason.",
-			MaxAge:      deadLettersAge, MaxBytes: maxDeadLetters,
+			Description: "What could not be decoded or delivered, with the reason; the payloads are sealed.",
+			// The oldest leave for the newest.
+			MaxAge: deadLettersAge, MaxBytes: maxDeadLetters, Discard: jetstream.DiscardOld,
+			AllowDirect: true, Duplicates: duplicates,
 		},
 	}
 }

@@ -58,6 +58,8 @@ const (
 	ManagePeople Permission = "manage_people"
 	// ManageCredentials: create, change and revoke credentials of the own account.
 	ManageCredentials Permission = "manage_credentials"
+	// ManageLetters: look at the dead letters of the own account, replay and drop them.
+	ManageLetters Permission = "manage_letters"
 )
 
 // permissions is the whole table. A client that only authenticates people reads what it asked itself,
@@ -67,7 +69,7 @@ var permissions = map[Scope][]Permission{
 	ReadUsers:          {ReadPeople},
 	ManageUsers:        {Verify, ReadPeople, ManagePeople},
 	ReadAll:            {ReadPeople},
-	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials},
+	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters},
 }
 
 // Allows tells whether this scope has the permission.

@@ -118,6 +118,10 @@ func (b *bench) calls() map[string][]credential.Scope {
 		"PATCH /v1/realms/page":                       all,
 		"DELETE /v1/realms/page":                      all,
 		"POST /v1/realms/page/rotate":                 all,
+		"GET /v1/dead-letters":                        all,
+		"GET /v1/dead-letters/page":                   all,
+		"DELETE /v1/dead-letters/page":                all,
+		"POST /v1/dead-letters/page/replay":           all,
 	}
 }
 

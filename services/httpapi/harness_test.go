@@ -92,7 +92,7 @@ func setupAt(t *testing.T, c *clock, now func() time.Time, options ...func(*http
 		document: loadDocument(t), closing: make(chan struct{}),
 	}
 	config := httpapi.Config{
-		Verifications: b.store, Users: b.store, Credentials: b.store, Realms: b.store, Responses: b.store,
+		Verifications: b.store, Users: b.store, Credentials: b.store, Realms: b.store, Letters: b.store, Responses: b.store,
 		IDFor: idFor, Now: now, Closing: b.closing,
 		Log: slog.New(slog.NewJSONHandler(b.log, nil)), Registerer: b.metrics,
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -59,7 +60,7 @@ func statusOf(code api.ProblemCode) int {
 		return http.StatusMethodNotAllowed
 	case api.ProblemCodeVerificationClosed, api.ProblemCodeWrongChallenge, api.ProblemCodeIdempotencyInProgress,
 		api.ProblemCodeUserExists, api.ProblemCodeCredentialExists, api.ProblemCodeLastCredential,
-		api.ProblemCodeRealmExists:
+		api.ProblemCodeRealmExists, api.ProblemCodeLetterNotReplayable:
 		return http.StatusConflict
 	case api.ProblemCodeBodyTooLarge:
 		return http.StatusRequestEntityTooLarge
@@ -86,6 +87,7 @@ func problemFor(err error) (api.Problem, http.Header) {
 		wrong *verification.InvalidError
 		limit *verification.LimitError
 		large *http.MaxBytesError
+		kept  *letter.RefusedError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -96,6 +98,8 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return problem(api.ProblemCodeInvalidRequest, "", f), nil
 	case errors.As(err, &limit):
 		return limitProblem(limit)
+	case errors.As(err, &kept):
+		return problem(api.ProblemCodeLetterNotReplayable, kept.Obstacle.Explain(), nil), nil
 	case errors.As(err, &large):
 		return problem(api.ProblemCodeBodyTooLarge, "The body is over 64 KiB.", nil), nil
 	case errors.Is(err, credential.ErrWrong):

@@ -22,6 +22,7 @@ import (
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -107,6 +108,19 @@ type Realms interface {
 	DeleteRealm(ctx context.Context, account, name string) error
 }
 
+// Letters keeps dead letters, and shows each account its own. What belongs to another account is
+// verification.ErrNotFound.
+type Letters interface {
+	// Letters finds those that fit, newest first. A page may hold fewer than the limit, even none, and yet
+	// have a next: the filter's Before for the page that follows; zero where there is none.
+	Letters(ctx context.Context, account string, f letter.Filter) (page []letter.Letter, next uint64, err error)
+	Letter(ctx context.Context, account string, id uint64) (letter.Letter, error)
+	// ReplayLetter queues what a letter keeps, removes it, and returns the verification that it is about. It
+	// fails with *letter.RefusedError and *verification.LimitError.
+	ReplayLetter(ctx context.Context, account string, id uint64) (verificationID string, err error)
+	DropLetter(ctx context.Context, account string, id uint64) error
+}
+
 // Responses takes the answers of people.
 type Responses interface {
 	// Respond returns once the answer is durable.
@@ -119,6 +133,7 @@ type Config struct {
 	Users         Users
 	Credentials   Credentials
 	Realms        Realms
+	Letters       Letters
 	Responses     Responses
 	// Phones knows the apps that speak for themselves.
 	Phones Phones

@@ -11,6 +11,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -22,6 +23,7 @@ type memory struct {
 	changed   chan struct{} // closed and renewed with each change
 	clients   []client
 	realms    []keyedRealm
+	letters   []letter.Letter
 	users     []device.User
 	devices   []device.Device
 	responses []events.ResponseReceived

@@ -61,7 +61,7 @@ func (s *Server) ListUsers(w http.ResponseWriter, r *http.Request, params contra
 		s.fail(w, r, err)
 		return
 	}
-	limit, after, err := readPage(r, params)
+	limit, after, err := readPage(r, params.Limit, params.After)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -76,16 +76,14 @@ func (s *Server) ListUsers(w http.ResponseWriter, r *http.Request, params contra
 		page.Data = append(page.Data, userWire(u))
 	}
 	if next != "" {
-		cursor := base64.RawURLEncoding.EncodeToString([]byte(next))
-		page.Next = &cursor
+		page.Next = cursor(next)
 	}
 	writeJSON(w, http.StatusOK, page)
 }
 
 // readPage reads the paging of a list. The cursor is opaque to clients, and ours is checked for its
 // form only: a made-up one starts somewhere in the client's own list.
-func readPage(r *http.Request, params contract.ListUsersParams) (limit int, after string, err error) {
-	limit = params.Limit
+func readPage(r *http.Request, limit int, next string) (_ int, after string, err error) {
 	query := r.URL.Query()
 	switch {
 	case !query.Has("limit"):
@@ -94,15 +92,25 @@ func readPage(r *http.Request, params contract.ListUsersParams) (limit int, afte
 		return 0, "", invalid(faults{{Parameter: "limit", Detail: limitRule}})
 	}
 	if query.Has("after") {
-		raw, err := base64.RawURLEncoding.Strict().DecodeString(params.After)
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(next)
 		if err != nil || len(raw) == 0 || len(raw) > maxCursor || !visibleASCII(string(raw)) {
-			return 0, "", &refusal{code: api.ProblemCodeInvalidCursor, faults: faults{{
-				Parameter: "after", Detail: "must be the next of an earlier page",
-			}}}
+			return 0, "", errCursor()
 		}
 		after = string(raw)
 	}
 	return min(limit, maxPage), after, nil
+}
+
+func errCursor() error {
+	return &refusal{code: api.ProblemCodeInvalidCursor, faults: faults{{
+		Parameter: "after", Detail: "must be the next of an earlier page",
+	}}}
+}
+
+// cursor is how a client names the place to go on from.
+func cursor(next string) *string {
+	c := base64.RawURLEncoding.EncodeToString([]byte(next))
+	return &c
 }
 
 // GetUser reads a user.

@@ -180,24 +180,13 @@ func (s *Resolver) Unheard(ctx context.Context, t events.TimerDue) (verification
 
 // askAgain asks for a message once more, from another provider.
 func (s *Resolver) askAgain(ctx context.Context, l ladder, last taken, t events.TimerDue) (verification.Move, error) {
-	var nothing verification.Move
 	a := last.a
-	a.Send++
-	a.RequestedAt = s.now().UTC()
 	a.Avoid = append(a.Avoid, t.Provider)
-	giveBack, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
+	_, err := s.sendAgain(ctx, a, last.sequence, asked{events.ReasonNoReceipt, t.Provider, l.route(t.Step)})
 	if errors.As(err, new(*verification.LimitError)) {
-		return nothing, nil // the person has had as many as they may get
+		return verification.Move{}, nil // the person has had as many as they may get
 	}
-	if err != nil {
-		return nothing, err
-	}
-	if err := s.putActivation(ctx, a, last.sequence); err != nil {
-		giveBack(ctx)
-		return nothing, err
-	}
-	s.note(ctx, a, events.ReasonNoReceipt, t.Provider, l.route(t.Step))
-	return verification.Move{Again: true}, nil
+	return verification.Move{Again: err == nil}, err
 }
 
 // route is the country of a step's address, as its send records name it.
@@ -219,13 +208,13 @@ func (s *Resolver) move(ctx context.Context, l ladder, m verification.Move, reas
 	case m.Take == 0:
 		return m, nil
 	default:
-		return m, s.take(ctx, l, m.Take, reason, provider)
+		return m, s.take(ctx, l, m.Take, asked{reason, provider, l.route(l.progress.Taken)})
 	}
 }
 
 // take sends a step's message on its way. Whoever is killed in between is followed by somebody who does
 // the same again, and of all who try the broker takes one.
-func (s *Resolver) take(ctx context.Context, l ladder, step int, reason, provider string) error {
+func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) error {
 	a, f := l.record, l.record.Fallback[step-1]
 	a.Step, a.Send, a.Channel, a.DeviceID, a.Device, a.ToMasked = step, 1, f.Channel, f.DeviceID, f.Device, f.ToMasked
 	a.Destination, a.Content, a.Fallback, a.Avoid = f.Destination, f.Content, nil, nil
@@ -251,7 +240,7 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, reason, provide
 	if err != nil {
 		return err
 	}
-	s.note(ctx, a, reason, provider, l.route(l.progress.Taken))
+	s.note(ctx, a, why)
 	return nil
 }
 
@@ -265,29 +254,4 @@ func (s *Resolver) skip(ctx context.Context, a events.VerificationActivated) err
 		return unavailable(err)
 	}
 	return nil
-}
-
-// putActivation queues a message in the place of the one before. ErrConflict says that somebody else did.
-func (s *Resolver) putActivation(ctx context.Context, a events.VerificationActivated, before uint64) error {
-	subject := events.ActivationSubject(a.Channel, a.ID)
-	if a.Step > 0 {
-		subject = events.FallbackSubject(a.Channel, a.ID, a.Step)
-	}
-	data, err := events.Encode(a)
-	if err != nil {
-		return err
-	}
-	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(before), stream.WithTTL(a.ExpiresAt.Sub(s.now())+stream.Grace))
-	if err != nil && !errors.Is(err, stream.ErrConflict) {
-		return unavailable(err)
-	}
-	return err
-}
-
-// note puts into the timeline why a message was asked for. It is on its way whether or not this succeeds.
-func (s *Resolver) note(ctx context.Context, a events.VerificationActivated, reason, provider, route string) {
-	_ = s.pub.Settle(ctx, events.DeliverySettled{
-		EventID: fmt.Sprintf("requested:%s:%d:%d", a.ID, a.Step, a.Send), ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send,
-		Status: events.DeliveryRequested, Reason: reason, Provider: provider, Route: route, At: a.RequestedAt,
-	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/assent-io/assent/events"
@@ -65,12 +66,58 @@ func (s *Resolver) limited(ctx context.Context, policy, subject string) error {
 	return e
 }
 
-// requested notes a resend in the timeline. The message is on its way whether or not this succeeds,
-// and a client told otherwise would ask for another: so a failure is not one of the resend.
-func (s *Resolver) requested(ctx context.Context, a events.VerificationActivated) {
+// asked says why a message is asked for, for the timeline.
+type asked struct {
+	reason string
+	// provider is the one that nothing was heard of, and route the country of the address.
+	provider, route string
+}
+
+// note puts into the timeline that a message was asked for. It is on its way whether or not this succeeds,
+// and a client told otherwise would ask for another: so a failure is not one of the request.
+func (s *Resolver) note(ctx context.Context, a events.VerificationActivated, why asked) {
 	_ = s.pub.Settle(ctx, events.DeliverySettled{
-		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliveryRequested, At: a.RequestedAt,
+		EventID: fmt.Sprintf("requested:%s:%d:%d", a.ID, a.Step, a.Send), ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send,
+		Status: events.DeliveryRequested, Reason: why.reason, Provider: why.provider, Route: why.route, At: a.RequestedAt,
 	})
+}
+
+// sendAgain puts an activation in the place of the one that stands at its subject with this sequence, as the
+// next send of the same message: the same secret, the same end, and what is left of its life. It fails with
+// stream.ErrConflict where another stands there by now, a *verification.LimitError, or ErrUnavailable; of what was
+// refused nothing is counted.
+func (s *Resolver) sendAgain(ctx context.Context, a events.VerificationActivated, sequence uint64, why asked) (events.VerificationActivated, error) {
+	a.Send++
+	a.RequestedAt = s.now().UTC()
+	giveBack, err := s.takeWindows(ctx, a, "")
+	if err != nil {
+		return a, err
+	}
+	if err := s.putActivation(ctx, a, sequence); err != nil {
+		if errors.Is(err, stream.ErrConflict) {
+			giveBack(ctx)
+		}
+		return a, err
+	}
+	s.note(ctx, a, why)
+	return a, nil
+}
+
+// putActivation queues a message in the place of the one before. ErrConflict says that somebody else did.
+func (s *Resolver) putActivation(ctx context.Context, a events.VerificationActivated, before uint64) error {
+	subject := events.ActivationSubject(a.Channel, a.ID)
+	if a.Step > 0 {
+		subject = events.FallbackSubject(a.Channel, a.ID, a.Step)
+	}
+	data, err := events.Encode(a)
+	if err != nil {
+		return err
+	}
+	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(before), stream.WithTTL(a.ExpiresAt.Sub(s.now())+stream.Grace))
+	if err != nil && !errors.Is(err, stream.ErrConflict) {
+		return unavailable(err)
+	}
+	return err
 }
 
 // Resend asks for the same message again, with the same code and the same end. It fails with
@@ -92,27 +139,15 @@ func (s *Verifications) Resend(ctx context.Context, id string) (verification.Ver
 		if a.Channel == events.TOTP {
 			return v, verification.ErrChallenge
 		}
-		a.Send++
-		a.RequestedAt = s.cfg.Now().UTC()
-		giveBack, err := s.takeWindows(ctx, a, "")
-		if err != nil {
-			return v, err
-		}
-		data, err := events.Encode(a)
-		if err != nil {
-			return v, err
-		}
-		life := a.ExpiresAt.Sub(s.cfg.Now()) + stream.Grace
-		_, err = s.pub.Put(ctx, events.ActivationSubject(a.Channel, id), data, stream.Expecting(seq), stream.WithTTL(life))
+		sent, err := s.sendAgain(ctx, a, seq, asked{})
 		if err == nil {
-			v.Sends = a.Send
-			s.requested(ctx, a)
+			v.Sends = sent.Send
 			return v, nil
 		}
 		if !errors.Is(err, stream.ErrConflict) {
-			return v, unavailable(err)
+			return v, err
 		}
-		giveBack(ctx) // another resend was first: look again
+		// Another resend was first: look again.
 	}
 	return verification.Verification{}, verification.ErrUnavailable
 }

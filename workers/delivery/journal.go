@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 )
 
@@ -17,13 +16,11 @@ type Streams struct {
 	pub      *stream.Publisher
 	reports  *stream.Reader
 	outcomes *stream.Reader
-	keys     *keyring.Keyring
-	now      func() time.Time
 }
 
-// NewStreams opens the journal. The streams must exist.
-func NewStreams(ctx context.Context, js jetstream.JetStream, keys *keyring.Keyring, now func() time.Time) (*Streams, error) {
-	s := &Streams{pub: stream.NewPublisher(js), keys: keys, now: now}
+// NewStreams opens the journal, which writes through pub. The streams must exist.
+func NewStreams(ctx context.Context, js jetstream.JetStream, pub *stream.Publisher) (*Streams, error) {
+	s := &Streams{pub: pub}
 	var err error
 	if s.reports, err = stream.NewReader(ctx, js, stream.Deliveries); err != nil {
 		return nil, err
@@ -69,8 +66,18 @@ func (s *Streams) Closed(ctx context.Context, a events.VerificationActivated) (b
 	return o.ClosedAt != nil && !o.ChangedAt.Before(a.CreatedAt.Add(-stream.Grace/2)), nil
 }
 
-// Bury puts an activation aside.
+// Bury puts the activation that the context's delivery brought aside, sealed; it does so once.
 func (s *Streams) Bury(ctx context.Context, a events.VerificationActivated, reason string) error {
-	_, _, _ = ctx, a, reason // joined with the letters of the broker
-	return nil
+	d := stream.DeliveryOf(ctx)
+	if d == nil {
+		return errors.New("put activation aside: there is no delivery")
+	}
+	payload, err := events.Encode(a)
+	if err != nil {
+		return err
+	}
+	return s.pub.Letter(ctx, events.DeadLetter{
+		Subject: d.Subject, Consumer: d.Consumer, Sequence: d.Sequence, Kind: events.LetterUndelivered, Reason: reason,
+		VerificationID: a.ID, Credential: a.Credential, Channel: a.Channel,
+	}, payload)
 }

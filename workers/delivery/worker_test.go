@@ -191,7 +191,7 @@ func (h *house) work(send delivery.SenderFunc, change ...func(*delivery.Handler)
 func (h *house) workOn(js jetstream.JetStream, send delivery.SenderFunc, change ...func(*delivery.Handler)) (stop func()) {
 	h.t.Helper()
 	pub := stream.NewPublisher(js)
-	streams, err := delivery.NewStreams(h.t.Context(), js, h.keys, h.clock.now)
+	streams, err := delivery.NewStreams(h.t.Context(), js, pub)
 	require.NoError(h.t, err)
 	handler := &delivery.Handler{
 		Channel: events.SMS, Routes: carried{{Provider: "twilio", Sender: send, Route: "+1"}}, Keys: h.keys, Journal: streams,

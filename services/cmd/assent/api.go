@@ -13,6 +13,7 @@ import (
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/events/webhook"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi"
@@ -40,7 +41,7 @@ func checkAPI(c config) []string {
 			faults = append(faults, fault("sendgrid.webhook_public_key", "want the base64 of an ECDSA public key, as SendGrid's console shows it"))
 		}
 	}
-	faults = append(append(faults, c.TLS.check()...), c.SecureAuth.check()...)
+	faults = append(append(append(faults, c.TLS.check()...), c.SecureAuth.check()...), c.checkAdapters()...)
 	for _, err := range c.OneLogin.Validate() {
 		key, detail, _ := strings.Cut(err.Error(), ": ")
 		faults = append(faults, fault("onelogin."+key, "%s", detail))
@@ -73,7 +74,7 @@ func startAPI(ctx context.Context, p *process) error {
 		return err
 	}
 	server, err := httpapi.New(httpapi.Config{
-		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Responses: pub,
+		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters, Responses: pub,
 		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
@@ -122,6 +123,7 @@ type kept struct {
 	guesses       *store.Guesses
 	counts        *store.Counts
 	realms        *store.Realms
+	letters       *store.Letters
 }
 
 // keep opens the stores, and makes sure that the bootstrap credential works.
@@ -145,6 +147,11 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	p.onStop(stopLast, k.verifications.Close)
+	// What is nobody's is the operator's, who has the account of the bootstrap credential.
+	k.letters, err = store.NewLetters(ctx, p.js, store.LettersConfig{Keys: keys, Verifications: k.verifications, Operator: p.cfg.BootstrapClientID})
+	if err != nil {
+		return k, err
+	}
 	if k.credentials, err = store.NewCredentials(ctx, p.js, store.CredentialsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {
 		return k, err
 	}
@@ -219,9 +226,15 @@ func (p *process) callbacks(ctx context.Context, v *store.Verifications, pub *st
 	}
 	c := callbacks.Config{
 		PublicURL: p.publicURL, TwilioAuthToken: p.cfg.Twilio.AuthToken,
+		Adapters:      map[string]webhook.Key{},
 		Verifications: v, Reports: reports.Reports, Deliveries: pub, Responses: pub, Replies: v,
 		Scripts: scripts{p.publicURL}, Decision: wording.Decision,
 		Now: p.now, Log: p.log.With("role", "api"), Registerer: p.registry,
+	}
+	for name, a := range p.cfg.Adapters {
+		if c.Adapters[name], err = webhook.ParseSecret(a.Secret); err != nil {
+			return c, fmt.Errorf("configure adapter %s: secret: %w", name, err)
+		}
 	}
 	if key := p.cfg.SendGrid.WebhookPublicKey; key != "" {
 		if c.SendGridKey, err = callbacks.ParseSendGridKey(key); err != nil {

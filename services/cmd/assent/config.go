@@ -27,6 +27,7 @@ import (
 	"github.com/assent-io/assent/workers/provider/apns"
 	"github.com/assent-io/assent/workers/provider/fcm"
 	"github.com/assent-io/assent/workers/provider/sendgrid"
+	"github.com/assent-io/assent/workers/provider/smtp"
 	"github.com/assent-io/assent/workers/provider/twilio"
 )
 
@@ -54,6 +55,7 @@ type config struct {
 	Workers  workersConfig  `koanf:"workers"`
 	Twilio   twilio.Config  `koanf:"twilio"`
 	SendGrid sendgridConfig `koanf:"sendgrid"`
+	SMTP     smtp.Config    `koanf:"smtp"`
 	Email    email.Config   `koanf:"email"`
 	APNs     apns.Config    `koanf:"apns"`
 	FCM      fcm.Config     `koanf:"fcm"`
@@ -169,7 +171,7 @@ type sandboxConfig struct {
 
 // secretKeys are the keys that may come as a file: KEY_file holds the path.
 var secretKeys = []string{
-	"bootstrap_client_secret", "nats.password", "twilio.auth_token", "sendgrid.api_key",
+	"bootstrap_client_secret", "nats.password", "twilio.auth_token", "sendgrid.api_key", "smtp.password",
 	"adapters.*.secret", "apns.key", "fcm.credentials", "fcm.token", "sandbox.secret", "secureauth.app_key", "secureauth.yubikey_key",
 }
 

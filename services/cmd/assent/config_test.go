@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
 )
 
 // up loads a configuration as `assent up` would and returns everything that is wrong with it.
@@ -231,11 +234,41 @@ func TestKeyringInitMakesOneFileForEachWorker(t *testing.T) {
 	for range 2 { // the second run changes nothing
 		var out bytes.Buffer
 		require.NoError(t, run(t.Context(), []string{"keyring", "init", "--dir", dir}, nil, &out, &out))
-		require.Equal(t, 5, strings.Count(out.String(), "\n"))
+		require.Equal(t, 6, strings.Count(out.String(), "\n"))
 	}
 	files, err := filepath.Glob(dir + "/*/keyring.json")
 	require.NoError(t, err)
-	require.Len(t, files, 5)
+	require.Len(t, files, 6)
+	root, err := keyring.Load(filepath.Join(dir, "api", "keyring.json"))
+	require.NoError(t, err)
+	for _, path := range files {
+		own, err := keyring.Load(path)
+		require.NoError(t, err)
+		letter, err := own.SealLetter("subject", "consumer", []byte("x"))
+		require.NoError(t, err, path)
+		_, err = root.OpenLetter("subject", "consumer", letter)
+		require.NoError(t, err, path)
+		if filepath.Base(filepath.Dir(path)) != "api" {
+			_, err = own.OpenLetter("subject", "consumer", letter)
+			require.ErrorIs(t, err, keyring.ErrNoKey, path)
+		}
+	}
+}
+
+func TestKeyringInitCompletesTheFilesOfEarlierVersions(t *testing.T) {
+	dir := t.TempDir()
+	root, err := keyring.LoadOrCreate(filepath.Join(dir, "api", "keyring.json"))
+	require.NoError(t, err)
+	path := filepath.Join(dir, "sms", "keyring.json")
+	require.NoError(t, root.Export(path, keyring.Channel(events.SMS)))
+	require.NoError(t, run(t.Context(), []string{"keyring", "init", "--dir", dir}, nil, io.Discard, io.Discard))
+	own, err := keyring.Load(path)
+	require.NoError(t, err)
+	require.NoError(t, own.SealsLetters())
+	content, err := root.Seal(keyring.Channel(events.SMS), "id", []byte("x"))
+	require.NoError(t, err)
+	_, err = own.Open(keyring.Channel(events.SMS), "id", content)
+	require.NoError(t, err)
 }
 
 func TestTheDoorsSettingsComeFromFileOrEnvironment(t *testing.T) {

@@ -28,8 +28,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "assent_ready", Help: "1 while the process takes work.",
 		}),
 		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "assent_deadletters_total", Help: "Messages put aside because they could not be decoded.",
-		}, []string{"consumer"}),
+			Name: "assent_deadletters_total", Help: "Messages put aside because they could not be decoded or delivered.",
+		}, []string{"consumer", "kind"}),
 		resolved: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "assent_facts_total", Help: "Facts that the verifier applied, by kind and by what they came to.",
 		}, []string{"kind", "result"}),
@@ -43,7 +43,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) bury(consumer string)        { m.deadLetters.WithLabelValues(consumer).Inc() }
+func (m *metrics) bury(consumer, kind string)  { m.deadLetters.WithLabelValues(consumer, kind).Inc() }
 func (m *metrics) resolve(kind, result string) { m.resolved.WithLabelValues(kind, result).Inc() }
 
 // operations mounts what operators and their tools ask, on one address.

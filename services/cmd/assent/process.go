@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/workers/delivery"
@@ -48,6 +49,7 @@ type process struct {
 
 	once struct {
 		keys       func() (*keyring.Keyring, error)
+		publisher  func() *stream.Publisher
 		deliveries func() *delivery.Metrics
 		routing    func() *routing.Metrics
 	}
@@ -74,6 +76,7 @@ func newProcess(cfg config, js jetstream.JetStream, log *slog.Logger) *process {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics = newMetrics(p.registry)
 	p.once.keys = sync.OnceValues(p.openKeyring)
+	p.once.publisher = sync.OnceValue(p.openPublisher)
 	p.once.deliveries = sync.OnceValue(func() *delivery.Metrics { return delivery.NewMetrics(p.registry) })
 	p.once.routing = sync.OnceValue(func() *routing.Metrics { return routing.NewMetrics(p.registry) })
 	return p
@@ -188,6 +191,25 @@ func (p *process) openKeyring() (*keyring.Keyring, error) {
 	return k, err
 }
 
+// publisher is that of consumers, who put aside what they cannot take.
+func (p *process) publisher() *stream.Publisher { return p.once.publisher() }
+
+// openPublisher takes the key that dead letters are sealed with from the keyring. A process that has none
+// serves all the same: its letters tell what could not be taken, and why.
+func (p *process) openPublisher() *stream.Publisher {
+	pub := stream.NewPublisher(p.js)
+	keys, err := p.keys()
+	if err == nil {
+		err = keys.SealsLetters()
+	}
+	if err != nil {
+		p.log.Warn("dead letters are stored without their content: there is no key to seal it with; "+
+			"run assent keyring init (again), and set keyring (ASSENT_KEYRING) to this role's file", "keyring", p.cfg.Keyring, "err", err)
+		return pub
+	}
+	return pub.Sealing(keys.SealLetter)
+}
+
 func (p *process) deliveries() *delivery.Metrics { return p.once.deliveries() }
 func (p *process) routing() *routing.Metrics     { return p.once.routing() }
 
@@ -218,8 +240,9 @@ func (p *process) consume(ctx context.Context, name string, handlers map[string]
 	if err != nil {
 		return err
 	}
-	pub := stream.NewPublisher(p.js)
-	router.AddMiddleware(stream.Middleware(pub, p.metrics.bury)...)
+	router.AddMiddleware(stream.Middleware(p.publisher(), func(consumer string) {
+		p.metrics.bury(consumer, events.LetterUndecodable)
+	})...)
 	var subscribers []*stream.Subscriber
 	for _, c := range consumers {
 		s := stream.NewSubscriber(p.js, stream.SubscriberConfig{MaxInFlight: p.cfg.Workers.MaxInFlight, Grace: grace, Log: log}, c)

@@ -14,6 +14,7 @@ import (
 	"github.com/assent-io/assent/workers/provider/apns"
 	"github.com/assent-io/assent/workers/provider/fcm"
 	"github.com/assent-io/assent/workers/provider/sendgrid"
+	"github.com/assent-io/assent/workers/provider/smtp"
 	"github.com/assent-io/assent/workers/provider/twilio"
 	"github.com/assent-io/assent/workers/push"
 	"github.com/assent-io/assent/workers/routing"
@@ -35,6 +36,7 @@ const (
 
 func (c config) usesTwilio() bool   { return c.Twilio != (twilio.Config{}) }
 func (c config) usesSendGrid() bool { return c.SendGrid != (sendgridConfig{}) }
+func (c config) usesSMTP() bool     { return c.SMTP != (smtp.Config{}) }
 func (c config) usesAPNs() bool     { return c.APNs != (apns.Config{}) }
 func (c config) usesFCM() bool      { return c.FCM != (fcm.Config{}) }
 
@@ -64,6 +66,7 @@ func (c config) providersFor(channel events.Channel) []string {
 		names = append(names, c.adaptersFor(channel)...)
 	case events.Email:
 		add(sendgridName, c.usesSendGrid())
+		add(smtpName, c.usesSMTP())
 	case events.Push:
 		add(apnsName, c.usesAPNs() || c.Sandbox.URL != "")
 		add(fcmName, c.usesFCM() || c.Sandbox.URL != "")
@@ -144,6 +147,9 @@ func checkEmail(c config) []string {
 	faults := c.carried(events.Email, sendgridName, smtpName)
 	if c.usesSendGrid() {
 		faults = append(faults, complete(sendgridName, c.SendGrid.Validate)...)
+	}
+	if c.usesSMTP() {
+		faults = append(faults, complete(smtpName, c.SMTP.Validate)...)
 	}
 	if len(c.providersFor(events.Email)) > 0 || c.Email.From != "" {
 		faults = append(faults, complete("email", c.Email.Validate)...)
@@ -286,6 +292,16 @@ func startEmail(ctx context.Context, p *process) error {
 			return err
 		}
 		if err := add(sendgridName, g, sandboxed || p.cfg.SendGrid.WebhookPublicKey != ""); err != nil {
+			return err
+		}
+	}
+	if p.cfg.usesSMTP() {
+		g, err := smtp.New(p.cfg.SMTP)
+		if err != nil {
+			return err
+		}
+		p.onStop(stopHolding, g.Close)
+		if err := add(smtpName, g, false); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ type role struct {
 // others wait for.
 var roles = []role{
 	{apiRole, "the HTTP API, the accept pages, the providers' callbacks", checkAPI, startAPI},
-	{"verifier", "turns answers and failed deliveries into outcomes", checkNothing, startVerifier},
+	{verifierRole, "turns answers and failed deliveries into outcomes", checkNothing, startVerifier},
 	{"sms", "sends text messages", checkSMS, startSMS},
 	{"voice", "makes calls", checkVoice, startVoice},
 	{"email", "sends mail", checkEmail, startEmail},
@@ -71,7 +71,7 @@ func (p *process) work(ctx context.Context, channel events.Channel, providers []
 	if err != nil {
 		return err
 	}
-	journal, err := delivery.NewStreams(ctx, p.js, keys, p.now)
+	journal, err := delivery.NewStreams(ctx, p.js, p.publisher())
 	if err != nil {
 		return err
 	}

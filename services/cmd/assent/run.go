@@ -74,19 +74,21 @@ func (c runCommand) Run(p *program) error {
 }
 
 const (
-	apiRole     = "api"
-	sandboxRole = "sandbox"
+	apiRole      = "api"
+	verifierRole = "verifier"
+	sandboxRole  = "sandbox"
 )
 
 type keyringCommand struct {
-	Init keyringInitCommand `cmd:"" help:"Make DIR/api/keyring.json, and DIR/CHANNEL/keyring.json for each channel's worker, which opens that channel's messages and no others."`
+	Init keyringInitCommand `cmd:"" help:"Make DIR/api/keyring.json, DIR/CHANNEL/keyring.json for each channel's worker, which opens that channel's messages and no others, and DIR/verifier/keyring.json, which opens nothing. Files that are there get what they lack."`
 }
 
 type keyringInitCommand struct {
 	Dir string `help:"Directory of the files." required:"" type:"path"`
 }
 
-// Run makes the files that are missing and prints their paths.
+// Run makes the files that are missing, completes those of earlier versions, and prints their paths. All but
+// the first can seal dead letters, and open none.
 func (c keyringInitCommand) Run(p *program) error {
 	whole := filepath.Join(c.Dir, apiRole, "keyring.json")
 	keys, err := keyring.LoadOrCreate(whole)
@@ -96,10 +98,15 @@ func (c keyringInitCommand) Run(p *program) error {
 	fmt.Fprintln(p.stdout, whole)
 	for _, channel := range events.Channels() {
 		path := filepath.Join(c.Dir, string(channel), "keyring.json")
-		if err := keys.ExportOnce(path, keyring.Channel(channel)); err != nil {
+		if err := keys.ExportOnce(path, keyring.Channel(channel), keyring.LettersPublic); err != nil {
 			return err
 		}
 		fmt.Fprintln(p.stdout, path)
 	}
+	path := filepath.Join(c.Dir, verifierRole, "keyring.json")
+	if err := keys.ExportOnce(path, keyring.LettersPublic); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, path)
 	return nil
 }

@@ -140,10 +140,16 @@ func TestAReceiptIsBelievedOnlyOfWhoWasCalledForTheMessage(t *testing.T) {
 				require.Equal(t, 1, b.result("unknown"))
 				return
 			}
-			require.Equal(t, []events.DeliverySettled{{
+			want := events.DeliverySettled{
 				Version: 1, EventID: "twilio:SM1:delivered", ID: approvalID, Channel: events.SMS, Step: 1, Send: 2, Attempt: 3,
 				Status: events.DeliveryDelivered, Provider: "twilio", ProviderID: "SM1", Route: "+1", At: now,
-			}}, b.records.settled)
+			}
+			for _, r := range c.reports {
+				if r.Status == events.DeliveryBegun && r.Provider == "twilio" && r.Send == 2 {
+					want.Took = now.Sub(r.At).Seconds()
+				}
+			}
+			require.Equal(t, []events.DeliverySettled{want}, b.records.settled)
 		})
 	}
 }

@@ -30,6 +30,10 @@ type (
 	StreamVerificationParams = api.StreamVerificationParams
 	// ListUsersParams are the query of a list.
 	ListUsersParams = api.ListUsersParams
+	// ListDeadLettersParams are the query of a list.
+	ListDeadLettersParams = api.ListDeadLettersParams
+	// DeadLetterID is a path parameter.
+	DeadLetterID = api.DeadLetterID
 	// ClientID is a path parameter.
 	ClientID = api.ClientID
 	// RealmName is a path parameter.
