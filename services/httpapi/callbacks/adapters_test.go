@@ -92,7 +92,8 @@ func TestWhatAnAdapterReports(t *testing.T) {
 			}
 			require.Equal(t, []events.DeliverySettled{{
 				Version: 1, EventID: "acme:" + smsID + "-0-1-2:" + c.want, ID: smsID, Channel: events.SMS, Send: 1, Attempt: 2,
-				Status: c.want, Provider: "acme", ProviderID: "m-1", Route: "+1", Reason: c.reason, Detail: c.detail, At: now,
+				Status: c.want, Provider: "acme", ProviderID: "m-1", Route: "+1", Reason: c.reason, Detail: c.detail,
+				Took: took(c.want, now), At: now,
 			}}, b.records.settled)
 			require.InDelta(t, 1, b.counted("assent_callbacks_total", "receipt", "acme", "published"), 0)
 			require.InDelta(t, 1, b.counted("assent_callbacks_total", "receipt", "acme", "ignored"), 0)

@@ -129,6 +129,14 @@ func begun(id string, channel events.Channel, provider string, step, send, attem
 	}
 }
 
+// took is how long after the call that begun tells of a receipt came; only that of an arrival is timed.
+func took(status string, at time.Time) float64 {
+	if status != events.DeliveryDelivered {
+		return 0
+	}
+	return at.Sub(begun("", "", "", 0, 0, 0).At).Seconds()
+}
+
 // after is a later report of the same call.
 func after(d events.DeliverySettled, status, providerID string) events.DeliverySettled {
 	d.Status, d.ProviderID, d.At = status, providerID, d.At.Add(time.Second)

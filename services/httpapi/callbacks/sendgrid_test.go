@@ -70,7 +70,8 @@ func TestMailEvents(t *testing.T) {
 			}
 			require.Equal(t, []events.DeliverySettled{{
 				Version: 1, EventID: "sendgrid:ev1", ID: emailID, Channel: events.Email, Send: 2, Attempt: 1, Route: "+1", Status: c.want,
-				Provider: "sendgrid", ProviderID: "mid1", Reason: c.reason, Detail: c.detail, At: at.Add(999 * time.Millisecond),
+				Provider: "sendgrid", ProviderID: "mid1", Reason: c.reason, Detail: c.detail,
+				Took: took(c.want, at.Add(999*time.Millisecond)), At: at.Add(999 * time.Millisecond),
 			}}, b.records.settled)
 		})
 	}

@@ -87,7 +87,7 @@ func TestSMSStatus(t *testing.T) {
 			}
 			require.Equal(t, []events.DeliverySettled{{
 				Version: 1, EventID: "twilio:SM9:" + c.want, ID: smsID, Channel: events.SMS, Send: 2, Attempt: 1, Route: "+1", Status: c.want,
-				Provider: "twilio", ProviderID: "SM9", Reason: c.reason, Detail: c.detail, At: now,
+				Provider: "twilio", ProviderID: "SM9", Reason: c.reason, Detail: c.detail, Took: took(c.want, now), At: now,
 			}}, b.records.settled)
 		})
 	}
