@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,11 +20,15 @@ const backupKey = "the key of the backup, 32 bytes."
 
 func backupSecret() string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(backupKey)) }
 
-// backup is a second provider behind the adapter contract: signed as Standard Webhooks are, answered
-// with 202 and an id.
+// backup is a second provider behind the adapter contract of docs/adapters.md: requests signed as
+// Standard Webhooks are, answered with an id; one that comes again is not carried again.
 type backup struct {
-	book   *book
-	url    string
+	book *book
+	url  string
+
+	mu  sync.Mutex
+	ids map[string]string // of the answers, by message id
+
 	server *http.Server
 	served chan struct{}
 }
@@ -34,7 +40,7 @@ func newBackup(b *book) (*backup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the backup: %w", err)
 	}
-	s := &backup{book: b, url: "http://" + l.Addr().String() + "/messages", served: make(chan struct{})}
+	s := &backup{book: b, url: "http://" + l.Addr().String() + "/messages", ids: map[string]string{}, served: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /messages", s.message)
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
@@ -68,9 +74,9 @@ func (s *backup) message(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var asked struct {
-		ID   string `json:"id"`
-		To   string `json:"to"`
-		Text string `json:"text"`
+		MessageID string `json:"message_id"`
+		To        string `json:"to"`
+		Text      string `json:"text"`
 	}
 	code := ""
 	if json.Unmarshal(body, &asked) == nil {
@@ -82,12 +88,29 @@ func (s *backup) message(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.book.call(asked.To)
-	m := &message{carrier: "backup", code: code}
-	s.book.take(asked.To, m)
-	s.book.answer(m)
+	id, first := s.idOf(asked.MessageID)
+	status := http.StatusConflict
+	if first {
+		status = http.StatusAccepted
+		m := &message{carrier: "backup", code: code}
+		s.book.take(asked.To, m)
+		s.book.answer(m)
+	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusAccepted)
-	_ = json.NewEncoder(w).Encode(map[string]string{"id": "backup-" + asked.ID}) // a caller that is gone cannot be told anything
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `{"id":%q}`, id) // a caller that is gone cannot be told anything
+}
+
+// idOf is the answer to a message, and whether it is new.
+func (s *backup) idOf(messageID string) (id string, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id, known := s.ids[messageID]
+	if !known {
+		id = "backup-" + strconv.Itoa(len(s.ids)+1)
+		s.ids[messageID] = id
+	}
+	return id, !known
 }
 
 // signed checks a request as https://www.standardwebhooks.com describes it.

@@ -114,7 +114,7 @@ func TestWhatWasAcceptedIsDeliveredHeldOrLost(t *testing.T) {
 	other.code = "000000"
 	r := judge([]ask{delivered, held, lost, unanswered, late}, map[string][]message{
 		"a": {took("sms-1.1", 60), other}, "d": {took("sms-1.1", 60)}, "e": {took("sms-1.1", 300_041)},
-	}, nil, map[string]bool{held.id: true})
+	}, nil, map[string]string{held.id: fateUnknown})
 	require.Equal(t, []int{5, 4, 2, 1, 1, 1, 1}, []int{r.offered, r.accepted, r.taken, r.held, r.lost, r.late, r.codes})
 	require.Equal(t, []time.Duration{60 * time.Millisecond, 300_001 * time.Millisecond}, r.arrival)
 	err := (killCommand{}).verdict(r, newBook(), []string{"sms-1.1 ended by itself"})

@@ -62,11 +62,11 @@ func (c killCommand) Run(p *program) (err error) {
 			return errors.New("interrupted")
 		}
 		asks, taken := l.all(), b.all()
-		held, err := told(p.ctx, s.client, untaken(asks, taken), "unknown")
+		fates, err := fates(p.ctx, s.client, untaken(asks, taken), fateUnknown)
 		if err != nil {
 			return err
 		}
-		r := judge(asks, taken, kills, held)
+		r := judge(asks, taken, kills, fates)
 		if r.checked, r.wrong, err = check(p.ctx, s, asks, taken); err != nil {
 			return err
 		}
@@ -147,16 +147,24 @@ func untaken(asks []ask, taken map[string][]message) []ask {
 	return slices.DeleteFunc(slices.Clone(asks), func(a ask) bool { return a.accepted.IsZero() || len(taken[a.to]) > 0 })
 }
 
-// told are the ids among these whose timeline has this status.
-func told(ctx context.Context, c *client.Client, asks []ask, status string) (map[string]bool, error) {
-	found := map[string]bool{}
+// What the timeline of a message that was never taken may say of it.
+const (
+	fateUnknown = "unknown" // it was held: nobody knows whether the carrier has it
+	fateExpired = "expired"
+)
+
+// fates are what the timelines of these say, by id; of several the first.
+func fates(ctx context.Context, c *client.Client, asks []ask, wanted ...string) (map[string]string, error) {
+	found := map[string]string{}
 	for _, a := range asks {
 		list, err := c.Deliveries(ctx, a.id)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(list, func(d api.Delivery) bool { return d.Status == status }) {
-			found[a.id] = true
+		for _, status := range slices.Backward(wanted) {
+			if slices.ContainsFunc(list, func(d api.Delivery) bool { return d.Status == status }) {
+				found[a.id] = status
+			}
 		}
 	}
 	return found, nil
@@ -228,8 +236,9 @@ func (k kill) unsettled(m message) bool {
 	}
 }
 
-// judge makes the result of what was asked, what was taken, who was killed, and which ids were held.
-func judge(asks []ask, taken map[string][]message, kills []kill, held map[string]bool) result {
+// judge makes the result of what was asked, what was taken, who was killed, and what the timelines of
+// the untaken say.
+func judge(asks []ask, taken map[string][]message, kills []kill, fates map[string]string) result {
 	r := result{offered: len(asks), repeats: map[cause]int{}, kills: slices.Clone(kills)}
 	if len(asks) > 0 {
 		r.began = asks[0].offered
@@ -244,7 +253,7 @@ func judge(asks []ask, taken map[string][]message, kills []kill, held map[string
 		r.accepted++
 		messages := taken[a.to]
 		if len(messages) == 0 {
-			if held[a.id] {
+			if fates[a.id] == fateUnknown {
 				r.held++
 			} else {
 				r.lost++

@@ -6,8 +6,6 @@ import (
 	"io"
 	"slices"
 	"time"
-
-	"github.com/assent-io/assent/api"
 )
 
 type outageCommand struct {
@@ -58,7 +56,7 @@ type phase struct {
 
 	from, to                 int // of the asks
 	accepted, twilio, backup int
-	expired, lost            int
+	expired, held, lost      int
 	late, repeats            int
 	arrival                  []time.Duration
 }
@@ -116,22 +114,22 @@ func (c outageCommand) tell(p *program, withBackup bool) error {
 			return errors.New("interrupted")
 		}
 		asks, taken := l.all(), b.all()
-		expired, err := told(p.ctx, s.client, untaken(asks, taken), string(api.StatusExpired))
+		fates, err := fates(p.ctx, s.client, untaken(asks, taken), fateUnknown, fateExpired)
 		if err != nil {
 			return err
 		}
 		for _, ph := range phases {
-			ph.judge(asks[ph.from:ph.to], taken, expired)
+			ph.judge(asks[ph.from:ph.to], taken, fates)
 		}
 		all := &phase{name: "all"}
-		all.judge(asks, taken, expired)
+		all.judge(asks, taken, fates)
 		c.print(p.stdout, append(phases, all), withBackup)
 		return c.verdict(all, withBackup, b, append(l.refused, s.faults()...))
 	})
 }
 
 // judge counts what became of what was created in the phase.
-func (ph *phase) judge(asks []ask, taken map[string][]message, expired map[string]bool) {
+func (ph *phase) judge(asks []ask, taken map[string][]message, fates map[string]string) {
 	for _, a := range asks {
 		if a.accepted.IsZero() {
 			continue
@@ -139,11 +137,15 @@ func (ph *phase) judge(asks []ask, taken map[string][]message, expired map[strin
 		ph.accepted++
 		messages := taken[a.to]
 		switch {
-		case len(messages) == 0 && expired[a.id]:
-			ph.expired++
-			continue
 		case len(messages) == 0:
-			ph.lost++
+			switch fates[a.id] {
+			case fateUnknown:
+				ph.held++
+			case fateExpired:
+				ph.expired++
+			default:
+				ph.lost++
+			}
 			continue
 		case messages[0].carrier == "twilio":
 			ph.twilio++
@@ -184,6 +186,7 @@ func (c outageCommand) print(w io.Writer, phases []*phase, withBackup bool) {
 	row("by backup", func(ph *phase) any { return ph.backup })
 	row("late", func(ph *phase) any { return ph.late })
 	row("expired, and told", func(ph *phase) any { return ph.expired })
+	row("held, and told", func(ph *phase) any { return ph.held })
 	row("lost", func(ph *phase) any { return ph.lost })
 	row("duplicates", func(ph *phase) any { return ph.repeats })
 	row("to carrier p50", func(ph *phase) any { return orElse(quantile(ph.arrival, .5), "-") })
