@@ -57,7 +57,7 @@ func (c killCommand) Run(p *program) (err error) {
 		}
 		l := &load{client: s.client, rate: c.Rate, life: expiresIn}
 		kills := c.underLoad(p.ctx, s, l)
-		l.settle(p.ctx, b)
+		l.settle(p.ctx, b, c.Policy)
 		if p.ctx.Err() != nil {
 			return errors.New("interrupted")
 		}
@@ -150,6 +150,7 @@ func untaken(asks []ask, taken map[string][]message) []ask {
 // What the timeline of a message that was never taken may say of it.
 const (
 	fateUnknown = "unknown" // it was held: nobody knows whether the carrier has it
+	fateFailed  = "failed"  // the provider was tried as often as is allowed
 	fateExpired = "expired"
 )
 
@@ -351,6 +352,9 @@ func (c killCommand) verdict(r result, b *book, faults []string) error {
 	case r.lost > 0:
 		fault("%d lost", r.lost)
 	}
+	if r.held > 0 { // the carrier tells what it has, so that nothing is held for ever
+		fault("%d held and never sent again", r.held)
+	}
 	if r.late > 0 {
 		fault("%d late", r.late)
 	}
@@ -363,8 +367,6 @@ func (c killCommand) verdict(r result, b *book, faults []string) error {
 	switch {
 	case c.Policy == "hold" && r.duplicates() > 0:
 		fault("%d duplicates, and the policy is hold", r.duplicates())
-	case c.Policy != "hold" && r.held > 0:
-		fault("%d held, and the policy is not hold", r.held)
 	case r.duplicates() > bound:
 		fault("%d duplicates, of at most %d", r.duplicates(), bound)
 	case r.repeats[afterNothing] > 0:

@@ -112,31 +112,35 @@ func (l *load) all() []ask {
 	return all
 }
 
-// The carriers are given time after the last call: what a killed worker held comes back after the
-// five seconds in which it could have acknowledged it, and a refusal may be waited out for longer.
+// The carriers are given time after the last call. What a killed worker held comes back when its call
+// would have ended at the latest, ten seconds after it began. What waits longer is a text that was
+// refused again and again, and under the policy hold one whose receipt is waited for.
 const (
-	quietWhenAll = 7 * time.Second
-	quietAtLeast = 30 * time.Second
-	settleWithin = 2 * time.Minute
+	quietWhenAll = 15 * time.Second
+	quietAtLeast = 45 * time.Second
+	settleWithin = 3 * time.Minute
 	settlePause  = 250 * time.Millisecond
 )
 
-// settle waits until every create is answered, and everything that will come has come: all that was
-// accepted and has not expired was taken and the carriers are quiet for a while, or they are quiet
-// for a long while.
-func (l *load) settle(ctx context.Context, b *book) {
+// settle waits until every create is answered and everything that will come has come: until the carriers
+// were quiet for a while, which is short where nothing is missing and nothing can be held.
+func (l *load) settle(ctx context.Context, b *book, policy string) {
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	l.tries.Wait() // bounded by their patience
 	since := time.Now()
 	for wait(ctx, settlePause) {
-		quiet := time.Since(b.quietSince())
-		taken := b.all()
-		open := slices.ContainsFunc(l.all(), func(a ask) bool {
-			return !a.accepted.IsZero() && len(taken[a.to]) == 0 && time.Now().Before(a.expires)
-		})
-		if !open && quiet > quietWhenAll && time.Since(since) > quietWhenAll || quiet > quietAtLeast {
+		quiet := min(time.Since(b.quietSince()), time.Since(since))
+		if quiet > quietAtLeast || quiet > quietWhenAll && policy != "hold" && !l.waiting(b) {
 			return
 		}
 	}
+}
+
+// waiting tells whether something that was accepted and is still alive was not taken.
+func (l *load) waiting(b *book) bool {
+	taken := b.all()
+	return slices.ContainsFunc(l.all(), func(a ask) bool {
+		return !a.accepted.IsZero() && len(taken[a.to]) == 0 && time.Now().Before(a.expires)
+	})
 }

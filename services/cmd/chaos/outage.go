@@ -56,7 +56,8 @@ type phase struct {
 
 	from, to                 int // of the asks
 	accepted, twilio, backup int
-	expired, held, lost      int
+	expired, failed          int
+	held, lost               int
 	late, repeats            int
 	arrival                  []time.Duration
 }
@@ -109,12 +110,12 @@ func (c outageCommand) tell(p *program, withBackup bool) error {
 			l.offer(p.ctx, ph.lasts)
 			ph.to = len(l.all())
 		}
-		l.settle(p.ctx, b)
+		l.settle(p.ctx, b, c.Policy)
 		if p.ctx.Err() != nil {
 			return errors.New("interrupted")
 		}
 		asks, taken := l.all(), b.all()
-		fates, err := fates(p.ctx, s.client, untaken(asks, taken), fateUnknown, fateExpired)
+		fates, err := fates(p.ctx, s.client, untaken(asks, taken), fateUnknown, fateFailed, fateExpired)
 		if err != nil {
 			return err
 		}
@@ -141,6 +142,8 @@ func (ph *phase) judge(asks []ask, taken map[string][]message, fates map[string]
 			switch fates[a.id] {
 			case fateUnknown:
 				ph.held++
+			case fateFailed:
+				ph.failed++
 			case fateExpired:
 				ph.expired++
 			default:
@@ -186,6 +189,7 @@ func (c outageCommand) print(w io.Writer, phases []*phase, withBackup bool) {
 	row("by backup", func(ph *phase) any { return ph.backup })
 	row("late", func(ph *phase) any { return ph.late })
 	row("expired, and told", func(ph *phase) any { return ph.expired })
+	row("given up, and told", func(ph *phase) any { return ph.failed })
 	row("held, and told", func(ph *phase) any { return ph.held })
 	row("lost", func(ph *phase) any { return ph.lost })
 	row("duplicates", func(ph *phase) any { return ph.repeats })
@@ -205,7 +209,7 @@ func (c outageCommand) verdict(all *phase, withBackup bool, b *book, faults []st
 	fault(all.late, "late")
 	fault(all.lost, "lost")
 	if withBackup {
-		fault(all.expired, "expired although there is a backup")
+		fault(all.expired+all.failed+all.held, "never arrived, although there is a backup")
 	}
 	if c.Policy == "hold" {
 		fault(all.repeats, "duplicates, and the policy is hold")
