@@ -65,7 +65,8 @@ func printKills(w io.Writer, r result) {
 	fmt.Fprint(w, `
 recovered: from the kill to the first create accepted (api, nats), the first message of a later create (sms),
            the failure of a bad number that was asked right after (verifier)
-caught up: from the kill to the first message of the last create that had been accepted before it
+caught up: from the kill to the first message of the last create that had been accepted before it,
+           whatever held it up: an earlier kill, or a refusal of the carrier
 in flight: messages taken whose sender may not have been told, or not have stored it
 
 `)

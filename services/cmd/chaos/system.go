@@ -38,7 +38,8 @@ const (
 type system struct {
 	dir     string
 	client  *client.Client
-	members []*member // in the order of their start
+	http    *http.Client // of the client
+	members []*member    // in the order of their start
 }
 
 // member is one process that is started again whenever it ends, as an operator's supervisor would.
@@ -97,8 +98,8 @@ func start(ctx context.Context, c common, dir string, outside *carrier, extra ..
 			return assent, append([]string{"run"}, args...), append(slices.Clone(env), "ASSENT_TWILIO__BASE_URL="+outside.url(life))
 		}
 	}
-	s := &system{dir: dir}
-	if s.client, err = client.New("http://"+listen, clientID, clientSecret, client.WithHTTPClient(newHTTPClient())); err != nil {
+	s := &system{dir: dir, http: newHTTPClient()}
+	if s.client, err = client.New("http://"+listen, clientID, clientSecret, client.WithHTTPClient(s.http)); err != nil {
 		return nil, err
 	}
 	host, port, _ := strings.Cut(broker, ":")
@@ -239,6 +240,8 @@ func (s *system) faults() []string {
 
 // stop ends all processes, the first started last.
 func (s *system) stop() {
+	// A connection that was opened and never used would hold the end up for five seconds.
+	s.http.CloseIdleConnections()
 	for _, m := range slices.Backward(s.members) {
 		m.stop()
 	}
