@@ -79,6 +79,18 @@ vulncheck: $(GOVULNCHECK) ## known vulnerabilities in what is called (needs vuln
 load: build ## create verifications against a fresh `assent up` and print rates (N=5000 PARALLEL=64)
 	@deploy/load.sh
 
+.PHONY: chaos
+chaos: build bin/nats-server ## load while a SIGKILL hits one role after the other: what was lost, what came twice (ARGS="--for 10m --policy hold")
+	@go run ./services/cmd/chaos kill --assent $(BINARY) --nats bin/nats-server $(ARGS)
+
+.PHONY: chaos/outage
+chaos/outage: build bin/nats-server ## load while the provider is away for ten minutes, told in one, without and with a backup (ARGS="--factor 1")
+	@go run ./services/cmd/chaos outage --assent $(BINARY) --nats bin/nats-server $(ARGS)
+
+.PHONY: bin/nats-server
+bin/nats-server:
+	@.ci/build "Building NATS" $@ github.com/nats-io/nats-server/v2
+
 ## Change it
 
 .PHONY: fmt
