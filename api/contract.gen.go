@@ -463,6 +463,9 @@ type CheckedVerification struct {
 	//
 	// Examples: {"order":"4711"}
 	Metadata Metadata `json:"metadata,omitempty"`
+
+	// Fallback The roads that are taken one after the other while nobody answers, their addresses masked.
+	Fallback []FallbackStep `json:"fallback,omitempty"`
 }
 
 // Compat Which form of OneLogin's API the client is used to, where its documentation and SDKs contradict each other.
@@ -639,6 +642,14 @@ type CreateVerification struct {
 	//
 	// Examples: {"order":"4711"}
 	Metadata Metadata `json:"metadata,omitempty"`
+
+	// Fallback Further roads to the same person, taken one after the other while nobody answers: the message of a step goes out when the step
+	// before had its time, or at once when its message is known not to arrive. It is the same verification, so the code or link of
+	// each message works. A step counts against the limits of its destination.
+	//
+	//
+	// Examples: [{"after":30,"channel":"voice"}]
+	Fallback []FallbackStep `json:"fallback,omitempty"`
 }
 
 // CreatedCredential The new credential with its secret.
@@ -883,8 +894,10 @@ type Decision string
 
 // Delivery One step of one message.
 type Delivery struct {
-	// Status `requested`: queued. `sent`: the provider took it. `delivered`: the carrier, mailbox or phone confirmed it. `unanswered`: the call
-	// was not taken. `failed`: it will not arrive. `expired`: the verification ended before it could be sent. More may come.
+	// Status `requested`: queued. `calling`: a provider is being asked to take it. `retrying`: that came to nothing, and is tried again.
+	// `unknown`: the provider's answer never came, so it may have taken it. `sent`: the provider took it. `delivered`: the carrier,
+	// mailbox or phone confirmed it. `unanswered`: the call was not taken. `failed`: it will not arrive. `expired`: the verification
+	// ended before it could be sent. More may come.
 	//
 	//
 	// Examples: sent
@@ -910,7 +923,9 @@ type Delivery struct {
 	// Examples: SM2f9c0d1e2b3a49586777685940312233
 	ProviderID string `json:"provider_id,omitempty"`
 
-	// Reason Why it failed, in the words of the verification's `reason`.
+	// Reason Why it failed, in the words of the verification's `reason`, or why it was asked for without a request: `no_receipt`,
+	// `unanswered`. `provider_unavailable`, `limited` and `closed` end a message and not the verification.
+	//
 	//
 	// Examples: undeliverable
 	Reason string `json:"reason,omitempty"`
@@ -929,6 +944,28 @@ type Delivery struct {
 	//
 	// Examples: 2026-11-21T10:04:31.160Z
 	At time.Time `json:"at"`
+
+	// Step Which road: 0 is the one that was asked for, 1, 2 and 3 are those of `fallback`.
+	//
+	// Examples: 0
+	Step int `json:"step"`
+
+	// Class Of an attempt that came to nothing: `transient`, `retry_after` (the provider named a delay), `unknown` (its answer never came),
+	// `misconfigured` (the operator must see to it), `permanent`. More may come.
+	//
+	//
+	// Examples: transient
+	Class string `json:"class,omitempty"`
+
+	// RetryAt When a message that is `retrying` is tried again at the latest.
+	//
+	// Examples: 2026-11-21T10:04:33.160Z
+	RetryAt *time.Time `json:"retry_at,omitempty"`
+
+	// Route The country calling code of the number.
+	//
+	// Examples: +49
+	Route string `json:"route,omitempty"`
 }
 
 // DeliveryList defines model for DeliveryList.
@@ -989,6 +1026,31 @@ type DeviceKind string
 type DeviceList struct {
 	// Data Newest first.
 	Data []Device `json:"data"`
+}
+
+// FallbackStep One more road to the same person.
+type FallbackStep struct {
+	// Channel It must carry the verification's challenge. With `device_id` the default is the device's first channel.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel,omitempty"`
+
+	// After Seconds that the step before has. All of them together must be less than `expires_in`.
+	//
+	// Examples: 30
+	After int `json:"after"`
+
+	// To The address. By default that of the verification, where it has the channel, else the one of the user's devices that was registered
+	// first for it. Masked in answers.
+	//
+	//
+	// Examples: +14155550123
+	To string `json:"to,omitempty"`
+
+	// DeviceID Another device of the same user instead of an address. The only way for `push` where the user has several.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id,omitempty"`
 }
 
 // Fault One thing wrong with a request. It has a `pointer`, a `parameter` or a `header`.
@@ -1540,6 +1602,9 @@ type Verification struct {
 	//
 	// Examples: {"order":"4711"}
 	Metadata Metadata `json:"metadata,omitempty"`
+
+	// Fallback The roads that are taken one after the other while nobody answers, their addresses masked.
+	Fallback []FallbackStep `json:"fallback,omitempty"`
 }
 
 // ClientID Examples: login-page

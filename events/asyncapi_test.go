@@ -32,7 +32,10 @@ type asyncAPI struct {
 		Action    string
 		Channel   reference
 		JetStream struct {
-			Consumers []struct{ Name, Filter string }
+			Consumers []struct {
+				Name, Filter string
+				Filters      []string
+			}
 		} `yaml:"x-jetstream"`
 	}
 	Components struct {
@@ -69,6 +72,7 @@ type schema struct {
 	Enum        []string
 	Required    []string
 	Properties  map[string]schema
+	Items       *schema
 }
 
 func readAsyncAPI(t *testing.T) asyncAPI {
@@ -98,6 +102,8 @@ var payloads = map[string]reflect.Type{
 	"VerificationChanged":   reflect.TypeFor[events.VerificationChanged](),
 	"ResponseReceived":      reflect.TypeFor[events.ResponseReceived](),
 	"DeliverySettled":       reflect.TypeFor[events.DeliverySettled](),
+	"FallbackStep":          reflect.TypeFor[events.FallbackStep](),
+	"TimerDue":              reflect.TypeFor[events.TimerDue](),
 	"WindowEntry":           reflect.TypeFor[events.WindowEntry](),
 	"DeadLetter":            reflect.TypeFor[events.DeadLetter](),
 	"PushDevice":            reflect.TypeFor[events.PushDevice](),
@@ -153,14 +159,20 @@ func shapeOf(name string, t reflect.Type) string {
 		return "const 1"
 	case t == reflect.TypeFor[time.Time]():
 		return "string date-time"
-	case t.Kind() == reflect.Slice: // bytes, as base64
+	case t == reflect.TypeFor[[]byte](): // as base64
 		return "string"
+	case t.Kind() == reflect.Slice:
+		return "array of " + shapeOf("", t.Elem())
 	case t.Kind() == reflect.Struct:
 		return "#/components/schemas/" + t.Name()
 	case t.Kind() == reflect.Map:
 		return "object"
 	case t.Kind() == reflect.String:
 		return "string"
+	case t.Kind() == reflect.Bool:
+		return "boolean"
+	case t.Kind() == reflect.Float64:
+		return "number"
 	default:
 		return "integer"
 	}
@@ -172,6 +184,8 @@ func shape(s schema) string {
 		return s.Ref
 	case s.Const != nil:
 		return fmt.Sprintf("const %v", s.Const)
+	case s.Items != nil:
+		return s.Type + " of " + shape(*s.Items)
 	default:
 		return strings.TrimSpace(s.Type + " " + s.Format)
 	}
@@ -237,6 +251,20 @@ func (d asyncAPI) validate(s schema, value any) error {
 		if n, ok := value.(float64); !ok || n != float64(int64(n)) {
 			return fmt.Errorf("%v is no integer", value)
 		}
+	case "number":
+		if _, ok := value.(float64); !ok {
+			return fmt.Errorf("%v is no number", value)
+		}
+	case "array":
+		list, ok := value.([]any)
+		if !ok {
+			return fmt.Errorf("%v is no array", value)
+		}
+		for i, v := range list {
+			if err := d.validate(*s.Items, v); err != nil {
+				return fmt.Errorf("%d: %w", i, err)
+			}
+		}
 	case "object":
 		return d.validateObject(s, value)
 	}
@@ -294,6 +322,10 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"asked":      events.AskedSubject("{id}"),
 		"response":   events.ResponseSubject("{kind}", "{id}"),
 		"delivery":   events.DeliverySubject("{id}", "{status}"),
+		"begun":      strings.TrimSuffix(events.BegunSubject("{id}", 0, 0, 0), "0.0.0") + "{step}.{send}.{attempt}",
+		"fallback":   strings.TrimSuffix(events.FallbackSubject("{channel}", "{id}", 0), "0") + "{step}",
+		"timer":      strings.TrimSuffix(events.TimerSubject("{kind}", "{id}", 0, 0), "0.0") + "{step}.{send}",
+		"due":        events.DueSubject("{kind}", "{id}"),
 		"window":     events.WindowSubject("{kind}", "{key}"),
 		"guess":      events.GuessSubject("{kind}", "{key}"),
 		"count":      events.CountSubject("{kind}", "{key}"),
@@ -307,12 +339,13 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 	filters := map[string]string{}
 	for _, o := range doc.Operations {
 		for _, c := range o.JetStream.Consumers {
-			filters[c.Name] = c.Filter
+			filters[c.Name] = strings.Join(append(c.Filters, c.Filter), "")
 		}
 	}
 	want := map[string]string{
 		"verifier-responses":  events.ResponseSubjects,
-		"verifier-deliveries": events.DeliveriesWith(events.DeliveryFailed),
+		"verifier-deliveries": events.DeliveriesWith(events.DeliveryFailed) + events.DeliveriesWith(events.DeliveryUnanswered),
+		"verifier-timers":     events.DueSubjects,
 	}
 	for _, c := range events.Channels() {
 		want[string(c)] = events.ActivationsOf(c)
@@ -328,8 +361,9 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 	}
 	asked := append(slices.Clone(channels), string(events.TOTP)) // which no worker delivers
 	kinds := []string{events.ResponseLink, events.ResponsePush, events.ResponseSMS, events.ResponseVoice}
-	statuses := []string{
-		events.DeliverySent, events.DeliveryUnanswered, events.DeliveryDelivered, events.DeliveryFailed, events.DeliveryExpired,
+	statuses := []string{ // but begun, which has subjects of its own
+		events.DeliveryRequested, events.DeliveryRetrying, events.DeliveryUnknown, events.DeliverySent, events.DeliveryUnanswered,
+		events.DeliveryDelivered, events.DeliveryFailed, events.DeliveryExpired,
 	}
 	schemas := doc.Components.Schemas
 	for name, c := range map[string]struct{ want, got []string }{
@@ -339,8 +373,11 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 		"kind of a subject":        {kinds, doc.Channels["response"].Parameters["kind"].Enum},
 		"kind of a response":       {kinds, schemas["ResponseReceived"].Properties["kind"].Enum},
 		"status of a subject":      {statuses, doc.Channels["delivery"].Parameters["status"].Enum},
-		"status of a delivery":     {statuses, schemas["DeliverySettled"].Properties["status"].Enum},
+		"status of a delivery":     {slices.Insert(slices.Clone(statuses), 1, events.DeliveryBegun), schemas["DeliverySettled"].Properties["status"].Enum},
 		"channel of a dead letter": {asked, schemas["DeadLetter"].Properties["channel"].Enum},
+		"channel of a fallback":    {channels, schemas["FallbackStep"].Properties["channel"].Enum},
+		"kind of a timer":          {[]string{events.TimerFallback, events.TimerReceipt}, schemas["TimerDue"].Properties["kind"].Enum},
+		"kind of a timer's place":  {[]string{events.TimerFallback, events.TimerReceipt}, doc.Components.Parameters["timer"].Enum},
 		"kind of a dead letter": {
 			[]string{events.LetterUndecodable, events.LetterUndelivered}, schemas["DeadLetter"].Properties["kind"].Enum,
 		},

@@ -215,6 +215,8 @@ type DeliverySettled struct {
 	// Reason says why it failed, as a stable word; Detail is the provider's code, never free text from outside.
 	Reason string `json:"reason,omitempty"`
 	Detail string `json:"detail,omitempty"`
+	// Took is how long after the call a receipt came, in seconds.
+	Took float64 `json:"took,omitempty"`
 	// Class is that of the error of an attempt that came to nothing: transient, retry_after, unknown, …
 	Class   string    `json:"class,omitempty"`
 	Attempt int       `json:"attempt,omitempty"`

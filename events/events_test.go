@@ -19,6 +19,11 @@ var update = flag.Bool("update", false, "write golden files that are missing; ne
 
 var at = time.Date(2026, 11, 21, 10, 4, 31, 123e6, time.UTC)
 
+func in(d time.Duration) *time.Time {
+	t := at.Add(d)
+	return &t
+}
+
 // golden lists one full value for each event of the present version. A file that exists is never
 // rewritten: change the value here only together with a new file name.
 var golden = map[string]any{
@@ -84,6 +89,39 @@ var golden = map[string]any{
 		Status: events.DeliveryFailed, Provider: "twilio", ProviderID: "SM1",
 		Reason: events.ReasonUndeliverable, Detail: "21211", Attempt: 1, At: at,
 	},
+	"delivery_settled_begun.v1.json": events.DeliverySettled{
+		Version: 1, EventID: "e5", ID: "0199b1c2-0000-7000-8000-000000000001", Channel: events.Voice, Step: 1, Send: 2,
+		Status: events.DeliveryBegun, Provider: "acme", Route: "+49", Receipts: true, Until: in(15 * time.Second), Attempt: 3, At: at,
+	},
+	"delivery_settled_retrying.v1.json": events.DeliverySettled{
+		Version: 1, EventID: "e6", ID: "0199b1c2-0000-7000-8000-000000000001", Channel: events.SMS, Send: 1,
+		Status: events.DeliveryRetrying, Provider: "twilio", Route: "+1", Until: in(2 * time.Second), Detail: "20429",
+		Class: "retry_after", Attempt: 1, At: at,
+	},
+	"verification_activated_fallback.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000007", Credential: "shop-prod", Channel: events.SMS,
+		Challenge: events.Approval, Send: 2, Avoid: []string{"twilio"}, UserID: "u1", ToMasked: "+1••••••0100", Destination: "c2VjcmV0", KeyID: "k1",
+		Fallback: []events.FallbackStep{
+			{Channel: events.Voice, After: 30, ToMasked: "+1••••••0100", Destination: "c2VjcmV0", Content: events.Sealed{KeyID: "k1", Box: []byte{8}}},
+			{
+				Channel: events.Push, After: 60, DeviceID: "d1", Device: &events.PushDevice{Platform: "fcm", PublicKey: []byte{9}},
+				ToMasked: "push", Destination: "aA", Content: events.Sealed{KeyID: "k1", Box: []byte{9}},
+			},
+		},
+		Content: events.Sealed{KeyID: "k1", Box: []byte{7}}, CreatedAt: at, RequestedAt: at.Add(20 * time.Second), ExpiresAt: at.Add(5 * time.Minute),
+	},
+	"verification_activated_step.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000007", Credential: "shop-prod", Channel: events.Voice,
+		Challenge: events.Approval, Send: 1, Step: 1, UserID: "u1", ToMasked: "+1••••••0100", Destination: "c2VjcmV0", KeyID: "k1",
+		Content: events.Sealed{KeyID: "k1", Box: []byte{8}}, CreatedAt: at, RequestedAt: at.Add(30 * time.Second), ExpiresAt: at.Add(5 * time.Minute),
+	},
+	"delivery_settled_delivered.v1.json": events.DeliverySettled{
+		Version: 1, EventID: "e7", ID: "0199b1c2-0000-7000-8000-000000000001", Channel: events.SMS, Send: 1,
+		Status: events.DeliveryDelivered, Provider: "twilio", Route: "+1", ProviderID: "SM1", Took: 2.5, Attempt: 1, At: at,
+	},
+	"timer_due.v1.json": events.TimerDue{
+		Version: 1, Kind: events.TimerReceipt, ID: "0199b1c2-0000-7000-8000-000000000001", Step: 1, Send: 2, Provider: "twilio", Other: true,
+	},
 	"window_entry.v1.json": events.WindowEntry{Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", At: at},
 	"dead_letter.v1.json": events.DeadLetter{
 		Version: 1, Subject: "assent.activation.sms.x", Consumer: "sms", Reason: "undecodable event: not JSON of this contract",
@@ -104,6 +142,7 @@ var decoders = map[string]func([]byte) (any, error){
 	"response_received":      func(b []byte) (any, error) { return events.Decode[events.ResponseReceived](b) },
 	"delivery_settled":       func(b []byte) (any, error) { return events.Decode[events.DeliverySettled](b) },
 	"window_entry":           func(b []byte) (any, error) { return events.Decode[events.WindowEntry](b) },
+	"timer_due":              func(b []byte) (any, error) { return events.Decode[events.TimerDue](b) },
 	"dead_letter":            func(b []byte) (any, error) { return events.Decode[events.DeadLetter](b) },
 }
 
@@ -133,7 +172,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_code", "_totp", "_sealed"} {
+		for _, variant := range []string{"_push", "_number", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

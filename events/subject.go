@@ -68,10 +68,10 @@ func DeliverySubject(id, status string) string {
 	return fmt.Sprintf("%s.delivery.%s.%s", namespace, id, status)
 }
 
-// BegunSubject is where the send records of one message stand, one for each call to a provider; the last
-// of them is found, and expected, by this subject alone.
-func BegunSubject(id string, step, send int) string {
-	return fmt.Sprintf("%s.delivery.%s.%s.%d.%d", namespace, id, DeliveryBegun, step, send)
+// BegunSubject is where the send record of one call to a provider stands. There is at most one: whoever
+// stores it makes the call.
+func BegunSubject(id string, step, send, attempt int) string {
+	return fmt.Sprintf("%s.delivery.%s.%s.%d.%d.%d", namespace, id, DeliveryBegun, step, send, attempt)
 }
 
 // DeliveriesOf matches all delivery steps of one verification, send records too.

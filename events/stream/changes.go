@@ -37,7 +37,7 @@ func NewChanges(nc *nats.Conn) (*Changes, error) {
 
 // NewAsked subscribes to stored questions to app installs, under the ids of the devices; Close ends it.
 func NewAsked(nc *nats.Conn) (*Changes, error) {
-	return newChanges(nc, strings.TrimSuffix(events.AskedSubjects, ">")+"*", func(m *nats.Msg) string {
+	return newChanges(nc, events.AskedSubjects, func(m *nats.Msg) string {
 		a, err := events.Decode[events.VerificationActivated](m.Data)
 		if err != nil {
 			return ""

@@ -18,6 +18,18 @@ func (p *Publisher) Settle(ctx context.Context, d events.DeliverySettled) error 
 	return p.emit(ctx, events.DeliverySubject(d.ID, d.Status), d.EventID, d, reportLife)
 }
 
+// Begin stores the send record of a call that is about to be made. It fails with ErrConflict where there is
+// one already: somebody else makes that call, or made it.
+func (p *Publisher) Begin(ctx context.Context, d events.DeliverySettled) error {
+	d.Version = events.Version
+	data, err := events.Encode(d)
+	if err != nil {
+		return err
+	}
+	_, err = p.Put(ctx, events.BegunSubject(d.ID, d.Step, d.Send, d.Attempt), data, Expecting(0), WithTTL(reportLife))
+	return err
+}
+
 // Respond hands an authenticated answer to the verifier. It returns once the broker has it.
 func (p *Publisher) Respond(ctx context.Context, r events.ResponseReceived) error {
 	r.Version = events.Version

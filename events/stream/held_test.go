@@ -12,7 +12,7 @@ import (
 func TestWhatIsBeingHandledIsNotHandledASecondTimeBesides(t *testing.T) {
 	t.Parallel()
 	b := start(t, stream.Topology{})
-	c := stream.Consumer{Stream: stream.Activations, Name: "sms", Filter: events.ActivationsOf(events.SMS), MaxAckPending: 10}
+	c := stream.Consumer{Stream: stream.Activations, Name: "sms", Filters: []string{events.ActivationsOf(events.SMS)}, MaxAckPending: 10}
 	sub := stream.NewSubscriber(b.js, stream.SubscriberConfig{MaxInFlight: 4}, c)
 	t.Cleanup(func() { _ = sub.Close() })
 	messages, err := sub.Subscribe(t.Context(), c.Name)

@@ -9,6 +9,7 @@ import (
 
 // Reports is what was reported of a verification's messages, oldest first; of a reader of the
 // stream Deliveries. Most are asked for while there is nothing yet, so one small read looks first.
+// With events.ErrUndecodable it returns those that could be read.
 func (r *Reader) Reports(ctx context.Context, id string) ([]events.DeliverySettled, error) {
 	filter := events.DeliveriesOf(id)
 	if _, err := r.Last(ctx, filter); err != nil {
@@ -23,11 +24,12 @@ func (r *Reader) Reports(ctx context.Context, id string) ([]events.DeliverySettl
 	}
 	reports := make([]events.DeliverySettled, 0, len(records))
 	for _, rec := range records {
-		d, err := events.Decode[events.DeliverySettled](rec.Data)
-		if err != nil {
-			return nil, err
+		d, err2 := events.Decode[events.DeliverySettled](rec.Data)
+		if err2 != nil {
+			err = err2
+			continue
 		}
 		reports = append(reports, d)
 	}
-	return reports, nil
+	return reports, err
 }

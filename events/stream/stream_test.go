@@ -150,7 +150,7 @@ func (b broker) subscribe(t *testing.T, inFlight int, dead func(string), h messa
 	t.Helper()
 	log := discard()
 	sub := stream.NewSubscriber(b.js, stream.SubscriberConfig{MaxInFlight: inFlight, Log: log}, stream.Consumer{
-		Stream: stream.Activations, Name: "sms", Filter: events.ActivationsOf(events.SMS), MaxAckPending: 1000,
+		Stream: stream.Activations, Name: "sms", Filters: []string{events.ActivationsOf(events.SMS)}, MaxAckPending: 1000,
 	})
 	r, err := stream.NewRouter(log, 10*time.Second)
 	require.NoError(t, err)

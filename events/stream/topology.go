@@ -24,6 +24,7 @@ const (
 	Guesses     = "ASSENT_GUESSES"
 	Counts      = "ASSENT_COUNTS"
 	Numbers     = "ASSENT_NUMBERS"
+	Timers      = "ASSENT_TIMERS"
 	DeadLetters = "ASSENT_DEADLETTERS"
 )
 
@@ -64,6 +65,7 @@ const (
 	responsesAge   = time.Hour
 	deliveriesAge  = 24 * time.Hour
 	deadLettersAge = 30 * 24 * time.Hour
+	timersAge      = time.Hour
 	duplicates     = 2 * time.Minute
 	maxMessage     = 64 << 10
 	maxDeadLetters = 1 << 30
@@ -122,6 +124,11 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			MaxMsgs:     1, FirstSeq: firstNumber, MaxMsgSize: maxMessage,
 		},
 		{
+			Name: Timers, Subjects: []string{events.TimerSubjects, events.DueSubjects},
+			Description: "What is to be done later: schedules, and what became of them when their time came.",
+			MaxAge:      timersAge, AllowMsgSchedules: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+		},
+		{
 			Name: DeadLetters, Subjects: []string{events.DeadLetterSubjects},
 			Description: "What could not be decoded or delivered, with the reason; the payloads are sealed.",
 			// The oldest leave for the newest.
@@ -168,7 +175,8 @@ var ErrAbsent = errors.New("no message under this subject")
 type Consumer struct {
 	Stream string
 	Name   string
-	Filter string
+	// Filters are the subjects that it takes.
+	Filters []string
 	// MaxAckPending bounds what all replicas together hold at once.
 	MaxAckPending int
 }
@@ -179,12 +187,12 @@ const ackWait = 5 * time.Second
 
 func (c Consumer) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
 	cons, err := js.CreateOrUpdateConsumer(ctx, c.Stream, jetstream.ConsumerConfig{
-		Durable:       c.Name,
-		FilterSubject: c.Filter,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       ackWait,
-		MaxAckPending: c.MaxAckPending,
-		MaxDeliver:    -1, // deadlines end deliveries, not counts
+		Durable:        c.Name,
+		FilterSubjects: c.Filters,
+		AckPolicy:      jetstream.AckExplicitPolicy,
+		AckWait:        ackWait,
+		MaxAckPending:  c.MaxAckPending,
+		MaxDeliver:     -1, // deadlines end deliveries, not counts
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ensure consumer %s: %w", c.Name, err)

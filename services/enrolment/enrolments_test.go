@@ -86,7 +86,7 @@ func open(t *testing.T) *desk {
 	tickets, err := store.NewTickets(t.Context(), js, store.TicketsConfig{Keys: keys, Now: now})
 	require.NoError(t, err)
 	d.verifications.Verifications, err = store.NewVerifications(t.Context(), js, store.Config{
-		Keys: keys, SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow, Now: now, Authenticators: d.users,
+		Keys: keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: now, Authenticators: d.users,
 	})
 	require.NoError(t, err)
 	t.Cleanup(d.verifications.Close)

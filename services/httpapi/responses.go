@@ -134,10 +134,10 @@ func (s *Server) readAnswer(w http.ResponseWriter, r *http.Request) (answer api.
 // verifyAnswer checks that the device that was asked has signed this answer to this question.
 func (s *Server) verifyAnswer(r *http.Request, v verification.Verification, answer api.PushAnswer, signature []byte) (device.Answer, error) {
 	var none device.Answer
-	if v.Channel != verification.Push || v.DeviceID == "" || answer.DeviceID != v.DeviceID {
+	if !v.Asks(verification.Push, answer.DeviceID) {
 		return none, device.ErrSignature
 	}
-	key, err := s.config.Verifications.PushKey(r.Context(), v.ID)
+	key, err := s.config.Verifications.PushKey(r.Context(), v.ID, answer.DeviceID)
 	if err != nil {
 		return none, fmt.Errorf("read key of device: %w", err)
 	}
@@ -153,7 +153,7 @@ func (s *Server) verifyAnswer(r *http.Request, v verification.Verification, answ
 		return none, fmt.Errorf("verify answer: %w", err)
 	}
 	// Its key is good, but a device that was removed since speaks for nobody: it may have been stolen.
-	_, err = s.device(r.Context(), v.Credential, v.DeviceID)
+	_, err = s.device(r.Context(), v.Credential, answer.DeviceID)
 	if errors.Is(err, verification.ErrNotFound) {
 		return none, device.ErrSignature
 	}

@@ -45,8 +45,8 @@ type Verifications interface {
 	Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error)
 	// Deliveries lists the steps of all messages, oldest first.
 	Deliveries(ctx context.Context, id string) ([]events.DeliverySettled, error)
-	// PushKey is the public key (PKIX, DER) of the device that a push verification asked.
-	PushKey(ctx context.Context, id string) ([]byte, error)
+	// PushKey is the public key (PKIX, DER) of a device that a verification asks by push.
+	PushKey(ctx context.Context, id, deviceID string) ([]byte, error)
 	// NumberHash is the keyed hash of digits that came with an approval.
 	NumberHash(ctx context.Context, id, digits string) ([]byte, error)
 	// Choices are the numbers that an app offers with an approval; none where it offers none.

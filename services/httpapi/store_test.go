@@ -174,7 +174,7 @@ func (m *memory) Deliveries(context.Context, string) ([]events.DeliverySettled, 
 	return m.steps, err
 }
 
-func (m *memory) PushKey(_ context.Context, id string) ([]byte, error) {
+func (m *memory) PushKey(_ context.Context, id, _ string) ([]byte, error) {
 	err := m.lock()
 	defer m.mu.Unlock()
 	return m.records[id].a.PublicKey, err

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
-	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/address"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
@@ -79,6 +77,9 @@ func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client c
 		}
 	}
 	if err := s.addressee(r, request, client.Account, &f, &p, &a); err != nil {
+		return a, err
+	}
+	if err := s.readFallback(r, request, client.Account, &f, &p, &a); err != nil {
 		return a, err
 	}
 	if p.ID = uuid.Must(uuid.NewV7()).String(); key != "" {
@@ -299,13 +300,8 @@ func (s *Server) ListDeliveries(w http.ResponseWriter, r *http.Request, id contr
 		s.fail(w, r, fmt.Errorf("list deliveries: %w", err))
 		return
 	}
-	// That the first message was asked for is known from the verification itself.
-	first := events.DeliverySettled{Status: events.DeliveryRequested, Channel: events.Channel(v.Channel), Send: 1, At: v.CreatedAt}
-	steps = append([]events.DeliverySettled{first}, steps...)
-	// Reports stand in the order they were stored; a receipt may overtake the report of the call it belongs to.
-	slices.SortStableFunc(steps, func(a, b events.DeliverySettled) int { return a.At.Compare(b.At) })
-	list := api.DeliveryList{Data: make([]api.Delivery, 0, len(steps))}
-	for _, d := range steps {
+	list := api.DeliveryList{Data: make([]api.Delivery, 0, len(steps)+1)}
+	for _, d := range timeline(v, steps) {
 		list.Data = append(list.Data, deliveryWire(d))
 	}
 	writeJSON(w, http.StatusOK, list)

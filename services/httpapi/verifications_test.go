@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -150,7 +151,21 @@ func TestCreateRefusesBadRequestsAndStoresNothing(t *testing.T) {
 		"unknown field":                  {`{` + ok + `,"chanel":"sms"}`, "#/chanel", "not a field"},
 		"field in the wrong case":        {`{` + ok + `,"Brand":"x"}`, "#/Brand", "not a field"},
 		"unknown field with a slash":     {`{` + ok + `,"a/b~c d":1}`, "#/a~1b~0c%20d", "not a field"},
-		"fallback, which is not built":   {`{` + ok + `,"fallback":[{"channel":"voice","after":30}]}`, "#/fallback", "not a field"},
+		"fallback without an address":    {`{` + ok + `,"fallback":[{"channel":"email","after":30}]}`, "#/fallback/0/channel", "no address"},
+		"fallback to no device":          {`{` + ok + `,"fallback":[{"channel":"push","after":30}]}`, "#/fallback/0/channel", "no address"},
+		"fallback to a device unknown":   {`{` + ok + `,"fallback":[{"device_id":"019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d","after":30}]}`, "#/fallback/0/device_id", "not a registered device"},
+		"fallback to an app by address":  {`{` + ok + `,"fallback":[{"channel":"push","to":"x","after":30}]}`, "#/fallback/0/device_id", "required"},
+		"fallback to a bad address":      {`{` + ok + `,"fallback":[{"channel":"email","to":"x","after":30}]}`, "#/fallback/0/to", "@"},
+		"fallback to two addresses":      {`{` + ok + `,"fallback":[{"channel":"sms","to":"+14155550124","device_id":"x","after":30}]}`, "#/fallback/0/device_id", "together"},
+		"fallback without a channel":     {`{` + ok + `,"fallback":[{"after":30}]}`, "#/fallback/0/channel", "required"},
+		"fallback without a time":        {`{` + ok + `,"fallback":[{"channel":"voice"}]}`, "#/fallback/0/after", "required"},
+		"fallback at once":               {`{` + ok + `,"fallback":[{"channel":"voice","after":0}]}`, "#/fallback/0/after", "at least 1"},
+		"fallback after the end":         {`{` + ok + `,"expires_in":60,"fallback":[{"channel":"voice","after":60}]}`, "#/fallback/0/after", "before the end"},
+		"fallbacks after the end":        {`{` + ok + `,"expires_in":60,"fallback":[{"channel":"voice","after":40},{"channel":"sms","after":40}]}`, "#/fallback/1/after", "before the end"},
+		"fallback that carries no link":  {`{` + ok + `,"challenge":"link","fallback":[{"channel":"voice","after":30}]}`, "#/fallback/0/channel", "challenge link"},
+		"fallback to an app with a code": {`{` + ok + `,"fallback":[{"channel":"totp","after":30}]}`, "#/fallback/0/channel", "sms, voice, email or push"},
+		"four fallbacks":                 {`{` + ok + `,"fallback":[` + strings.Repeat(`{"channel":"voice","after":9},`, 3) + `{"channel":"sms","after":9}]}`, "#/fallback", "at most 3"},
+		"fallback that is no list":       {`{` + ok + `,"fallback":{"channel":"voice","after":30}}`, "#/fallback", "a list"},
 		"a list":                         {`[]`, "#", "an object"},
 		"a string":                       {`"x"`, "#", "an object"},
 		"null alone":                     {`null`, "#", "an object"},
@@ -438,6 +453,82 @@ func TestDeliveriesAreATimeline(t *testing.T) {
 		{Status: "requested", Channel: "sms", Send: 1, At: v.CreatedAt},
 		{Status: "sent", Channel: "sms", Send: 1, Provider: "twilio", ProviderID: "SM1", Attempt: 2, At: v.CreatedAt.Add(time.Second)},
 		{Status: "failed", Channel: "sms", Send: 1, Provider: "twilio", Reason: "undeliverable", Detail: "30003", At: v.CreatedAt.Add(2 * time.Second)},
+	}, list.Data)
+}
+
+func TestTheTimelineTellsEachThingOnce(t *testing.T) {
+	t.Parallel()
+	at := func(v api.Verification, seconds int) time.Time {
+		return v.CreatedAt.Add(time.Duration(seconds) * time.Second)
+	}
+	step := func(status string, attempt int, at time.Time) events.DeliverySettled {
+		return events.DeliverySettled{Status: status, Channel: events.SMS, Send: 1, Attempt: attempt, Provider: "acme", Route: "+49", At: at}
+	}
+	const begun, retrying, unknown = events.DeliveryBegun, events.DeliveryRetrying, events.DeliveryUnknown
+	for name, c := range map[string]struct {
+		reports func(api.Verification) []events.DeliverySettled
+		want    string // status, attempt and seconds
+	}{
+		"a provider is being called": {func(v api.Verification) []events.DeliverySettled {
+			return []events.DeliverySettled{step(begun, 1, at(v, 1))}
+		}, "requested/0@0 calling/1@1"},
+		"it took the message": {func(v api.Verification) []events.DeliverySettled {
+			return []events.DeliverySettled{step(begun, 1, at(v, 1)), step(events.DeliverySent, 1, at(v, 1))}
+		}, "requested/0@0 sent/1@1"},
+		"the second attempt is under way": {func(v api.Verification) []events.DeliverySettled {
+			return []events.DeliverySettled{step(begun, 1, at(v, 1)), step(retrying, 1, at(v, 2)), step(begun, 2, at(v, 3))}
+		}, "requested/0@0 retrying/1@2 calling/2@3"},
+		"an answer never came, and a receipt did": {func(v api.Verification) []events.DeliverySettled {
+			return []events.DeliverySettled{step(begun, 1, at(v, 1)), step(unknown, 1, at(v, 2)), step(events.DeliverySent, 1, at(v, 3)), step(events.DeliveryDelivered, 1, at(v, 4))}
+		}, "requested/0@0 unknown/1@2 sent/1@3 delivered/1@4"},
+		"the receipt overtook the report": {func(v api.Verification) []events.DeliverySettled {
+			return []events.DeliverySettled{step(begun, 1, at(v, 1)), step(events.DeliveryDelivered, 1, at(v, 2)), step(events.DeliverySent, 1, at(v, 1))}
+		}, "requested/0@0 sent/1@1 delivered/1@2"},
+		"the worker and the provider told the same": {func(v api.Verification) []events.DeliverySettled {
+			return []events.DeliverySettled{step(events.DeliverySent, 1, at(v, 1)), step(events.DeliverySent, 1, at(v, 2)), step(events.DeliverySent, 2, at(v, 3))}
+		}, "requested/0@0 sent/1@1 sent/2@3"},
+		"a receipt of an older program names no attempt": {func(v api.Verification) []events.DeliverySettled {
+			return []events.DeliverySettled{step(begun, 1, at(v, 1)), step(events.DeliveryDelivered, 0, at(v, 2))}
+		}, "requested/0@0 delivered/0@2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			v, _ := b.create(smsCode)
+			b.store.steps = c.reports(v)
+			var list api.DeliveryList
+			b.get("/v1/verifications/"+v.ID+"/deliveries").json(t, &list)
+			var got []string
+			for _, d := range list.Data {
+				got = append(got, fmt.Sprintf("%s/%d@%.0f", d.Status, d.Attempt, d.At.Sub(v.CreatedAt).Seconds()))
+			}
+			require.Equal(t, c.want, strings.Join(got, " "))
+		})
+	}
+}
+
+func TestTheTimelineTellsTheStepsOfAFallback(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	v, _ := b.create(smsCode)
+	until := v.CreatedAt.Add(33*time.Second + 500*time.Microsecond)
+	b.store.steps = []events.DeliverySettled{
+		{Status: events.DeliveryRequested, Channel: events.Voice, Step: 1, Send: 1, Reason: events.ReasonUnanswered, At: v.CreatedAt.Add(30 * time.Second)},
+		{
+			Status: events.DeliveryRetrying, Channel: events.Voice, Step: 1, Send: 1, Attempt: 1, Provider: "acme", Route: "+49",
+			Class: "retry_after", Detail: "429", Until: &until, At: v.CreatedAt.Add(31 * time.Second),
+		},
+	}
+	var list api.DeliveryList
+	b.get("/v1/verifications/"+v.ID+"/deliveries").json(t, &list)
+	retryAt := v.CreatedAt.Add(33 * time.Second)
+	require.Equal(t, []api.Delivery{
+		{Status: "requested", Channel: "sms", Send: 1, At: v.CreatedAt},
+		{Status: "requested", Channel: "voice", Step: 1, Send: 1, Reason: "unanswered", At: v.CreatedAt.Add(30 * time.Second)},
+		{
+			Status: "retrying", Channel: "voice", Step: 1, Send: 1, Attempt: 1, Provider: "acme", Route: "+49",
+			Class: "retry_after", Detail: "429", RetryAt: &retryAt, At: v.CreatedAt.Add(31 * time.Second),
+		},
 	}, list.Data)
 }
 

@@ -44,6 +44,11 @@ func wire(v verification.Verification) api.Verification {
 		UserID: v.UserID, DeviceID: v.DeviceID, ChecksLeft: v.ChecksLeft(),
 		CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(), Metadata: v.Metadata,
 	}
+	for _, s := range v.Fallback {
+		out.Fallback = append(out.Fallback, api.FallbackStep{
+			Channel: api.Channel(s.Channel), After: int(s.After / time.Second), To: s.ToMasked, DeviceID: s.DeviceID,
+		})
+	}
 	if !v.ClosedAt.IsZero() {
 		at := v.ClosedAt.UTC()
 		out.ClosedAt = &at
@@ -61,8 +66,16 @@ func checkedWire(v verification.Verification, valid bool) api.CheckedVerificatio
 }
 
 func deliveryWire(d events.DeliverySettled) api.Delivery {
-	return api.Delivery{
-		Status: d.Status, Channel: api.Channel(d.Channel), Send: d.Send, Provider: d.Provider, ProviderID: d.ProviderID,
-		Reason: d.Reason, Detail: d.Detail, Attempt: d.Attempt, At: d.At.UTC().Truncate(time.Millisecond),
+	wire := api.Delivery{
+		Status: d.Status, Channel: api.Channel(d.Channel), Step: d.Step, Send: d.Send, Provider: d.Provider, ProviderID: d.ProviderID,
+		Reason: d.Reason, Detail: d.Detail, Class: d.Class, Route: d.Route, Attempt: d.Attempt, At: d.At.UTC().Truncate(time.Millisecond),
 	}
+	switch {
+	case d.Status == events.DeliveryBegun:
+		wire.Status = "calling"
+	case d.Status == events.DeliveryRetrying && d.Until != nil:
+		at := d.Until.UTC().Truncate(time.Millisecond)
+		wire.RetryAt = &at
+	}
+	return wire
 }

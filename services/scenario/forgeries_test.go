@@ -64,8 +64,8 @@ func TestAForgedCallbackIsRefusedAndCounted(t *testing.T) {
 	forged := 0
 	for _, signature := range []string{"", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=", "not base64"} {
 		for path, fields := range map[string]url.Values{
-			"sms/" + code.ID + "/1":          {"MessageSid": {"SM" + strings.Repeat("0", 32)}, "MessageStatus": {"undelivered"}, "ErrorCode": {"30003"}},
-			"call/" + spoken.ID + "/1":       {"CallSid": {"CA" + strings.Repeat("0", 32)}, "CallStatus": {"failed"}},
+			"sms/" + code.ID + "/0/1/1":      {"MessageSid": {"SM" + strings.Repeat("0", 32)}, "MessageStatus": {"undelivered"}, "ErrorCode": {"30003"}},
+			"call/" + spoken.ID + "/0/1/1":   {"CallSid": {"CA" + strings.Repeat("0", 32)}, "CallStatus": {"failed"}},
 			"voice/" + spoken.ID + "/answer": {"CallSid": {"CA" + strings.Repeat("0", 32)}, "Digits": {"1"}},
 			"voice/" + spoken.ID + "/code":   {"CallSid": {"CA" + strings.Repeat("0", 32)}, "Digits": {"1"}},
 			"inbound":                        {"MessageSid": {"SM" + strings.Repeat("1", 32)}, "From": {ben.number}, "To": {"+15005550006"}, "Body": {"YES"}},
@@ -157,27 +157,34 @@ func TestASignedCallbackIsHeardOnceHoweverOftenItComes(t *testing.T) {
 	s, nobody := Apart(t), "+14155550195" // the carrier never reports anything of this number
 	v := s.Create(ask(nobody, api.ChannelSMS))
 	s.Message(nobody)
-	fields := url.Values{"MessageSid": {"SM" + strings.Repeat("a", 32)}, "MessageStatus": {"delivered"}}
+	eventually(t, "it is reported as sent", func() bool { return len(s.timelineOf(t, v, "sent")) == 1 })
+	fields := url.Values{"MessageSid": {s.timelineOf(t, v, "sent")[0].ProviderID}, "MessageStatus": {"delivered"}}
 	form := header("Content-Type", "application/x-www-form-urlencoded")
 	for range 3 {
-		path := "/callbacks/twilio/sms/" + v.ID + "/1"
+		path := "/callbacks/twilio/sms/" + v.ID + "/0/1/1"
 		a := s.Call(http.MethodPost, path, fields.Encode(), form, signed(t, s.base+path, fields))
 		require.Equal(t, http.StatusNoContent, a.status, "%s", a.body)
 	}
 	eventually(t, "the receipt is in the timeline", func() bool { return len(s.timelineOf(t, v, "delivered")) == 1 })
 
 	before := s.counted("assent_callbacks_total", `result="unknown"`)
-	unknown := "/callbacks/twilio/sms/018f2f4e-0000-7000-8000-000000000000/1"
+	unknown := "/callbacks/twilio/sms/018f2f4e-0000-7000-8000-000000000000/0/1/1"
 	a := s.Call(http.MethodPost, unknown, fields.Encode(), form, signed(t, s.base+unknown, fields))
 	require.Equal(t, http.StatusNoContent, a.status, "what is unknown need not come again")
 	require.GreaterOrEqual(t, s.counted("assent_callbacks_total", `result="unknown"`), before+1)
+
+	// Another message's receipt is not this one's.
+	other := url.Values{"MessageSid": {"SM" + strings.Repeat("a", 32)}, "MessageStatus": {"undelivered"}, "ErrorCode": {"30003"}}
+	path := "/callbacks/twilio/sms/" + v.ID + "/0/1/1"
+	a = s.Call(http.MethodPost, path, other.Encode(), form, signed(t, s.base+path, other))
+	require.Equal(t, http.StatusNoContent, a.status)
+	require.GreaterOrEqual(t, s.counted("assent_callbacks_total", `result="unknown"`), before+2)
 
 	// A signature is good for its own URL and fields only.
 	a = s.Call(http.MethodPost, unknown, fields.Encode(), form, signed(t, s.base+"/callbacks/twilio/inbound", fields))
 	require.Equal(t, http.StatusForbidden, a.status)
 	fields.Set("MessageStatus", "undelivered")
-	other := url.Values{"MessageSid": fields["MessageSid"], "MessageStatus": {"delivered"}}
-	path := "/callbacks/twilio/sms/" + v.ID + "/1"
+	other = url.Values{"MessageSid": fields["MessageSid"], "MessageStatus": {"delivered"}}
 	a = s.Call(http.MethodPost, path, fields.Encode(), form, signed(t, s.base+path, other))
 	require.Equal(t, http.StatusForbidden, a.status)
 	s.Want(v, api.StatusPending, "")

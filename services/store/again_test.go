@@ -58,7 +58,7 @@ func TestAnAnswerOfTheLastMomentThatWasNotToldIsReadAtTheEnd(t *testing.T) {
 	var watched atomic.Bool
 	looks := make(chan struct{}, 16)
 	deaf, err := store.NewVerifications(t.Context(), h.js(), store.Config{
-		Keys: h.keys, SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow, Now: func() time.Time {
+		Keys: h.keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: func() time.Time {
 			if watched.Load() {
 				select {
 				case looks <- struct{}{}:

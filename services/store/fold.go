@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -15,6 +17,11 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 		Metadata: a.Metadata, CodeLength: a.CodeLength, MaxChecks: a.MaxChecks, NumberLength: a.NumberLength, SecretHash: a.SecretHash,
 		CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, Sends: a.Send,
 		Status: verification.Pending, ChangedAt: a.CreatedAt, Revision: revision,
+	}
+	for _, f := range a.Fallback {
+		v.Fallback = append(v.Fallback, verification.Step{
+			Channel: verification.Channel(f.Channel), After: time.Duration(f.After) * time.Second, DeviceID: f.DeviceID, ToMasked: f.ToMasked,
+		})
 	}
 	if o == nil {
 		return v

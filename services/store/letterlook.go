@@ -136,7 +136,7 @@ func (l *Letters) decode(rec stream.Record, d events.DeadLetter, f *opened) erro
 		if err != nil {
 			return err
 		}
-		f.id, subjects = r.ID, []string{events.DeliverySubject(r.ID, r.Status), events.BegunSubject(r.ID, r.Step, r.Send)}
+		f.id, subjects = r.ID, []string{events.DeliverySubject(r.ID, r.Status), events.BegunSubject(r.ID, r.Step, r.Send, r.Attempt)}
 	case below(d.Subject, events.DueSubjects):
 		t, err := events.Decode[events.TimerDue](f.payload)
 		if err != nil {

@@ -173,7 +173,7 @@ func (l *Letters) ReplayLetter(ctx context.Context, account string, id uint64) (
 
 func (l *Letters) publish(ctx context.Context, f opened) error {
 	if f.activation != nil {
-		_, err := l.cfg.Verifications.sendAgain(ctx, *f.activation, f.subject, f.sequence)
+		_, err := l.cfg.Verifications.sendAgain(ctx, *f.activation, f.sequence, asked{})
 		return err
 	}
 	options := []stream.Option{stream.WithID(fmt.Sprintf("replay-%d", f.letter.ID))}

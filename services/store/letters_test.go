@@ -270,7 +270,7 @@ func TestAReplayRespectsTheSendRecord(t *testing.T) {
 			}
 			subject := events.DeliverySubject(r.ID, r.Status)
 			if r.Status == events.DeliveryBegun {
-				subject = events.BegunSubject(r.ID, r.Step, r.Send)
+				subject = events.BegunSubject(r.ID, r.Step, r.Send, r.Attempt)
 			}
 			data, err := events.Encode(r)
 			require.NoError(t, err)

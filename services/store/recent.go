@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/assent-io/assent/events"
@@ -35,6 +36,10 @@ func (r *recent) get(id string) (events.VerificationActivated, bool) {
 
 func (r *recent) put(e events.VerificationActivated) {
 	e.Content = events.Sealed{} // nobody reads it from here, and it is half the size
+	e.Fallback = slices.Clone(e.Fallback)
+	for i := range e.Fallback {
+		e.Fallback[i].Content = events.Sealed{}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keep(e)

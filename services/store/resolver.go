@@ -14,25 +14,44 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
-// Resolver reads verifications and applies facts to them. It needs no key, so the verifier, which
-// needs no more than this, holds none. It is safe for concurrent use.
+// Resolver reads verifications, applies facts to them, and takes the steps of their fallbacks. It needs
+// no key, so the verifier, which needs no more than this, holds none. It is safe for concurrent use.
 type Resolver struct {
+	js          jetstream.JetStream
 	pub         *stream.Publisher
 	activations *stream.Reader
 	outcomes    *stream.Reader
+	deliveries  *stream.Reader
+	windows     *stream.Reader
 	recent      *recent
+	limits      Limits
 	now         func() time.Time
 }
 
+// Limits is how many sends one destination and one user may get in which time.
+type Limits struct {
+	SendQuota  int
+	SendWindow time.Duration
+}
+
 // NewResolver opens the streams it reads, which must exist.
-func NewResolver(ctx context.Context, js jetstream.JetStream, now func() time.Time) (*Resolver, error) {
-	s := &Resolver{pub: stream.NewPublisher(js), recent: newRecent(), now: now}
-	var err error
-	if s.activations, err = stream.NewReader(ctx, js, stream.Activations); err != nil {
-		return nil, err
+func NewResolver(ctx context.Context, js jetstream.JetStream, limits Limits, now func() time.Time) (*Resolver, error) {
+	s := &Resolver{js: js, pub: stream.NewPublisher(js), recent: newRecent(), limits: limits, now: now}
+	for _, r := range []struct {
+		reader **stream.Reader
+		stream string
+	}{
+		{&s.activations, stream.Activations},
+		{&s.outcomes, stream.Outcomes},
+		{&s.deliveries, stream.Deliveries},
+		{&s.windows, stream.Windows},
+	} {
+		var err error
+		if *r.reader, err = stream.NewReader(ctx, js, r.stream); err != nil {
+			return nil, err
+		}
 	}
-	s.outcomes, err = stream.NewReader(ctx, js, stream.Outcomes)
-	return s, err
+	return s, nil
 }
 
 // idForm keeps everything but a UUID out of subjects, where * and > would match other records.
@@ -131,6 +150,7 @@ func (s *Resolver) Resolve(ctx context.Context, id string, f verification.Fact) 
 		seq, err3 := s.putOutcome(ctx, after, before.Revision)
 		if err3 == nil {
 			after.Revision = seq
+			s.stopLadder(ctx, after)
 			return after, nil
 		}
 		if !errors.Is(err3, stream.ErrConflict) {

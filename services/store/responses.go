@@ -46,7 +46,7 @@ func (s *Verifications) Code(ctx context.Context, id string) (verification.Verif
 	if err != nil {
 		return v, "", err
 	}
-	if v.Channel != verification.Voice || v.Challenge != verification.CodeChallenge {
+	if !v.Has(verification.Voice) || v.Challenge != verification.CodeChallenge {
 		return v, "", verification.ErrChallenge
 	}
 	if v.Status.Closed() {
@@ -109,22 +109,27 @@ func (s *Verifications) NumberHash(ctx context.Context, id, digits string) ([]by
 	return hash, nil
 }
 
-// PushKey is the public key (PKIX, DER) of the device that a push verification asks; ErrChallenge for others.
-func (s *Verifications) PushKey(ctx context.Context, id string) ([]byte, error) {
+// PushKey is the public key (PKIX, DER) of a device that a verification asks by push; ErrChallenge for others.
+func (s *Verifications) PushKey(ctx context.Context, id, deviceID string) ([]byte, error) {
 	a, err := s.activation(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if a.Device == nil {
-		return nil, verification.ErrChallenge
+	if a.Device != nil && a.DeviceID == deviceID {
+		return a.Device.PublicKey, nil
 	}
-	return a.Device.PublicKey, nil
+	for _, f := range a.Fallback {
+		if f.Device != nil && f.DeviceID == deviceID {
+			return f.Device.PublicKey, nil
+		}
+	}
+	return nil, verification.ErrChallenge
 }
 
 // OpenApprovals are the open SMS approvals asked of one number in the last send window, newest
 // first: a reply carries nothing but the number it came from.
 func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]verification.Verification, error) {
-	return s.openApprovals(ctx, address, func(v verification.Verification) bool { return v.Channel == verification.SMS })
+	return s.openApprovals(ctx, address, func(v verification.Verification) bool { return v.Has(verification.SMS) })
 }
 
 // Watch begins to listen for questions to a device. next returns when there may be one, or when ctx ends;
@@ -143,7 +148,7 @@ func (s *Verifications) Watch(deviceID string) (next func(ctx context.Context), 
 // that missed its push asks for them.
 func (s *Verifications) Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error) {
 	return s.openApprovals(ctx, d.Address, func(v verification.Verification) bool {
-		return v.Channel == verification.Push && v.Credential == d.Credential && v.DeviceID == d.ID
+		return v.Credential == d.Credential && v.Asks(verification.Push, d.ID)
 	})
 }
 

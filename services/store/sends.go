@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/assent-io/assent/events"
@@ -12,8 +13,9 @@ import (
 
 // takeWindows counts one send in the rolling windows of its destination and its user, or fails
 // with a *verification.LimitError and counts nothing. The broker refuses what is too many, so it
-// holds across all processes. giveBack undoes the count. What sends nothing takes nothing.
-func (s *Verifications) takeWindows(ctx context.Context, e events.VerificationActivated) (giveBack func(context.Context), err error) {
+// holds across all processes. giveBack undoes the count. What sends nothing takes nothing. once, where it
+// is not empty, names a send that may be asked for again after a process was killed, and counts once.
+func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivated, once string) (giveBack func(context.Context), err error) {
 	if e.Channel == events.TOTP {
 		return func(context.Context) {}, nil
 	}
@@ -36,7 +38,11 @@ func (s *Verifications) takeWindows(ctx context.Context, e events.VerificationAc
 			continue
 		}
 		subject := events.WindowSubject(w.policy, w.key)
-		seq, err := s.pub.Put(ctx, subject, entry, stream.WithTTL(s.cfg.SendWindow))
+		options := []stream.Option{stream.WithTTL(s.limits.SendWindow)}
+		if once != "" {
+			options = append(options, stream.WithID(w.policy+":"+once))
+		}
+		seq, err := s.pub.Put(ctx, subject, entry, options...)
 		if errors.Is(err, stream.ErrFull) {
 			giveBack(ctx)
 			return nil, s.limited(ctx, w.policy, subject)
@@ -51,20 +57,28 @@ func (s *Verifications) takeWindows(ctx context.Context, e events.VerificationAc
 }
 
 // limited says when the oldest send leaves the window.
-func (s *Verifications) limited(ctx context.Context, policy, subject string) error {
-	e := &verification.LimitError{Policy: policy, Quota: s.cfg.SendQuota, Window: s.cfg.SendWindow, RetryAfter: s.cfg.SendWindow}
+func (s *Resolver) limited(ctx context.Context, policy, subject string) error {
+	e := &verification.LimitError{Policy: policy, Quota: s.limits.SendQuota, Window: s.limits.SendWindow, RetryAfter: s.limits.SendWindow}
 	if sends, err := s.windows.All(ctx, subject); err == nil && len(sends) > 0 {
-		e.RetryAfter = sends[0].StoredAt.Add(s.cfg.SendWindow).Sub(s.cfg.Now())
+		e.RetryAfter = sends[0].StoredAt.Add(s.limits.SendWindow).Sub(s.now())
 	}
 	e.RetryAfter = max(time.Second, e.RetryAfter)
 	return e
 }
 
-// requested notes a resend in the timeline. The message is on its way whether or not this succeeds,
-// and a client told otherwise would ask for another: so a failure is not one of the resend.
-func (s *Verifications) requested(ctx context.Context, a events.VerificationActivated) {
+// asked says why a message is asked for, for the timeline.
+type asked struct {
+	reason string
+	// provider is the one that nothing was heard of, and route the country of the address.
+	provider, route string
+}
+
+// note puts into the timeline that a message was asked for. It is on its way whether or not this succeeds,
+// and a client told otherwise would ask for another: so a failure is not one of the request.
+func (s *Resolver) note(ctx context.Context, a events.VerificationActivated, why asked) {
 	_ = s.pub.Settle(ctx, events.DeliverySettled{
-		ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send, Status: events.DeliveryRequested, At: a.RequestedAt,
+		EventID: fmt.Sprintf("requested:%s:%d:%d", a.ID, a.Step, a.Send), ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send,
+		Status: events.DeliveryRequested, Reason: why.reason, Provider: why.provider, Route: why.route, At: a.RequestedAt,
 	})
 }
 
@@ -72,29 +86,38 @@ func (s *Verifications) requested(ctx context.Context, a events.VerificationActi
 // next send of the same message: the same secret, the same end, and what is left of its life. It fails with
 // stream.ErrConflict where another stands there by now, a *verification.LimitError, or ErrUnavailable; of what was
 // refused nothing is counted.
-func (s *Verifications) sendAgain(ctx context.Context, a events.VerificationActivated, subject string, sequence uint64) (events.VerificationActivated, error) {
+func (s *Resolver) sendAgain(ctx context.Context, a events.VerificationActivated, sequence uint64, why asked) (events.VerificationActivated, error) {
 	a.Send++
-	a.RequestedAt = s.cfg.Now().UTC()
-	giveBack, err := s.takeWindows(ctx, a)
+	a.RequestedAt = s.now().UTC()
+	giveBack, err := s.takeWindows(ctx, a, "")
 	if err != nil {
 		return a, err
+	}
+	if err := s.putActivation(ctx, a, sequence); err != nil {
+		if errors.Is(err, stream.ErrConflict) {
+			giveBack(ctx)
+		}
+		return a, err
+	}
+	s.note(ctx, a, why)
+	return a, nil
+}
+
+// putActivation queues a message in the place of the one before. ErrConflict says that somebody else did.
+func (s *Resolver) putActivation(ctx context.Context, a events.VerificationActivated, before uint64) error {
+	subject := events.ActivationSubject(a.Channel, a.ID)
+	if a.Step > 0 {
+		subject = events.FallbackSubject(a.Channel, a.ID, a.Step)
 	}
 	data, err := events.Encode(a)
 	if err != nil {
-		return a, err
+		return err
 	}
-	life := a.ExpiresAt.Sub(s.cfg.Now()) + stream.Grace
-	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(sequence), stream.WithTTL(life))
-	switch {
-	case err == nil:
-		s.requested(ctx, a)
-		return a, nil
-	case errors.Is(err, stream.ErrConflict):
-		giveBack(ctx)
-		return a, err
-	default:
-		return a, unavailable(err)
+	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(before), stream.WithTTL(a.ExpiresAt.Sub(s.now())+stream.Grace))
+	if err != nil && !errors.Is(err, stream.ErrConflict) {
+		return unavailable(err)
 	}
+	return err
 }
 
 // Resend asks for the same message again, with the same code and the same end. It fails with
@@ -116,7 +139,7 @@ func (s *Verifications) Resend(ctx context.Context, id string) (verification.Ver
 		if a.Channel == events.TOTP {
 			return v, verification.ErrChallenge
 		}
-		sent, err := s.sendAgain(ctx, a, events.ActivationSubject(a.Channel, id), seq)
+		sent, err := s.sendAgain(ctx, a, seq, asked{})
 		if err == nil {
 			v.Sends = sent.Send
 			return v, nil

@@ -27,10 +27,8 @@ import (
 // Config is what a store of verifications needs.
 type Config struct {
 	Keys *keyring.Keyring
-	// SendQuota sends in SendWindow are allowed to one destination and to one user.
-	SendQuota  int
-	SendWindow time.Duration
-	Now        func() time.Time
+	Limits
+	Now func() time.Time
 	// Authenticators compares the codes of authenticator apps; without it verifications on channel totp
 	// take no codes.
 	Authenticators Authenticators
@@ -46,12 +44,9 @@ type Authenticators interface {
 // Verifications creates, reads and resolves verifications. It is safe for concurrent use.
 type Verifications struct {
 	*Resolver
-	cfg        Config
-	js         jetstream.JetStream
-	deliveries *stream.Reader
-	windows    *stream.Reader
-	changes    *stream.Changes
-	asked      *stream.Changes
+	cfg     Config
+	changes *stream.Changes
+	asked   *stream.Changes
 
 	mu       sync.Mutex
 	inFlight map[string]struct{} // ids of idempotent requests being answered by this process
@@ -59,15 +54,9 @@ type Verifications struct {
 
 // NewVerifications opens the store. The streams must exist. Close ends it.
 func NewVerifications(ctx context.Context, js jetstream.JetStream, cfg Config) (*Verifications, error) {
-	s := &Verifications{cfg: cfg, js: js, inFlight: map[string]struct{}{}}
+	s := &Verifications{cfg: cfg, inFlight: map[string]struct{}{}}
 	var err error
-	if s.Resolver, err = NewResolver(ctx, js, cfg.Now); err != nil {
-		return nil, err
-	}
-	if s.deliveries, err = stream.NewReader(ctx, js, stream.Deliveries); err != nil {
-		return nil, err
-	}
-	if s.windows, err = stream.NewReader(ctx, js, stream.Windows); err != nil {
+	if s.Resolver, err = NewResolver(ctx, js, cfg.Limits, cfg.Now); err != nil {
 		return nil, err
 	}
 	if s.asked, err = stream.NewAsked(js.Conn()); err != nil {
@@ -174,9 +163,16 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 	if err != nil {
 		return verification.Verification{}, false, err
 	}
-	giveBack, err := s.takeWindows(ctx, event)
+	giveBack, err := s.takeWindows(ctx, event, "")
 	if err != nil {
 		return verification.Verification{}, false, err
+	}
+	if len(event.Fallback) > 0 {
+		// Before the record: a timer without one changes nothing, and one that is missing would never be.
+		if err := s.timeStep(ctx, event, 1); err != nil {
+			giveBack(ctx)
+			return verification.Verification{}, false, unavailable(err)
+		}
 	}
 	options = append(options, stream.WithTTL(event.ExpiresAt.Sub(s.cfg.Now())+stream.Grace))
 	if _, err := s.pub.Put(ctx, events.ActivationSubject(event.Channel, event.ID), data, options...); err != nil {
@@ -201,18 +197,19 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 		Metadata: v.Metadata, KeyID: keys.CurrentID(), CodeLength: v.CodeLength, MaxChecks: v.MaxChecks, NumberLength: v.NumberLength,
 		CreatedAt: v.CreatedAt, RequestedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt,
 	}
-	if a.Platform != "" {
-		e.Device = &events.PushDevice{Platform: a.Platform, PublicKey: a.PublicKey}
+	var err error
+	first := verification.Road{To: a.To, Platform: a.Platform, PublicKey: a.PublicKey}
+	if e.Device, e.Destination, e.Content, err = s.road(a, e.Channel, first); err != nil {
+		return e, err
 	}
-	content, err := json.Marshal(events.DeliveryContent{
-		To: a.To, Code: a.Secrets.Code.Reveal(), Token: a.Secrets.Token.Reveal(), Text: a.Text, RedirectTo: a.RedirectTo,
-		Choices: a.Choices,
-	})
-	if err != nil {
-		return e, fmt.Errorf("encode delivery content: %w", err)
-	}
-	if e.Content, err = keys.Seal(keyring.Channel(e.Channel), e.ID, content); err != nil {
-		return e, fmt.Errorf("seal delivery content: %w", err)
+	for i, step := range v.Fallback {
+		f := events.FallbackStep{
+			Channel: events.Channel(step.Channel), After: int(step.After / time.Second), DeviceID: step.DeviceID, ToMasked: step.ToMasked,
+		}
+		if f.Device, f.Destination, f.Content, err = s.road(a, f.Channel, a.Roads[i]); err != nil {
+			return e, err
+		}
+		e.Fallback = append(e.Fallback, f)
 	}
 	// A verification has one of the three. The number is hashed only: it goes into no message, or as one of
 	// the choices, which do not tell it.
@@ -221,17 +218,36 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 			return e, fmt.Errorf("hash secret: %w", err)
 		}
 	}
-	if e.Channel != events.TOTP { // that sends to nobody
-		if e.Destination, err = s.destination(sameTo(e.Channel, a.To)); err != nil {
-			return e, err
-		}
-	}
 	if a.IdempotencyKey != "" {
 		if e.Fingerprint, err = keys.Sum(e.KeyID, keyring.Idempotency, v.Credential, string(a.Body)); err != nil {
 			return e, fmt.Errorf("hash request: %w", err)
 		}
 	}
 	return e, nil
+}
+
+// road is what a channel's worker needs for one way to the person: the app install where it is one, the
+// hash of the address, and what goes there, sealed.
+func (s *Verifications) road(a verification.Activation, c events.Channel, r verification.Road) (
+	device *events.PushDevice, destination string, sealed events.Sealed, err error,
+) {
+	if r.Platform != "" {
+		device = &events.PushDevice{Platform: r.Platform, PublicKey: r.PublicKey}
+	}
+	content, err := json.Marshal(events.DeliveryContent{
+		To: r.To, Code: a.Secrets.Code.Reveal(), Token: a.Secrets.Token.Reveal(), Text: a.Text, RedirectTo: a.RedirectTo,
+		Choices: a.Choices,
+	})
+	if err != nil {
+		return nil, "", sealed, fmt.Errorf("encode delivery content: %w", err)
+	}
+	if sealed, err = s.cfg.Keys.Seal(keyring.Channel(c), a.Verification.ID, content); err != nil {
+		return nil, "", sealed, fmt.Errorf("seal delivery content: %w", err)
+	}
+	if c != events.TOTP { // that sends to nobody
+		destination, err = s.destination(sameTo(c, r.To))
+	}
+	return device, destination, sealed, err
 }
 
 // sameTo is equal for addresses that reach the same person. Nearly all mailboxes take their name in
@@ -258,10 +274,10 @@ func (s *Verifications) Deliveries(ctx context.Context, id string) ([]events.Del
 		return nil, verification.ErrNotFound
 	}
 	reports, err := s.deliveries.Reports(ctx, id)
-	if err != nil && !errors.Is(err, events.ErrUndecodable) {
+	if err != nil && !errors.Is(err, events.ErrUndecodable) { // those that can be read are told
 		return nil, unavailable(err)
 	}
-	return reports, err
+	return reports, nil
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", verification.ErrUnavailable, err) }

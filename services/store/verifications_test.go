@@ -66,7 +66,7 @@ func (h *house) js() jetstream.JetStream { return embednatstest.Connect(h.t, h.s
 func (h *house) store(change ...func(*store.Config)) *store.Verifications {
 	h.t.Helper()
 	cfg := store.Config{
-		Keys: h.keys, SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow, Now: h.clock.now,
+		Keys: h.keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: h.clock.now,
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -16,6 +16,8 @@ type Activation struct {
 	// Platform and PublicKey describe the app install of a push verification.
 	Platform  string
 	PublicKey []byte
+	// Roads are the addresses of the fallback's steps, in their order.
+	Roads []Road
 	// Text is the client's own wording of a text message, with {{otp_code}} where the code goes and
 	// {{otp_expiry}} where the minutes that it lives go; empty: ours.
 	Text string
@@ -28,6 +30,15 @@ type Activation struct {
 	// as received, of which a keyed hash is kept under the key.
 	IdempotencyKey string
 	Body           []byte
+}
+
+// Road is where one step of a fallback leads.
+type Road struct {
+	// To is the full address: E.164 number, mailbox, or push token.
+	To string
+	// Platform and PublicKey describe the app install of a push step.
+	Platform  string
+	PublicKey []byte
 }
 
 // What a store of verifications refuses with, besides ErrClosed and ErrChallenge.

@@ -92,6 +92,8 @@ type Verification struct {
 	CreatedAt    time.Time
 	ExpiresAt    time.Time
 	Sends        int // messages asked for so far
+	// Fallback are the roads that are taken one after the other while nobody answers.
+	Fallback []Step
 
 	Status     Status
 	Reason     Reason
@@ -135,6 +137,8 @@ type Params struct {
 	// MaxChecks is how many codes, or numbers of an approval, may be compared; zero: MaxChecks for
 	// codes, MaxNumbers for numbers.
 	MaxChecks int
+	// Fallback are the roads to take one after the other while nobody answers.
+	Fallback []Step
 }
 
 // MaxNumbers is how many numbers may be tried with an approval before it counts as denied.
@@ -174,7 +178,7 @@ func New(p Params, now time.Time, random io.Reader) (Verification, Secrets, erro
 	v := Verification{
 		ID: p.ID, Credential: p.Credential, Channel: p.Channel, Challenge: p.Challenge,
 		UserID: p.UserID, DeviceID: p.DeviceID, ToMasked: p.ToMasked, Locale: p.Locale, Brand: p.Brand,
-		Context: p.Context, Metadata: p.Metadata,
+		Context: p.Context, Metadata: p.Metadata, Fallback: p.Fallback,
 		CreatedAt: now, ExpiresAt: now.Add(p.Life), Sends: 1,
 		Status: Pending, ChangedAt: now,
 	}
@@ -237,7 +241,38 @@ func (p *Params) complete() []Fault {
 	case p.CodeLength < MinCodeLength || p.CodeLength > MaxCodeLength:
 		fault("code_length", "must be from %d to %d", MinCodeLength, MaxCodeLength)
 	}
+	p.checkFallback(fault)
 	return faults
+}
+
+// checkFallback finds what is wrong with the steps. They carry what the first road carries, and have
+// their time within the verification's life.
+func (p *Params) checkFallback(fault func(field, format string, a ...any)) {
+	if len(p.Fallback) > MaxSteps {
+		fault("fallback", "must have at most %d steps", MaxSteps)
+	}
+	if len(p.Fallback) > 0 && p.Channel == TOTP {
+		fault("fallback", "does not go with the channel totp: the code of an authenticator app comes in no message")
+	}
+	begins := time.Duration(0)
+	for i, s := range p.Fallback {
+		field := func(name string) string { return fmt.Sprintf("fallback/%d/%s", i, name) }
+		offered, known := challenges[s.Channel]
+		switch {
+		case !known || s.Channel == TOTP:
+			fault(field("channel"), "must be sms, voice, email or push")
+		case p.Challenge != "" && !contains(offered, p.Challenge):
+			fault(field("channel"), "must carry the challenge %s; %s carries %s", p.Challenge, s.Channel, join(offered))
+		}
+		begins += s.After
+		switch {
+		case s.After < time.Second:
+			fault(field("after"), "must be at least 1 second")
+		case begins >= p.Life:
+			fault(field("after"), "must come before the end: the steps take %d seconds, and the verification lives %d",
+				int(begins.Seconds()), int(p.Life.Seconds()))
+		}
+	}
 }
 
 func contains(list []Challenge, c Challenge) bool {

@@ -175,3 +175,10 @@ func TestSecretsCannotBePrinted(t *testing.T) {
 	require.NotContains(t, printed, number)
 	require.Contains(t, printed, "REDACTED")
 }
+
+func TestAVerificationHasItsChannel(t *testing.T) {
+	t.Parallel()
+	v := verification.Verification{Channel: verification.Voice}
+	require.True(t, v.Has(verification.Voice))
+	require.False(t, v.Has(verification.SMS))
+}

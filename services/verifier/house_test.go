@@ -80,7 +80,7 @@ func (h *house) newStore() *store.Verifications { return h.storeOn(h.connect()) 
 func (h *house) storeOn(js jetstream.JetStream) *store.Verifications {
 	h.t.Helper()
 	s, err := store.NewVerifications(h.t.Context(), js, store.Config{
-		Keys: h.keys, SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow, Now: h.clock.now,
+		Keys: h.keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: h.clock.now,
 	})
 	require.NoError(h.t, err)
 	h.t.Cleanup(s.Close)
@@ -113,6 +113,7 @@ func (h *house) verifyWith(change func(*verifier.Verifier)) {
 	router.AddMiddleware(stream.Middleware(stream.NewPublisher(js), nil)...)
 	router.AddConsumerHandler(verifier.ResponsesConsumer, verifier.ResponsesConsumer, sub, v.HandleResponse)
 	router.AddConsumerHandler(verifier.DeliveriesConsumer, verifier.DeliveriesConsumer, sub, v.HandleDelivery)
+	router.AddConsumerHandler(verifier.TimersConsumer, verifier.TimersConsumer, sub, v.HandleTimer)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = router.Run(ctx) }()
@@ -186,11 +187,44 @@ func (h *house) writes() uint64 {
 	return s.CachedInfo().State.LastSeq
 }
 
-// resolverFunc is a Resolver made of a function.
-type resolverFunc func(context.Context, string, verification.Fact) (verification.Verification, error)
+// watched is a Resolver that something stands before: an error of it keeps the call from being made.
+type watched struct {
+	verifier.Resolver
+	before func(id string) error
+}
 
-func (f resolverFunc) Resolve(ctx context.Context, id string, fact verification.Fact) (verification.Verification, error) {
-	return f(ctx, id, fact)
+func (w watched) Resolve(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
+	if err := w.before(id); err != nil {
+		return verification.Verification{}, err
+	}
+	return w.Resolver.Resolve(ctx, id, f)
+}
+
+func (w watched) Undelivered(ctx context.Context, d events.DeliverySettled) (verification.Move, error) {
+	if err := w.before(d.ID); err != nil {
+		return verification.Move{}, err
+	}
+	return w.Resolver.Undelivered(ctx, d)
+}
+
+// resolving is a Resolver whose facts are applied by a function, and that tells of what a message closed
+// that did not arrive.
+type resolving struct {
+	verifier.Resolver
+	resolve func(context.Context, string, verification.Fact) (verification.Verification, error)
+	closed  func(id string)
+}
+
+func (r resolving) Undelivered(ctx context.Context, d events.DeliverySettled) (verification.Move, error) {
+	move, err := r.Resolver.Undelivered(ctx, d)
+	if err == nil && move.Close {
+		r.closed(d.ID)
+	}
+	return move, err
+}
+
+func (r resolving) Resolve(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
+	return r.resolve(ctx, id, f)
 }
 
 // tally counts by key.

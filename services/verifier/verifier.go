@@ -8,6 +8,7 @@ package verifier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -20,8 +21,12 @@ import (
 // Consumers are what a verifier subscribes to.
 func Consumers() []stream.Consumer {
 	return []stream.Consumer{
-		{Stream: stream.Responses, Name: ResponsesConsumer, Filter: events.ResponseSubjects, MaxAckPending: maxAckPending},
-		{Stream: stream.Deliveries, Name: DeliveriesConsumer, Filter: events.DeliveriesWith(events.DeliveryFailed), MaxAckPending: maxAckPending},
+		{Stream: stream.Responses, Name: ResponsesConsumer, Filters: []string{events.ResponseSubjects}, MaxAckPending: maxAckPending},
+		{
+			Stream: stream.Deliveries, Name: DeliveriesConsumer, MaxAckPending: maxAckPending,
+			Filters: []string{events.DeliveriesWith(events.DeliveryFailed), events.DeliveriesWith(events.DeliveryUnanswered)},
+		},
+		{Stream: stream.Timers, Name: TimersConsumer, Filters: []string{events.DueSubjects}, MaxAckPending: maxAckPending},
 	}
 }
 
@@ -29,12 +34,19 @@ func Consumers() []stream.Consumer {
 const (
 	ResponsesConsumer  = "verifier-responses"
 	DeliveriesConsumer = "verifier-deliveries"
+	TimersConsumer     = "verifier-timers"
 	maxAckPending      = 4096
 )
 
-// Resolver applies a fact under compare-and-set.
+// Resolver applies what happened, under compare-and-set.
 type Resolver interface {
 	Resolve(ctx context.Context, id string, f verification.Fact) (verification.Verification, error)
+	// Timed takes a step of a fallback whose time has come; Undelivered does what follows from a message that
+	// did not arrive, and Unheard from one of which nothing is heard. They return what was done, and fail with
+	// verification.ErrNotFound or ErrClosed where nothing is to be done.
+	Timed(ctx context.Context, id string, step int) (verification.Move, error)
+	Undelivered(ctx context.Context, d events.DeliverySettled) (verification.Move, error)
+	Unheard(ctx context.Context, t events.TimerDue) (verification.Move, error)
 }
 
 // Verifier handles the two kinds of events.
@@ -54,16 +66,69 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 	return v.resolve(m.Context(), r.Kind, r.ID, verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number})
 }
 
-// HandleDelivery applies a delivery's final failure. It is a Watermill handler.
+// HandleDelivery applies that a message did not arrive. It is a Watermill handler.
 func (v *Verifier) HandleDelivery(m *message.Message) error {
 	d, err := events.Decode[events.DeliverySettled](m.Payload)
 	if err != nil {
 		return err
 	}
-	if d.Status != events.DeliveryFailed {
+	if d.Status != events.DeliveryFailed && d.Status != events.DeliveryUnanswered {
 		return nil
 	}
-	return v.resolve(m.Context(), "delivery", d.ID, verification.Undelivered{Send: d.Send, Reason: verification.Reason(d.Reason)})
+	move, err := v.Verifications.Undelivered(m.Context(), d)
+	return v.moved(kindDelivery, d.ID, d.Reason, move, err)
+}
+
+// HandleTimer does what was to be done at this time. It is a Watermill handler.
+func (v *Verifier) HandleTimer(m *message.Message) error {
+	t, err := events.Decode[events.TimerDue](m.Payload)
+	if err != nil {
+		return err
+	}
+	switch t.Kind {
+	case events.TimerFallback:
+		move, err := v.Verifications.Timed(m.Context(), t.ID, t.Step)
+		return v.moved(t.Kind, t.ID, events.ReasonUnanswered, move, err)
+	case events.TimerReceipt:
+		move, err := v.Verifications.Unheard(m.Context(), t)
+		return v.moved(t.Kind, t.ID, events.ReasonNoReceipt, move, err)
+	default:
+		return fmt.Errorf("%w: timer of kind %q", events.ErrUndecodable, t.Kind)
+	}
+}
+
+const kindDelivery = "delivery"
+
+// moved tells what became of a message that did not arrive, or of a time that has come.
+func (v *Verifier) moved(kind, id, reason string, move verification.Move, err error) error {
+	log := v.Log.With("verification_id", id, "kind", kind, "reason", reason)
+	result := "nothing"
+	switch {
+	case err == nil && move.Take > 0:
+		result = "fallback"
+		log.Info("fallback taken", "step", move.Take)
+	case err == nil && move.Again:
+		result = "again"
+		log.Info("message asked for again")
+	case err == nil && move.Close:
+		result = string(verification.Failed)
+		log.Info("verification resolved", "status", result)
+	case err == nil:
+		log.Debug("nothing to do")
+	case errors.Is(err, verification.ErrClosed):
+		result = "late"
+		log.Info("fact came too late")
+	case errors.Is(err, verification.ErrNotFound):
+		result = "ignored"
+		log.Warn("fact fits no verification", "err", err)
+	default:
+		log.Warn("fact not applied yet", "err", err)
+		return err
+	}
+	if v.Resolved != nil {
+		v.Resolved(kind, result)
+	}
+	return nil
 }
 
 // resolve applies a fact. One that comes too late, or that no verification waits for, is settled:

@@ -160,12 +160,12 @@ func TestWhatTheBrokerCouldNotAnswerIsTriedAgain(t *testing.T) {
 			h := build(t)
 			var tries tally
 			h.verify(func(r verifier.Resolver) verifier.Resolver {
-				return resolverFunc(func(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
+				return watched{r, func(id string) error {
 					if tries.add(id); tries.of(id) <= 2 {
-						return verification.Verification{}, trouble
+						return trouble
 					}
-					return r.Resolve(ctx, id, f)
-				})
+					return nil
+				}}
 			})
 			answered, undelivered := h.ask(verification.ApprovalChallenge), h.ask(verification.CodeChallenge)
 			h.answer(answered.ID, events.Deny)
@@ -194,14 +194,14 @@ func TestAnAnswerToABrokerThatIsAwayIsAppliedWhenItIsBack(t *testing.T) {
 	broken := h.storeOn(away)
 	away.Conn().Close()
 	h.verify(func(r verifier.Resolver) verifier.Resolver {
-		return resolverFunc(func(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
+		return resolving{r, func(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
 			if tries.add(id); tries.of(id) > 1 {
 				return r.Resolve(ctx, id, f)
 			}
 			v, err := broken.Resolve(ctx, id, f)
 			lost <- err
 			return v, err
-		})
+		}, nil}
 	})
 	v := h.ask(verification.ApprovalChallenge)
 	h.answer(v.ID, events.Approve)
@@ -267,8 +267,10 @@ func TestOtherStepsOfADeliveryCloseNothing(t *testing.T) {
 	// One that says something else than its subject does is not taken by its subject.
 	h.put(events.DeliverySubject(v.ID, events.DeliveryFailed), `{"version":1,"id":"`+v.ID+`","send":1,"status":"sent"}`)
 	require.Equal(t, "+ACK", next(t, h.settled))
-	require.EqualValues(t, 1, h.drained(stream.Deliveries, verifier.DeliveriesConsumer))
+	require.Equal(t, "+ACK", next(t, h.settled))
+	require.EqualValues(t, 2, h.drained(stream.Deliveries, verifier.DeliveriesConsumer))
 	require.Equal(t, verification.Pending, h.get(v.ID).Status)
+	require.Equal(t, "delivery nothing", next(t, h.counted), "that nobody took the call, and no fallback is left")
 	require.Empty(t, h.counted)
 	require.Zero(t, h.writes())
 }
@@ -281,7 +283,7 @@ func TestAFailureOfAnEarlierSendLeavesTheResendItsChance(t *testing.T) {
 	_, err := h.store.Resend(t.Context(), v.ID)
 	require.NoError(t, err)
 	h.report(v.ID, 1, events.DeliveryFailed, events.ReasonUndeliverable)
-	require.Equal(t, "delivery pending", next(t, h.counted))
+	require.Equal(t, "delivery nothing", next(t, h.counted))
 	require.Equal(t, verification.Pending, h.get(v.ID).Status)
 	h.report(v.ID, 2, events.DeliveryFailed, events.ReasonUndeliverable)
 	require.Equal(t, "delivery failed", next(t, h.counted))
@@ -305,19 +307,24 @@ func TestTwoVerifiersSideBySideCloseEachVerificationExactlyOnce(t *testing.T) {
 	counting := func(by string) func(verifier.Resolver) verifier.Resolver {
 		arrive := sync.OnceFunc(both.Done)
 		return func(r verifier.Resolver) verifier.Resolver {
-			return resolverFunc(func(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
-				arrive()
-				both.Wait()
+			note := func(id string, s verification.Status) {
+				closed.add(id)
+				mu.Lock()
+				defer mu.Unlock()
+				statuses[id] = s
+			}
+			return watched{resolving{r, func(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
 				v, err := r.Resolve(ctx, id, f)
-				closed.add(by)
 				if err == nil {
-					closed.add(id)
-					mu.Lock()
-					statuses[id] = v.Status
-					mu.Unlock()
+					note(id, v.Status)
 				}
 				return v, err
-			})
+			}, func(id string) { note(id, verification.Failed) }}, func(string) error {
+				arrive()
+				both.Wait()
+				closed.add(by)
+				return nil
+			}}
 		}
 	}
 	h.verify(counting("first"))

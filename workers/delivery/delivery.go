@@ -89,6 +89,27 @@ type Receipt struct {
 	ID       string // the provider's id of the message or call
 }
 
+// Candidate is one provider that may carry a message.
+type Candidate struct {
+	Provider string
+	Sender   Sender
+	// Route is the country calling code of the address, such as +49; empty where there is none.
+	Route string
+	// Receipts tells that the provider reports what becomes of the message.
+	Receipts bool
+	// Patience is how long such a report takes on this route; zero where that is not known.
+	Patience time.Duration
+	// Admit allows a call, whose end must then be told to done; or done is nil, and wait is how long to
+	// leave the provider alone.
+	Admit func() (done func(error), wait time.Duration)
+}
+
+// Routes lists who may carry a message, the one to try first first; those in avoid come last. None
+// means that this deployment sends nothing to its address.
+type Routes interface {
+	Candidates(m Message, avoid []string) []Candidate
+}
+
 // Sender renders a message and makes exactly one call to its provider. It returns within
 // the context's deadline. Its error is one of this package's marks, or transient when bare; beside
 // it the receipt names the provider that was chosen, for the timeline, the metrics and the log.

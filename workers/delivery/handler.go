@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -19,21 +21,62 @@ import (
 // Handler is the loop of one channel's worker. All fields but Metrics are required.
 type Handler struct {
 	Channel events.Channel
-	Sender  Sender
+	Routes  Routes
 	Keys    *keyring.Keyring
-	// Settle stores a report of what happened; it is called before the message is acknowledged.
-	Settle func(context.Context, events.DeliverySettled) error
-	// Reports reads what was reported of a verification so far, oldest first.
-	Reports func(ctx context.Context, id string) ([]events.DeliverySettled, error)
-	// SendTimeout bounds one call to the provider.
-	SendTimeout time.Duration
-	Now         func() time.Time
-	Log         *slog.Logger
-	Metrics     *Metrics
+	Journal Journal
+	Policy  Policy
+	Now     func() time.Time
+	Log     *slog.Logger
+	Metrics *Metrics
 }
 
-// DefaultSendTimeout is above what providers need and below what a person waits.
-const DefaultSendTimeout = 10 * time.Second
+// Journal is what the loop writes down and reads again. Each call bounds itself in time.
+type Journal interface {
+	// Begin stores a send record. It fails with stream.ErrConflict where this attempt was begun already.
+	Begin(ctx context.Context, d events.DeliverySettled) error
+	// Settle stores a report of what happened.
+	Settle(ctx context.Context, d events.DeliverySettled) error
+	// Reports reads what was reported of a verification so far, oldest first.
+	Reports(ctx context.Context, id string) ([]events.DeliverySettled, error)
+	// Closed tells whether a verification has been answered, withdrawn, or ended otherwise.
+	Closed(ctx context.Context, a events.VerificationActivated) (bool, error)
+	// Schedule lets the verifier look at a time.
+	Schedule(ctx context.Context, at time.Time, t events.TimerDue) error
+	// Bury puts an activation that cannot be delivered aside, with the reason.
+	Bury(ctx context.Context, a events.VerificationActivated, reason string) error
+}
+
+// Fate says what follows a call of which nobody knows whether the provider took the message.
+type Fate string
+
+// The policies for messages of unknown fate.
+const (
+	// Resend sends the same message again. The person may get it twice.
+	Resend Fate = "resend"
+	// Hold waits for the provider's receipt. Where none comes in Policy.Hold, although this provider gives
+	// receipts, it never had the message, which is sent again; where the provider gives none, it is not.
+	Hold Fate = "hold"
+)
+
+// Policy is what an operator decides about deliveries.
+type Policy struct {
+	// SendTimeout bounds one call to a provider.
+	SendTimeout time.Duration
+	Unknown     Fate
+	// Hold is how long a receipt is waited for under the policy hold.
+	Hold time.Duration
+	// MaxAttempts is how many calls of one message may come to nothing; throttled ones do not count.
+	MaxAttempts int
+}
+
+// The defaults of Policy.
+const (
+	// DefaultSendTimeout is above what providers need and below what a person waits.
+	DefaultSendTimeout = 10 * time.Second
+	// DefaultHold is above what nearly all first receipts take.
+	DefaultHold        = 30 * time.Second
+	DefaultMaxAttempts = 12
+)
 
 // The wait before the next attempt doubles from the first to the last value, and varies by half
 // so that a fleet does not come back at once.
@@ -42,12 +85,23 @@ const (
 	lastBackoff  = 15 * time.Second
 	// minLife is what must be left of a verification for another attempt to make sense.
 	minLife = time.Second
-	// late is above what an activation takes to get here, and below what a broker takes to come back.
-	late = 100 * time.Millisecond
+	// stale is how old an activation is when it is worth a look whether its verification is still open.
+	stale = time.Second
+	// heldLook is between two looks for the receipt of a message that is held.
+	heldLook = time.Second
 	// A report is tried this often at once, and then with pauses while the verification lives.
 	settleTries = 3
 	settlePause = 250 * time.Millisecond
 )
+
+// again makes the broker deliver an activation again after a time. It is an outcome, no failure.
+type again struct {
+	after time.Duration
+	why   error
+}
+
+func (e *again) Error() string { return fmt.Sprintf("again in %s: %v", e.after, e.why) }
+func (e *again) Unwrap() error { return e.why }
 
 // Handle delivers one activation. It is a Watermill handler: nil acknowledges the message, an
 // error makes the broker deliver it again, an events.ErrUndecodable puts it aside.
@@ -56,55 +110,117 @@ func (h *Handler) Handle(m *message.Message) error {
 	if err != nil {
 		return err
 	}
-	if a.ID == "" || a.Channel != h.Channel {
+	if a.ID == "" || a.Channel != h.Channel || a.Send < 1 {
 		return fmt.Errorf("%w: not an activation of channel %s", events.ErrUndecodable, h.Channel)
 	}
 	ctx, d := m.Context(), stream.DeliveryOf(m.Context())
-	attempt := 1
-	if d != nil {
-		attempt = d.Attempt
+	err = h.handle(ctx, a, d != nil && d.Attempt > 1)
+	if d == nil || err == nil {
+		return err
 	}
-	// A broker that was killed forgets what it had delivered last, and counts from one again; what
-	// comes late may have been sent. This goes before the deadline: what was sent in time did not expire.
-	if attempt > 1 || h.Now().Sub(a.RequestedAt) > late {
-		sent, err := h.sentBefore(ctx, a)
-		if err != nil || sent {
+	after := max(h.backoff(a, 1), settlePause) // a broker in trouble is not hammered
+	var e *again
+	if errors.As(err, &e) {
+		after = h.within(a, e.after)
+	}
+	d.RetryAfter(after)
+	return err
+}
+
+// handle delivers an activation. The first time nothing needs to be read: the send record is stored
+// under the condition that there is none, and where there is one, a broker that was killed has
+// forgotten what it had delivered.
+func (h *Handler) handle(ctx context.Context, a events.VerificationActivated, known bool) error {
+	var past history
+	var err error
+	if known {
+		if past, err = h.history(ctx, a); err != nil {
 			return err
 		}
 	}
-	if !h.Now().Before(a.ExpiresAt) {
-		return h.expire(ctx, a, attempt)
-	}
-	content, err := h.open(a)
-	if err == nil {
-		err = h.deliver(ctx, a, content, attempt)
-	}
-	if err != nil && d != nil {
-		d.RetryAfter(h.wait(a, attempt, err))
+	err = h.step(ctx, a, past, known)
+	if errors.Is(err, stream.ErrConflict) && !known {
+		return h.handle(ctx, a, true)
 	}
 	return err
 }
 
-// sentBefore tells whether this send was reported as taken by the provider: the process was
-// killed between its report and its acknowledgement.
-func (h *Handler) sentBefore(ctx context.Context, a events.VerificationActivated) (bool, error) {
-	reports, err := h.Reports(ctx, a.ID)
+func (h *Handler) history(ctx context.Context, a events.VerificationActivated) (history, error) {
+	reports, err := h.Journal.Reports(ctx, a.ID)
 	if err != nil {
 		h.Log.Warn("delivery reports cannot be read", "verification_id", a.ID, "channel", string(a.Channel), "err", err)
 		// Only its text goes on: a report that nobody can decode must not bury a sound activation.
-		return false, errors.New("read delivery reports: " + err.Error())
+		return history{}, errors.New("read delivery reports: " + err.Error())
 	}
-	for _, r := range reports {
-		// An id that comes from an idempotency key returns after its grace; reports stay a little longer.
-		if r.At.Before(a.CreatedAt.Add(-stream.Grace / 2)) {
-			continue
-		}
-		asked := r.Status == events.DeliveryRequested || r.Status == events.DeliveryExpired
-		if r.Send == a.Send && r.Channel == a.Channel && !asked {
-			return true, nil
+	return historyOf(a, reports), nil
+}
+
+// step does what the history of a message asks for.
+func (h *Handler) step(ctx context.Context, a events.VerificationActivated, past history, known bool) error {
+	if past.settled != nil {
+		return h.awaitReceipt(ctx, a, past) // the process was killed between its report and what follows it
+	}
+	if past.open {
+		if err := h.judge(ctx, a, past); err != nil {
+			return err
 		}
 	}
-	return false, nil
+	if !h.Now().Before(a.ExpiresAt) {
+		if past.open {
+			return nil // it may have been delivered: that its fate is unknown is the last that is known
+		}
+		return h.drop(ctx, a, past, "")
+	}
+	if known || a.Step > 0 || h.Now().Sub(a.RequestedAt) > stale {
+		closed, err := h.Journal.Closed(ctx, a)
+		if err != nil {
+			return err
+		}
+		if closed {
+			return h.drop(ctx, a, past, events.ReasonClosed)
+		}
+	}
+	content, err := h.open(a)
+	if err != nil {
+		return err
+	}
+	return h.deliver(ctx, a, content, past)
+}
+
+// judge decides about a call of which nobody knows how it ended: nil lets the message be sent again.
+func (h *Handler) judge(ctx context.Context, a events.VerificationActivated, past history) error {
+	now := h.Now()
+	if !now.Before(a.ExpiresAt) {
+		return nil
+	}
+	if left := past.callEnds().Sub(now); left > 0 && !past.noted {
+		return &again{left, errors.New("another process may be calling")}
+	}
+	if !past.noted {
+		if err := h.unknown(ctx, a, past.last, errors.New("the process ended during the call")); err != nil {
+			return err
+		}
+	}
+	if h.Policy.Unknown != Hold {
+		return nil
+	}
+	until := past.last.At.Add(h.Policy.Hold)
+	switch {
+	case !past.last.Receipts:
+		return &again{a.ExpiresAt.Sub(now), errors.New("held: the provider gives no receipts")}
+	case now.Before(until):
+		return &again{min(heldLook, until.Sub(now)), errors.New("held: waiting for the provider's receipt")}
+	default:
+		return nil
+	}
+}
+
+// unknown reports a call whose fate nobody knows.
+func (h *Handler) unknown(ctx context.Context, a events.VerificationActivated, call events.DeliverySettled, cause error) error {
+	h.Log.Warn("fate of a delivery is unknown", "verification_id", a.ID, "channel", string(a.Channel), "provider", call.Provider,
+		"attempt", call.Attempt, "policy", string(h.Policy.Unknown), "err", cause)
+	call.Status, call.Class, call.Detail, call.Until, call.At = events.DeliveryUnknown, string(ClassUnknown), detailOf(cause), nil, h.Now().UTC()
+	return h.settle(ctx, call, a.ExpiresAt)
 }
 
 // open unseals what to send where. Content that does not belong to this activation is undecodable;
@@ -125,52 +241,235 @@ func (h *Handler) open(a events.VerificationActivated) (events.DeliveryContent, 
 	return c, nil
 }
 
-// deliver makes one attempt and settles it. A nil error means settled for good.
-func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c events.DeliveryContent, attempt int) error {
-	sendCtx, cancel := context.WithTimeout(ctx, min(h.SendTimeout, a.ExpiresAt.Sub(h.Now())))
-	defer cancel()
-	began := h.Now()
-	receipt, err := h.Sender.Send(sendCtx, messageOf(a, c, attempt))
-	h.Metrics.sent(h.Channel, receipt.Provider, a.RequestedAt, began, h.Now(), err)
-
-	report := events.DeliverySettled{
-		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliverySent,
-		// The time is that of the call: a receipt may overtake the answer, and the timeline keeps its order.
-		Provider: receipt.Provider, ProviderID: receipt.ID, Attempt: attempt, At: began.UTC(),
+// deliver asks the message's providers one after the other, each at most once, until one takes it. A nil
+// error means settled for good.
+func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c events.DeliveryContent, past history) error {
+	m := messageOf(a, c)
+	candidates := h.Routes.Candidates(m, slices.Concat(a.Avoid, past.failed))
+	if len(candidates) == 0 {
+		return h.fail(ctx, a, report(a, Candidate{}, past.attempts+1, h.Now()), nobody(a.Channel))
 	}
-	log := h.Log.With("verification_id", a.ID, "channel", string(a.Channel), "provider", receipt.Provider,
-		"attempt", attempt, "duration_ms", h.Now().Sub(began).Milliseconds())
-	switch class := ClassOf(err); {
-	case err == nil:
-		log.Info("delivery sent", "provider_id", receipt.ID)
-	case class == ClassPermanent:
-		report.Status, report.Reason, report.Detail = events.DeliveryFailed, ReasonOf(err), detailOf(err)
-		log.Warn("delivery failed", "reason", report.Reason, "err", err)
-	case class == ClassMisconfigured:
-		log.Error("delivery refused: the provider's configuration needs the operator", "err", err)
-		return err
-	default:
-		log.Warn("delivery attempt failed", "class", string(class), "err", err)
-		return err
+	soonest := time.Duration(-1) // when the first of the providers may be asked again
+	note := func(wait time.Duration) {
+		if soonest < 0 || wait < soonest {
+			soonest = wait
+		}
 	}
-	return h.settle(ctx, report, a.ExpiresAt)
+	var last error
+	for i, candidate := range candidates {
+		done, wait := candidate.Admit()
+		if done == nil {
+			note(wait)
+			last = errors.Join(last, fmt.Errorf("%s is left alone for %s", candidate.Provider, wait))
+			continue
+		}
+		past.attempts++
+		m.Attempt = past.attempts
+		call := attempt{h: h, a: a, m: m, c: candidate, more: i < len(candidates)-1, others: len(candidates) > 1}
+		settled, err := call.make(ctx, done)
+		if settled {
+			return err
+		}
+		if call.counts {
+			past.tried++
+		}
+		if past.tried >= h.Policy.MaxAttempts {
+			return h.giveUp(ctx, a, call.report)
+		}
+		note(AfterOf(err))
+		if last = errors.Join(last, err); call.stop {
+			break
+		}
+	}
+	wait := h.backoff(a, past.tried)
+	if soonest > wait {
+		wait = soonest + rand.N(firstBackoff) //nolint:gosec // all who wait for one provider must not come back at once
+	}
+	return &again{wait, last}
 }
 
-func messageOf(a events.VerificationActivated, c events.DeliveryContent, attempt int) Message {
+// nobody says why there is no provider for a message.
+func nobody(c events.Channel) error {
+	if c == events.SMS || c == events.Voice {
+		return Permanent(events.ReasonRegionBlocked, errors.New("no rule of the routes matches the number"))
+	}
+	return Permanent(events.ReasonNotConfigured, errors.New("no provider carries this message"))
+}
+
+// attempt is one call to one provider.
+type attempt struct {
+	h      *Handler
+	a      events.VerificationActivated
+	m      Message
+	c      Candidate
+	more   bool // another provider follows at once
+	others bool // another provider could carry the message
+
+	report events.DeliverySettled
+	counts bool // against the budget
+	stop   bool // nobody else is to be asked now
+}
+
+// make writes the send record, calls, and writes what came of it. settled tells that nobody else is to be
+// asked: the message has ended, or what happened could not be written.
+func (t *attempt) make(ctx context.Context, done func(error)) (settled bool, err error) {
+	h := t.h
+	began := h.Now()
+	limit := min(h.Policy.SendTimeout, t.a.ExpiresAt.Sub(began))
+	t.report = report(t.a, t.c, t.m.Attempt, began)
+	record := t.report
+	until := began.Add(limit).UTC()
+	record.Status, record.Until, record.Receipts = events.DeliveryBegun, &until, t.c.Receipts
+	if err := h.Journal.Begin(ctx, record); err != nil {
+		done(nil) // the provider was not asked
+		return true, fmt.Errorf("store send record: %w", err)
+	}
+	sendCtx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	receipt, err := t.send(sendCtx)
+	done(err)
+	ended := h.Now()
+	h.Metrics.sent(h.Channel, t.c.Provider, t.a.RequestedAt, began, ended, err)
+	log := h.Log.With("verification_id", t.a.ID, "channel", string(t.a.Channel), "provider", t.c.Provider,
+		"attempt", t.m.Attempt, "duration_ms", ended.Sub(began).Milliseconds())
+	if err == nil {
+		log.Info("delivery sent", "provider_id", receipt.ID)
+		t.report.Status, t.report.ProviderID = events.DeliverySent, receipt.ID
+		if err := h.settle(ctx, t.report, t.a.ExpiresAt); err != nil {
+			return true, err
+		}
+		return true, h.schedule(ctx, t.a, t.c, began, t.others)
+	}
+	return t.refused(ctx, log, record, err)
+}
+
+// send calls. A sender that panics may have called its provider before.
+func (t *attempt) send(ctx context.Context) (receipt Receipt, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			t.h.Log.Error("sender panicked", "verification_id", t.a.ID, "provider", t.c.Provider, "stack", string(debug.Stack()))
+			err = Unknown(errors.New("the sender panicked"))
+		}
+	}()
+	return t.c.Sender.Send(ctx, t.m)
+}
+
+// refused settles a call that came to nothing, or may have.
+func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.DeliverySettled, err error) (settled bool, _ error) {
+	h, class := t.h, ClassOf(err)
+	switch {
+	case class == ClassPermanent && (!t.more || final(ReasonOf(err))):
+		return true, h.fail(ctx, t.a, t.report, err)
+	case class == ClassUnknown:
+		// Nobody else is asked at once: a receipt may tell in a moment that the message is on its way.
+		t.counts, t.stop = true, true
+		if unreported := h.unknown(ctx, t.a, record, err); unreported != nil {
+			return true, unreported
+		}
+		return false, err
+	case class == ClassMisconfigured:
+		log.Error("delivery refused: the provider's configuration needs the operator", "err", err)
+	default:
+		log.Warn("delivery attempt failed", "class", string(class), "err", err)
+	}
+	t.counts = class != ClassRetryAfter
+	t.report.Status, t.report.Class, t.report.Reason, t.report.Detail = events.DeliveryRetrying, string(class), ReasonOf(err), detailOf(err)
+	next := h.Now().UTC()
+	if !t.more {
+		next = next.Add(max(AfterOf(err), firstBackoff))
+	}
+	t.report.Until = &next
+	if unreported := h.settle(ctx, t.report, t.a.ExpiresAt); unreported != nil {
+		return true, unreported
+	}
+	return false, err
+}
+
+// final tells of a permanent failure that it is the address that cannot be reached, by no provider.
+func final(reason string) bool {
+	return reason == events.ReasonUndeliverable || reason == events.ReasonUnsubscribed || reason == events.ReasonDeviceGone
+}
+
+// report is what all reports of a call have in common.
+func report(a events.VerificationActivated, c Candidate, attempt int, began time.Time) events.DeliverySettled {
+	return events.DeliverySettled{
+		ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send, Provider: c.Provider, Route: c.Route, Attempt: attempt,
+		// The time is that of the call: a receipt may overtake the answer, and the timeline keeps its order.
+		At: began.UTC(),
+	}
+}
+
+// fail settles a message that can never arrive.
+func (h *Handler) fail(ctx context.Context, a events.VerificationActivated, r events.DeliverySettled, err error) error {
+	r.Status, r.Reason, r.Detail = events.DeliveryFailed, ReasonOf(err), detailOf(err)
+	h.Log.Warn("delivery failed", "verification_id", a.ID, "channel", string(a.Channel), "provider", r.Provider,
+		"attempt", r.Attempt, "reason", r.Reason, "err", err)
+	if !final(r.Reason) { // the operator can do something about it
+		if err := h.Journal.Bury(ctx, a, r.Reason); err != nil {
+			return err
+		}
+	}
+	return h.settle(ctx, r, a.ExpiresAt)
+}
+
+// giveUp settles a message that was tried as often as is allowed.
+func (h *Handler) giveUp(ctx context.Context, a events.VerificationActivated, r events.DeliverySettled) error {
+	r.Until, r.At = nil, h.Now().UTC()
+	return h.fail(ctx, a, r, Permanent(events.ReasonProviderUnavailable, fmt.Errorf("%d attempts came to nothing", h.Policy.MaxAttempts)))
+}
+
+// awaitReceipt makes sure that somebody looks whether the receipt of a message comes that is known to
+// have been taken.
+func (h *Handler) awaitReceipt(ctx context.Context, a events.VerificationActivated, past history) error {
+	provider := past.sentBy()
+	if provider == "" || past.settled.Status == events.DeliveryDelivered {
+		return nil
+	}
+	c, err := h.open(a)
+	if err != nil {
+		return err
+	}
+	candidates := h.Routes.Candidates(messageOf(a, c), nil)
+	for _, candidate := range candidates {
+		if candidate.Provider == provider {
+			return h.schedule(ctx, a, candidate, past.settled.At, len(candidates) > 1)
+		}
+	}
+	return nil
+}
+
+// schedule has the verifier look for a receipt, where one is to be expected and something could be done
+// without it. Not being able to costs no message: it may be late, as without this.
+func (h *Handler) schedule(ctx context.Context, a events.VerificationActivated, c Candidate, sent time.Time, others bool) error {
+	due := sent.Add(c.Patience)
+	if c.Patience <= 0 || !others && len(a.Fallback) == 0 && a.Step == 0 || !due.Before(a.ExpiresAt.Add(-minLife)) {
+		return nil
+	}
+	err := h.Journal.Schedule(ctx, due, events.TimerDue{
+		Kind: events.TimerReceipt, ID: a.ID, Step: a.Step, Send: a.Send, Provider: c.Provider, Other: others,
+	})
+	if err != nil {
+		h.Log.Warn("receipt will not be missed", "verification_id", a.ID, "channel", string(a.Channel), "err", err)
+	}
+	return nil
+}
+
+func messageOf(a events.VerificationActivated, c events.DeliveryContent) Message {
 	return Message{
-		ID: a.ID, Channel: a.Channel, Challenge: a.Challenge, Send: a.Send, Attempt: attempt,
+		ID: a.ID, Channel: a.Channel, Challenge: a.Challenge, Step: a.Step, Send: a.Send,
 		To: Address(c.To), Code: Code(c.Code), LinkToken: Code(c.Token), NumberLength: a.NumberLength, Choices: c.Choices, Text: Code(c.Text),
 		Device: a.Device, DeviceID: a.DeviceID,
 		Locale: a.Locale, Brand: a.Brand, Context: a.Context, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
 	}
 }
 
-// expire settles what came too late; nobody is called.
-func (h *Handler) expire(ctx context.Context, a events.VerificationActivated, attempt int) error {
+// drop settles what came too late, or is not wanted any more; nobody is called.
+func (h *Handler) drop(ctx context.Context, a events.VerificationActivated, past history, reason string) error {
 	h.Metrics.expired(h.Channel)
-	h.Log.Warn("delivery expired", "verification_id", a.ID, "channel", string(a.Channel), "attempt", attempt)
+	h.Log.Warn("delivery expired", "verification_id", a.ID, "channel", string(a.Channel), "attempt", past.attempts, "reason", reason)
 	return h.settle(ctx, events.DeliverySettled{
-		ID: a.ID, Channel: a.Channel, Send: a.Send, Status: events.DeliveryExpired, Attempt: attempt, At: h.Now().UTC(),
+		ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send, Status: events.DeliveryExpired, Reason: reason,
+		Attempt: past.attempts, At: h.Now().UTC(),
 	}, a.ExpiresAt)
 }
 
@@ -178,12 +477,12 @@ func (h *Handler) expire(ctx context.Context, a events.VerificationActivated, at
 // look, a lost report would cost a second message or a stuck verification. So a broker that takes
 // no reports is asked until the end of the verification: given up, a message that the provider has
 // taken would be sent anew with each attempt.
-func (h *Handler) settle(ctx context.Context, report events.DeliverySettled, end time.Time) error {
+func (h *Handler) settle(ctx context.Context, r events.DeliverySettled, end time.Time) error {
 	// A try whose answer was lost may have been stored: the broker drops what comes after it.
-	report.EventID = fmt.Sprintf("worker:%s:%s:%d:%s:%d", report.ID, report.Channel, report.Send, report.Status, report.Attempt)
+	r.EventID = fmt.Sprintf("worker:%s:%s:%d:%d:%s:%d", r.ID, r.Channel, r.Step, r.Send, r.Status, r.Attempt)
 	for try := 1; ; try++ {
 		// The report must be stored even when the grace of a shutdown has just ended; each try bounds itself.
-		err := h.Settle(context.WithoutCancel(ctx), report)
+		err := h.Journal.Settle(context.WithoutCancel(ctx), r)
 		if err == nil {
 			return nil
 		}
@@ -191,7 +490,7 @@ func (h *Handler) settle(ctx context.Context, report events.DeliverySettled, end
 			continue
 		}
 		if try == settleTries {
-			h.Log.Warn("delivery not reported yet", "verification_id", report.ID, "channel", string(report.Channel), "err", err)
+			h.Log.Warn("delivery not reported yet", "verification_id", r.ID, "channel", string(r.Channel), "err", err)
 		}
 		if !h.Now().Before(end) || !pause(ctx, settlePause) {
 			return fmt.Errorf("report delivery: %w", err)
@@ -211,18 +510,21 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// wait is how long until the next attempt. It never outlives the verification: towards the end
-// attempts come closer, and the last message then settles as expired.
-func (h *Handler) wait(a events.VerificationActivated, attempt int, err error) time.Duration {
+// backoff is how long until the next attempt after so many that came to nothing.
+func (h *Handler) backoff(a events.VerificationActivated, tried int) time.Duration {
 	backoff := lastBackoff
-	if attempt < 6 {
-		backoff = min(lastBackoff, firstBackoff<<(attempt-1))
+	if tried = max(tried, 1); tried < 6 {
+		backoff = min(lastBackoff, firstBackoff<<(tried-1))
 	}
-	backoff = backoff/2 + rand.N(backoff) //nolint:gosec // spreads retries, guards nothing
-	backoff = max(backoff, AfterOf(err))
+	return h.within(a, backoff/2+rand.N(backoff)) //nolint:gosec // spreads retries, guards nothing
+}
+
+// within keeps a wait inside the life of a verification: towards the end attempts come closer, and
+// the last delivery then settles as expired.
+func (h *Handler) within(a events.VerificationActivated, wait time.Duration) time.Duration {
 	left := a.ExpiresAt.Sub(h.Now())
 	if left <= minLife {
-		return max(left, 0) + time.Millisecond // then it settles as expired
+		return max(left, 0) + time.Millisecond
 	}
-	return min(backoff, left-minLife/2)
+	return min(max(wait, time.Millisecond), left-minLife/2)
 }

@@ -41,8 +41,19 @@ type Call struct {
 	Name
 	To     Address
 	Script Code
+	// Lines are the same script for providers that know no TwiML; none where it asks for keys.
+	Lines []Line
 	// CallbackURL is where the provider reports how the call went; empty where there is no way back.
 	CallbackURL string
 	// RingFor is how long the phone rings before nobody answered.
 	RingFor time.Duration
+	// ValidFor is how long the call is worth making.
+	ValidFor time.Duration
+}
+
+// Line is one sentence of a call, or a pause where Text is empty.
+type Line struct {
+	Language string // BCP 47, such as de-DE
+	Text     Code
+	Pause    time.Duration
 }

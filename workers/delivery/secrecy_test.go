@@ -97,7 +97,7 @@ func requireKeys(t *testing.T, logged string) {
 		seen++
 		require.NotEmpty(t, fields["verification_id"], line)
 		require.Equal(t, "sms", fields["channel"], line)
-		require.NotZero(t, fields["attempt"], line)
+		require.Contains(t, fields, "attempt", line)
 	}
 	require.NotZero(t, seen)
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -189,15 +191,20 @@ func (h *house) work(send delivery.SenderFunc, change ...func(*delivery.Handler)
 func (h *house) workOn(js jetstream.JetStream, send delivery.SenderFunc, change ...func(*delivery.Handler)) (stop func()) {
 	h.t.Helper()
 	pub := stream.NewPublisher(js)
+	streams, err := delivery.NewStreams(h.t.Context(), js, pub)
+	require.NoError(h.t, err)
 	handler := &delivery.Handler{
-		Channel: events.SMS, Sender: send, Keys: h.keys, Settle: pub.Settle, Reports: h.reports,
-		SendTimeout: delivery.DefaultSendTimeout, Now: h.clock.now, Log: h.log, Metrics: h.metrics,
+		Channel: events.SMS, Routes: carried{{Provider: "twilio", Sender: send, Route: "+1"}}, Keys: h.keys, Journal: streams,
+		Policy: delivery.Policy{
+			SendTimeout: delivery.DefaultSendTimeout, Unknown: delivery.Resend, Hold: delivery.DefaultHold, MaxAttempts: delivery.DefaultMaxAttempts,
+		},
+		Now: h.clock.now, Log: h.log, Metrics: h.metrics,
 	}
 	for _, c := range change {
 		c(handler)
 	}
 	sub := stream.NewSubscriber(js, stream.SubscriberConfig{MaxInFlight: 16, Log: h.log}, stream.Consumer{
-		Stream: stream.Activations, Name: consumer, Filter: events.ActivationsOf(events.SMS), MaxAckPending: 1000,
+		Stream: stream.Activations, Name: consumer, Filters: []string{events.ActivationsOf(events.SMS)}, MaxAckPending: 1000,
 	})
 	r, err := stream.NewRouter(h.log, waitLong)
 	require.NoError(h.t, err)
@@ -233,13 +240,73 @@ func (h *house) reports(ctx context.Context, id string) ([]events.DeliverySettle
 	return settled, nil
 }
 
-// only is the one report there must be of a verification.
+// only is the one report there must be of how a message ended.
 func (h *house) only(id string) events.DeliverySettled {
+	h.t.Helper()
+	var ends []events.DeliverySettled
+	for _, r := range h.told(id) {
+		switch r.Status {
+		case events.DeliveryBegun, events.DeliveryRetrying, events.DeliveryUnknown:
+		default:
+			ends = append(ends, r)
+		}
+	}
+	require.Len(h.t, ends, 1)
+	return ends[0]
+}
+
+// told is what is reported of a verification, oldest first.
+func (h *house) told(id string) []events.DeliverySettled {
 	h.t.Helper()
 	all, err := h.reports(h.t.Context(), id)
 	require.NoError(h.t, err)
-	require.Len(h.t, all, 1)
-	return all[0]
+	return all
+}
+
+// words are the statuses of what is reported of a verification, with the provider and the attempt.
+func (h *house) words(id string) []string {
+	h.t.Helper()
+	var words []string
+	for _, r := range h.told(id) {
+		words = append(words, strings.TrimSpace(fmt.Sprintf("%s %s %d", r.Status, r.Provider, r.Attempt)))
+	}
+	return words
+}
+
+// carried lists providers in their order; those that say nothing about it may always be called.
+type carried []delivery.Candidate
+
+func (c carried) Candidates(_ delivery.Message, avoid []string) []delivery.Candidate {
+	found := slices.Clone(c)
+	for i := range found {
+		if found[i].Admit == nil {
+			found[i].Admit = func() (func(error), time.Duration) { return func(error) {}, 0 }
+		}
+	}
+	slices.SortStableFunc(found, func(a, b delivery.Candidate) int {
+		return strings.Compare(fmt.Sprint(slices.Contains(avoid, a.Provider)), fmt.Sprint(slices.Contains(avoid, b.Provider)))
+	})
+	return found
+}
+
+// settled is a journal whose reports go through a function.
+type settled struct {
+	delivery.Journal
+	settle func(context.Context, events.DeliverySettled) error
+}
+
+func (s settled) Settle(ctx context.Context, d events.DeliverySettled) error {
+	return s.settle(ctx, d)
+}
+
+// reporting is a journal whose reports are read through a function.
+type reporting struct {
+	delivery.Journal
+	reports func(context.Context, string) ([]events.DeliverySettled, error)
+}
+
+func (r reporting) Reports(ctx context.Context, id string) ([]events.DeliverySettled, error) {
+	return r.reports(ctx, id)
 }
 
 // buried reads all dead letters, oldest first.

@@ -25,9 +25,11 @@ type Gateway interface {
 type Config struct {
 	// PublicURL is what links and callbacks start with.
 	PublicURL string
-	// Callbacks is the path that the provider reports to, with the message's name behind it, and from which
-	// replies find their way back: /callbacks/twilio/sms. Empty: it cannot reach the public URL.
+	// Callbacks is the path that the provider reports to, with the message's name behind it:
+	// /callbacks/twilio/sms. Empty: it cannot reach the public URL.
 	Callbacks string
+	// Replies tells that the provider brings a person's answer back, without which nobody is asked for one.
+	Replies bool
 }
 
 // New is the channel's Sender. A challenge that this deployment cannot carry is refused for good.
@@ -49,7 +51,7 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 		return delivery.Receipt{}, err
 	}
 	text := delivery.SMS{Name: m.Name(), To: m.To, Body: delivery.Code(body), ValidFor: life}
-	if s.wayBack() {
+	if s.cfg.Callbacks != "" && s.cfg.PublicURL != "" {
 		text.CallbackURL = s.cfg.PublicURL + s.cfg.Callbacks + "/" + m.Name().Path()
 	}
 	return s.gateway.SendSMS(ctx, text)
@@ -76,13 +78,11 @@ func (s *sender) render(m delivery.Message, life time.Duration) (string, error) 
 		}
 		return words.LinkText(facts, s.cfg.PublicURL+"/l/"+url.PathEscape(m.LinkToken.Reveal())), nil
 	case events.Approval:
-		if !s.wayBack() {
-			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("replies need a public URL for callbacks"))
+		if !s.cfg.Replies || s.cfg.PublicURL == "" {
+			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("replies need a provider that brings them, and a public URL"))
 		}
 		return words.ApprovalText(facts), nil
 	default:
 		return "", delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("text messages carry no challenge %q", m.Challenge))
 	}
 }
-
-func (s *sender) wayBack() bool { return s.cfg.Callbacks != "" && s.cfg.PublicURL != "" }

@@ -67,7 +67,7 @@ func TestEachChallengeIsRendered(t *testing.T) {
 			t.Parallel()
 			g := &gateway{}
 			for _, public := range []string{"https://id.example.com", "https://id.example.com/"} {
-				receipt, err := sms.New(sms.Config{PublicURL: public, Callbacks: "/callbacks/twilio/sms"}, g).Send(t.Context(), message(c.challenge))
+				receipt, err := sms.New(sms.Config{PublicURL: public, Callbacks: "/callbacks/twilio/sms", Replies: true}, g).Send(t.Context(), message(c.challenge))
 				require.NoError(t, err)
 				require.Equal(t, delivery.Receipt{Provider: "stub", ID: "SM1"}, receipt)
 			}
@@ -88,7 +88,7 @@ func TestEveryLanguageFitsOneMessageWithTheCodeFirst(t *testing.T) {
 	digits := regexp.MustCompile(`\b\d{4,10}\b`)
 	for _, locale := range []string{"", "en-GB", "de-AT", "es-MX", "fr-CA", "pt-PT", "ja"} {
 		g := &gateway{}
-		s := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms"}, g)
+		s := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms", Replies: true}, g)
 		for _, challenge := range []events.Challenge{events.Code, events.Link, events.Approval} {
 			m := message(challenge)
 			m.Locale, m.Brand = locale, strings.Repeat("Example 99", 3)
@@ -115,12 +115,13 @@ func TestWithoutAWayBack(t *testing.T) {
 		reason    string // empty: sent
 	}{
 		{"a code is sent and nothing is called back", sms.Config{}, events.Code, ""},
-		{"a code is sent where callbacks are on but no address is known", sms.Config{Callbacks: "/callbacks/twilio/sms"}, events.Code, ""},
+		{"a code is sent where callbacks are on but no address is known", sms.Config{Callbacks: "/callbacks/twilio/sms", Replies: true}, events.Code, ""},
 		{"a link needs a public URL only", sms.Config{PublicURL: "https://id.example.com"}, events.Link, ""},
-		{"a link without a public URL cannot be opened", sms.Config{Callbacks: "/callbacks/twilio/sms"}, events.Link, events.ReasonNotConfigured},
+		{"a link without a public URL cannot be opened", sms.Config{Callbacks: "/callbacks/twilio/sms", Replies: true}, events.Link, events.ReasonNotConfigured},
 		{"an approval without callbacks cannot be answered", sms.Config{PublicURL: "https://id.example.com"}, events.Approval, events.ReasonNotConfigured},
-		{"an approval without a public URL cannot be answered", sms.Config{Callbacks: "/callbacks/twilio/sms"}, events.Approval, events.ReasonNotConfigured},
-		{"a challenge from the future is refused", sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms"}, "dance", events.ReasonNotConfigured},
+		{"an approval without a public URL cannot be answered", sms.Config{Callbacks: "/callbacks/twilio/sms", Replies: true}, events.Approval, events.ReasonNotConfigured},
+		{"an approval over a carrier that brings no replies cannot be answered", sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/adapters/acme"}, events.Approval, events.ReasonNotConfigured},
+		{"a challenge from the future is refused", sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms", Replies: true}, "dance", events.ReasonNotConfigured},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +158,7 @@ func TestACodeComesInTheClientsOwnWording(t *testing.T) {
 	for _, challenge := range []events.Challenge{events.Link, events.Approval} {
 		m := message(challenge)
 		m.Text = "mine"
-		_, err := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms"}, g).Send(t.Context(), m)
+		_, err := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms", Replies: true}, g).Send(t.Context(), m)
 		require.NoError(t, err)
 	}
 	require.Contains(t, g.sent[0].Body.Reveal(), "https://id.example.com/l/q3Jk-7_ZtW0", "only codes have a wording of the client's")

@@ -7,44 +7,43 @@ import (
 
 // askForKey says who calls and speaks the code only to somebody who presses a key, so
 // that no voicemail gets it. The question is repeated once.
-func askForKey(locale string, f wording.Facts, keyURL string) (string, error) {
+func askForKey(locale string, f wording.Facts, keyURL string) script {
 	w := speaker{wording.For(locale)}
-	return write(
+	return script{
 		gather(keyURL, w.say(w.CodeCall(f)), w.say(w.PressForCode())),
 		gather(keyURL, w.say(w.PressForCode())),
 		w.say(w.Goodbye()),
 		hangup{},
-	)
+	}
 }
 
 // askForDecision says who asks what from where, twice, and waits for the key that decides.
-func askForDecision(locale string, f wording.Facts, answerURL string) (string, error) {
+func askForDecision(locale string, f wording.Facts, answerURL string) script {
 	w := speaker{wording.For(locale)}
 	question := gather(answerURL, w.say(w.ApprovalCall(f)), w.say(w.ApprovalKeys()))
-	return write(question, question, w.say(w.Goodbye()), hangup{})
+	return script{question, question, w.say(w.Goodbye()), hangup{}}
 }
 
 // askForNumber says who asks what from where, twice, and waits for the number that is shown where the
 // request began: whoever is called must see that screen.
-func askForNumber(locale string, f wording.Facts, digits int, answerURL string) (string, error) {
+func askForNumber(locale string, f wording.Facts, digits int, answerURL string) script {
 	w := speaker{wording.For(locale)}
 	question := gatherNumber(answerURL, digits, w.say(w.ApprovalCall(f)), w.say(w.NumberKeys(digits)))
-	return write(question, question, w.say(w.Goodbye()), hangup{})
+	return script{question, question, w.say(w.Goodbye()), hangup{}}
 }
 
 // tellCode is the whole call where there is no way back for a key press: it greets, waits
 // until the phone is at the ear, and reads the code.
-func tellCode(locale string, f wording.Facts, code string) (string, error) {
+func tellCode(locale string, f wording.Facts, code string) script {
 	w := speaker{wording.For(locale)}
-	greeting := []any{w.say(w.CodeCall(f)), pause{Length: 1}}
-	return write(append(greeting, w.code(f, code)...)...)
+	return append(script{w.say(w.CodeCall(f)), pause{Length: 1}}, w.code(f, code)...)
 }
 
 // CodeScript answers the key press: it reads the code digit by digit, twice, with a pause
 // between. The code is the last thing that is heard.
 func CodeScript(locale, brand, code string) (string, error) {
 	w := speaker{wording.For(locale)}
-	return write(w.code(wording.Facts{Brand: brand}, code)...)
+	return w.code(wording.Facts{Brand: brand}, code).twiML()
 }
 
 // AnswerScript thanks for a decision and ends the call. It promises only that the answer
@@ -52,37 +51,37 @@ func CodeScript(locale, brand, code string) (string, error) {
 // which is compared later too.
 func AnswerScript(locale, brand string, decision events.Decision) (string, error) {
 	w := speaker{wording.For(locale)}
-	return write(w.say(w.Acknowledged(decision, wording.Facts{Brand: brand})), w.say(w.Goodbye()), hangup{})
+	return script{w.say(w.Acknowledged(decision, wording.Facts{Brand: brand})), w.say(w.Goodbye()), hangup{}}.twiML()
 }
 
 // RetryScript answers a key that decides nothing: it names the keys again, twice, and waits
 // for one at the same URL.
 func RetryScript(locale, answerURL string) (string, error) {
 	w := speaker{wording.For(locale)}
-	return write(
+	return script{
 		gather(answerURL, w.say(w.OtherKey()), w.say(w.ApprovalKeys())),
 		gather(answerURL, w.say(w.ApprovalKeys())),
 		w.say(w.Goodbye()),
 		hangup{},
-	)
+	}.twiML()
 }
 
 // RetryNumberScript answers keys that are no number of so many digits: it asks again, twice, and waits
 // at the same URL.
 func RetryNumberScript(locale string, digits int, answerURL string) (string, error) {
 	w := speaker{wording.For(locale)}
-	return write(
+	return script{
 		gatherNumber(answerURL, digits, w.say(w.OtherNumber(digits)), w.say(w.NumberKeys(digits))),
 		gatherNumber(answerURL, digits, w.say(w.NumberKeys(digits))),
 		w.say(w.Goodbye()),
 		hangup{},
-	)
+	}.twiML()
 }
 
 // GoodbyeScript says that there is nothing to answer any more and ends the call.
 func GoodbyeScript(locale string) (string, error) {
 	w := speaker{wording.For(locale)}
-	return write(w.say(w.Closed()), w.say(w.Goodbye()), hangup{})
+	return script{w.say(w.Closed()), w.say(w.Goodbye()), hangup{}}.twiML()
 }
 
 // speaker says the sentences of one language in a voice of that language.
@@ -90,6 +89,6 @@ type speaker struct{ wording.Wording }
 
 func (s speaker) say(text string) say { return say{Language: s.SpeechLanguage(), Text: text} }
 
-func (s speaker) code(f wording.Facts, code string) []any {
-	return []any{s.say(s.SpokenCode(f, code)), pause{Length: 1}, s.say(s.SpokenCodeAgain(code)), hangup{}}
+func (s speaker) code(f wording.Facts, code string) script {
+	return script{s.say(s.SpokenCode(f, code)), pause{Length: 1}, s.say(s.SpokenCodeAgain(code)), hangup{}}
 }

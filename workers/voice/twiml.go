@@ -3,6 +3,9 @@ package voice
 import (
 	"encoding/xml"
 	"fmt"
+	"time"
+
+	"github.com/assent-io/assent/workers/delivery"
 )
 
 // The verbs of TwiML that scripts need. The SDK's own writer is not used: it drops empty
@@ -62,11 +65,30 @@ func gatherNumber(action string, digits int, spoken ...any) gathering {
 	}
 }
 
-// write makes the document. Text from outside is escaped by the encoder.
-func write(verbs ...any) (string, error) {
-	doc, err := xml.Marshal(response{Verbs: verbs})
+// script is what a call does, verb by verb.
+type script []any
+
+// twiML makes the document. Text from outside is escaped by the encoder.
+func (s script) twiML() (string, error) {
+	doc, err := xml.Marshal(response{Verbs: s})
 	if err != nil {
 		return "", fmt.Errorf("write call script: %w", err)
 	}
 	return xml.Header + string(doc), nil
+}
+
+// lines is the script for a carrier that only speaks; none where it asks for keys.
+func (s script) lines() []delivery.Line {
+	var lines []delivery.Line
+	for _, verb := range s {
+		switch v := verb.(type) {
+		case say:
+			lines = append(lines, delivery.Line{Language: v.Language, Text: delivery.Code(v.Text)})
+		case pause:
+			lines = append(lines, delivery.Line{Pause: time.Duration(v.Length) * time.Second})
+		case gathering:
+			return nil
+		}
+	}
+	return lines
 }

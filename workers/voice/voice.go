@@ -55,42 +55,49 @@ type sender struct {
 // Send writes the script and makes one call.
 func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt, error) {
 	life := time.Until(m.ExpiresAt)
-	text, err := s.script(m, life)
+	verbs, err := s.script(m, life)
+	if err != nil {
+		return delivery.Receipt{}, err
+	}
+	text, err := verbs.twiML()
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
 	if len([]rune(text)) > maxScript {
 		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused, fmt.Errorf("the script is longer than %d characters", maxScript))
 	}
-	call := delivery.Call{Name: m.Name(), To: m.To, Script: delivery.Code(text), RingFor: min(ringFor, max(life, time.Second))}
+	call := delivery.Call{
+		Name: m.Name(), To: m.To, Script: delivery.Code(text), Lines: verbs.lines(),
+		RingFor: min(ringFor, max(life, time.Second)), ValidFor: life,
+	}
 	if s.cfg.Callbacks != "" && s.cfg.PublicURL != "" {
 		call.CallbackURL = s.cfg.PublicURL + s.cfg.Callbacks + "/" + m.Name().Path()
 	}
 	return s.gateway.StartCall(ctx, call)
 }
 
-func (s *sender) script(m delivery.Message, life time.Duration) (string, error) {
+func (s *sender) script(m delivery.Message, life time.Duration) (script, error) {
 	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: life}
 	switch m.Challenge {
 	case events.Code:
 		if m.Code == "" {
-			return "", delivery.Permanent(events.ReasonMessageRefused, errors.New("the activation holds no code"))
+			return nil, delivery.Permanent(events.ReasonMessageRefused, errors.New("the activation holds no code"))
 		}
 		if s.wayBack() {
-			return askForKey(m.Locale, facts, s.keyURL(m.ID, "code"))
+			return askForKey(m.Locale, facts, s.keyURL(m.ID, "code")), nil
 		}
-		return tellCode(m.Locale, facts, m.Code.Reveal())
+		return tellCode(m.Locale, facts, m.Code.Reveal()), nil
 	case events.Approval:
 		if !s.wayBack() {
-			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("key presses need a public URL for callbacks"))
+			return nil, delivery.Permanent(events.ReasonNotConfigured, errors.New("key presses need a public URL for callbacks"))
 		}
 		if m.NumberLength > 0 {
-			return askForNumber(m.Locale, facts, m.NumberLength, s.keyURL(m.ID, "answer"))
+			return askForNumber(m.Locale, facts, m.NumberLength, s.keyURL(m.ID, "answer")), nil
 		}
-		return askForDecision(m.Locale, facts, s.keyURL(m.ID, "answer"))
+		return askForDecision(m.Locale, facts, s.keyURL(m.ID, "answer")), nil
 	case events.Link: // cannot be spoken
 	}
-	return "", delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("calls carry no challenge %q", m.Challenge))
+	return nil, delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("calls carry no challenge %q", m.Challenge))
 }
 
 func (s *sender) keyURL(id, what string) string {

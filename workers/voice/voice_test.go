@@ -3,6 +3,7 @@ package voice_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,8 @@ func TestACodeIsSpokenOnlyToSomebodyWhoPressesAKey(t *testing.T) {
 	require.NotContains(t, call.Script.Reveal(), "482913")
 	require.Equal(t, public+"/callbacks/twilio/call/vrf_01/0/1/1", call.CallbackURL)
 	require.Equal(t, 25*time.Second, call.RingFor)
+	require.Greater(t, call.ValidFor, 4*time.Minute)
+	require.Empty(t, call.Lines, "a carrier that takes no keys must not read half a script")
 	require.Equal(t, "+14155550100", call.To.Reveal())
 }
 
@@ -83,6 +86,15 @@ func TestWithoutAWayBackTheCodeStandsInTheScript(t *testing.T) {
 		require.Contains(t, script.text(), "Hello. This is Example Bank")
 		require.NotContains(t, script.text(), "482913", "digits are read one by one")
 		require.Empty(t, call.CallbackURL)
+		require.Len(t, call.Lines, 5, "what is spoken is told without TwiML too")
+		for i, v := range script.Verbs[:5] {
+			if v.XMLName.Local == "Pause" {
+				require.Equal(t, delivery.Line{Pause: time.Second}, call.Lines[i])
+				continue
+			}
+			require.Equal(t, delivery.Line{Language: "en-US", Text: delivery.Code(v.Text)}, call.Lines[i])
+		}
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", call, call, call), "4, 8")
 	}
 }
 

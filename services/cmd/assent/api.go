@@ -13,6 +13,7 @@ import (
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/events/webhook"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi"
@@ -40,7 +41,7 @@ func checkAPI(c config) []string {
 			faults = append(faults, fault("sendgrid.webhook_public_key", "want the base64 of an ECDSA public key, as SendGrid's console shows it"))
 		}
 	}
-	faults = append(append(faults, c.TLS.check()...), c.SecureAuth.check()...)
+	faults = append(append(append(faults, c.TLS.check()...), c.SecureAuth.check()...), c.checkAdapters()...)
 	for _, err := range c.OneLogin.Validate() {
 		key, detail, _ := strings.Cut(err.Error(), ": ")
 		faults = append(faults, fault("onelogin."+key, "%s", detail))
@@ -58,7 +59,7 @@ func startAPI(ctx context.Context, p *process) error {
 		return err
 	}
 	pub, log := stream.NewPublisher(p.js), p.log.With("role", "api")
-	answers, err := p.callbacks(k.verifications, pub)
+	answers, err := p.callbacks(ctx, k.verifications, pub)
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	k.verifications, err = store.NewVerifications(ctx, p.js, store.Config{
-		Keys: keys, SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window, Now: p.now, Authenticators: k.users,
+		Keys: keys, Limits: p.cfg.Limits.store(), Now: p.now, Authenticators: k.users,
 	})
 	if err != nil {
 		return k, err
@@ -218,15 +219,24 @@ func (p *process) sum(keys *keyring.Keyring, use keyring.Use) func(parts ...stri
 
 // callbacks says whose signatures are good: the configured providers', and the sandbox's for those
 // that it stands in for.
-func (p *process) callbacks(v *store.Verifications, pub *stream.Publisher) (callbacks.Config, error) {
+func (p *process) callbacks(ctx context.Context, v *store.Verifications, pub *stream.Publisher) (callbacks.Config, error) {
+	reports, err := stream.NewReader(ctx, p.js, stream.Deliveries)
+	if err != nil {
+		return callbacks.Config{}, err
+	}
 	c := callbacks.Config{
 		PublicURL: p.publicURL, TwilioAuthToken: p.cfg.Twilio.AuthToken,
-		Verifications: v, Deliveries: pub, Responses: pub, Replies: v,
+		Adapters:      map[string]webhook.Key{},
+		Verifications: v, Reports: reports.Reports, Deliveries: pub, Responses: pub, Replies: v,
 		Scripts: scripts{p.publicURL}, Decision: wording.Decision,
 		Now: p.now, Log: p.log.With("role", "api"), Registerer: p.registry,
 	}
+	for name, a := range p.cfg.Adapters {
+		if c.Adapters[name], err = webhook.ParseSecret(a.Secret); err != nil {
+			return c, fmt.Errorf("configure adapter %s: secret: %w", name, err)
+		}
+	}
 	if key := p.cfg.SendGrid.WebhookPublicKey; key != "" {
-		var err error
 		if c.SendGridKey, err = callbacks.ParseSendGridKey(key); err != nil {
 			return c, err
 		}

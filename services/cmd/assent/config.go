@@ -16,14 +16,18 @@ import (
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
+	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verification"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/email"
+	"github.com/assent-io/assent/workers/provider/adapter"
 	"github.com/assent-io/assent/workers/provider/apns"
 	"github.com/assent-io/assent/workers/provider/fcm"
 	"github.com/assent-io/assent/workers/provider/sendgrid"
+	"github.com/assent-io/assent/workers/provider/smtp"
 	"github.com/assent-io/assent/workers/provider/twilio"
 )
 
@@ -51,10 +55,16 @@ type config struct {
 	Workers  workersConfig  `koanf:"workers"`
 	Twilio   twilio.Config  `koanf:"twilio"`
 	SendGrid sendgridConfig `koanf:"sendgrid"`
+	SMTP     smtp.Config    `koanf:"smtp"`
 	Email    email.Config   `koanf:"email"`
 	APNs     apns.Config    `koanf:"apns"`
 	FCM      fcm.Config     `koanf:"fcm"`
 	Sandbox  sandboxConfig  `koanf:"sandbox"`
+	// Adapters are the operator's own programs in front of other carriers, by name: docs/adapters.md.
+	Adapters map[string]adapter.Config `koanf:"adapters"`
+	// Routes says who carries what. Without rules the configured providers of a channel are tried in order:
+	// Twilio, then the adapters by name; SendGrid, then SMTP.
+	Routes routesConfig `koanf:"routes"`
 	// OneLogin is the door for clients of OneLogin's API.
 	OneLogin onelogin.Settings `koanf:"onelogin"`
 	// SecureAuth is the door for clients of SecureAuth's API.
@@ -85,12 +95,61 @@ type limitsConfig struct {
 	Window time.Duration `koanf:"window"`
 }
 
+func (l limitsConfig) store() store.Limits {
+	return store.Limits{SendQuota: l.Sends, SendWindow: l.Window}
+}
+
+// routesConfig is a list of rules for each channel, such as "+49 +43: acme=80 twilio=20".
+type routesConfig struct {
+	SMS   []string `koanf:"sms"`
+	Voice []string `koanf:"voice"`
+	Email []string `koanf:"email"`
+}
+
+func (r routesConfig) of(c events.Channel) []string {
+	switch c {
+	case events.SMS:
+		return r.SMS
+	case events.Voice:
+		return r.Voice
+	case events.Email:
+		return r.Email
+	default: // a push goes to the provider of its device's platform
+		return nil
+	}
+}
+
 type workersConfig struct {
 	// MaxInFlight is how many messages one process sends at once on one channel.
 	MaxInFlight int           `koanf:"max_in_flight"`
 	SendTimeout time.Duration `koanf:"send_timeout"`
 	// Grace is how long a process that was asked to end waits for calls in flight.
 	Grace time.Duration `koanf:"grace"`
+	// Unknown says for each channel what follows a call of which nobody knows whether the provider took the
+	// message: resend, or hold until its receipt comes.
+	Unknown unknownConfig `koanf:"unknown"`
+	// Hold is how long a receipt is waited for under the policy hold.
+	Hold time.Duration `koanf:"hold"`
+	// MaxAttempts is how many calls for one message may come to nothing.
+	MaxAttempts int `koanf:"max_attempts"`
+}
+
+type unknownConfig struct {
+	SMS   string `koanf:"sms"`
+	Voice string `koanf:"voice"`
+	Email string `koanf:"email"`
+	Push  string `koanf:"push"`
+}
+
+// all are the policies by channel.
+func (u unknownConfig) all() map[events.Channel]string {
+	return map[events.Channel]string{events.SMS: u.SMS, events.Voice: u.Voice, events.Email: u.Email, events.Push: u.Push}
+}
+
+func (w workersConfig) policy(c events.Channel) delivery.Policy {
+	return delivery.Policy{
+		SendTimeout: w.SendTimeout, Unknown: delivery.Fate(w.Unknown.all()[c]), Hold: w.Hold, MaxAttempts: w.MaxAttempts,
+	}
 }
 
 type sendgridConfig struct {
@@ -112,8 +171,8 @@ type sandboxConfig struct {
 
 // secretKeys are the keys that may come as a file: KEY_file holds the path.
 var secretKeys = []string{
-	"bootstrap_client_secret", "nats.password", "twilio.auth_token", "sendgrid.api_key",
-	"apns.key", "fcm.credentials", "fcm.token", "sandbox.secret", "secureauth.app_key", "secureauth.yubikey_key",
+	"bootstrap_client_secret", "nats.password", "twilio.auth_token", "sendgrid.api_key", "smtp.password",
+	"adapters.*.secret", "apns.key", "fcm.credentials", "fcm.token", "sandbox.secret", "secureauth.app_key", "secureauth.yubikey_key",
 }
 
 func defaults() config {
@@ -123,9 +182,15 @@ func defaults() config {
 		Log:               logConfig{Level: "info", Format: "json"},
 		NATS:              natsConfig{URL: "nats://127.0.0.1:4222", Replicas: 1},
 		Limits:            limitsConfig{Sends: stream.DefaultSendQuota, Window: stream.DefaultSendWindow},
-		Workers:           workersConfig{MaxInFlight: 256, SendTimeout: delivery.DefaultSendTimeout, Grace: 25 * time.Second},
-		Sandbox:           sandboxConfig{Listen: "127.0.0.1:8081"},
-		SecureAuth:        secureauthConfig{ClockWindow: defaultClockWindow},
+		Workers: workersConfig{
+			MaxInFlight: 256, SendTimeout: delivery.DefaultSendTimeout, Grace: 25 * time.Second,
+			Unknown: unknownConfig{
+				SMS: string(delivery.Resend), Voice: string(delivery.Resend), Email: string(delivery.Resend), Push: string(delivery.Resend),
+			},
+			Hold: delivery.DefaultHold, MaxAttempts: delivery.DefaultMaxAttempts,
+		},
+		Sandbox:    sandboxConfig{Listen: "127.0.0.1:8081"},
+		SecureAuth: secureauthConfig{ClockWindow: defaultClockWindow},
 	}
 }
 
@@ -176,7 +241,7 @@ func load(path string, env []string) (config, []string, error) {
 	faults := readSecretFiles(k)
 	known := knownKeys(reflect.TypeFor[config](), "")
 	for _, key := range k.Keys() {
-		if !slices.Contains(known, key) {
+		if !slices.ContainsFunc(known, func(pattern string) bool { return matchesKey(pattern, key) }) {
 			faults = append(faults, unknown(key, known))
 			k.Delete(key)
 		}
@@ -212,7 +277,13 @@ func listOfText(from, to reflect.Type, value any) (any, error) {
 
 // readSecretFiles replaces each KEY_file by the content of the file it names.
 func readSecretFiles(k *koanf.Koanf) (faults []string) {
-	for _, key := range secretKeys {
+	var keys []string
+	for _, key := range k.Keys() {
+		if name, ok := strings.CutSuffix(key, "_file"); ok && slices.ContainsFunc(secretKeys, func(p string) bool { return matchesKey(p, name) }) {
+			keys = append(keys, name)
+		}
+	}
+	for _, key := range keys {
 		path := k.String(key + "_file")
 		if path == "" {
 			continue
@@ -274,6 +345,9 @@ func formOf(t reflect.Type, key string) string {
 		case tag != head:
 		case nested && f.Type.Kind() == reflect.Struct:
 			return formOf(f.Type, rest)
+		case nested && f.Type.Kind() == reflect.Map:
+			_, rest, _ = strings.Cut(rest, ".")
+			return formOf(f.Type.Elem(), rest)
 		case f.Type == reflect.TypeFor[time.Duration]():
 			return "want a length of time such as 200ms, 10s or 5m"
 		case f.Type.Kind() == reflect.Int:
@@ -299,11 +373,27 @@ func knownKeys(t reflect.Type, prefix string) []string {
 			keys = append(keys, knownKeys(f.Type, prefix)...)
 		case f.Type.Kind() == reflect.Struct:
 			keys = append(keys, knownKeys(f.Type, prefix+tag+".")...)
+		case f.Type.Kind() == reflect.Map: // of sections that the operator names
+			keys = append(keys, knownKeys(f.Type.Elem(), prefix+tag+".*.")...)
 		default:
 			keys = append(keys, prefix+tag)
 		}
 	}
 	return keys
+}
+
+// matchesKey tells whether a key is the one that a pattern names, where * is a name of the operator's.
+func matchesKey(pattern, key string) bool {
+	want, have := strings.Split(pattern, "."), strings.Split(key, ".")
+	if len(want) != len(have) {
+		return false
+	}
+	for i := range want {
+		if want[i] != have[i] && (want[i] != "*" || have[i] == "") {
+			return false
+		}
+	}
+	return true
 }
 
 // unknown names a key that does not exist, and the nearest one that does.
@@ -379,6 +469,17 @@ func (c config) check(run []role) []string {
 	}
 	if c.Workers.Grace < c.Workers.SendTimeout {
 		add("workers.grace", "want at least workers.send_timeout, or calls in flight would be cut")
+	}
+	if c.Workers.Hold < time.Second || c.Workers.Hold > verification.LongestLife {
+		add("workers.hold", "want 1s to 15m")
+	}
+	if c.Workers.MaxAttempts < 1 || c.Workers.MaxAttempts > 1000 {
+		add("workers.max_attempts", "want 1 to 1000")
+	}
+	for channel, policy := range c.Workers.Unknown.all() {
+		if policy != string(delivery.Resend) && policy != string(delivery.Hold) {
+			add("workers.unknown."+string(channel), "want resend or hold")
+		}
 	}
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
 		add("nats.replicas", "want 1 to 5")

@@ -26,6 +26,7 @@ import (
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/routing"
 )
 
 // process is what the roles of one process share: configuration, broker, listeners, and the order
@@ -51,6 +52,7 @@ type process struct {
 		keys       func() (*keyring.Keyring, error)
 		publisher  func() *stream.Publisher
 		deliveries func() *delivery.Metrics
+		routing    func() *routing.Metrics
 	}
 }
 
@@ -77,6 +79,7 @@ func newProcess(cfg config, js jetstream.JetStream, log *slog.Logger) *process {
 	p.once.keys = sync.OnceValues(p.openKeyring)
 	p.once.publisher = sync.OnceValue(p.openPublisher)
 	p.once.deliveries = sync.OnceValue(func() *delivery.Metrics { return delivery.NewMetrics(p.registry) })
+	p.once.routing = sync.OnceValue(func() *routing.Metrics { return routing.NewMetrics(p.registry) })
 	return p
 }
 
@@ -210,6 +213,7 @@ func (p *process) openPublisher() *stream.Publisher {
 }
 
 func (p *process) deliveries() *delivery.Metrics { return p.once.deliveries() }
+func (p *process) routing() *routing.Metrics     { return p.once.routing() }
 
 // publicURL is where people's links and the providers' callbacks start.
 func (p *process) publicURL() string {

@@ -12,15 +12,8 @@ import (
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verifier"
 	"github.com/assent-io/assent/workers/delivery"
-	"github.com/assent-io/assent/workers/email"
-	"github.com/assent-io/assent/workers/provider/apns"
-	"github.com/assent-io/assent/workers/provider/fcm"
-	"github.com/assent-io/assent/workers/provider/sendgrid"
-	"github.com/assent-io/assent/workers/provider/twilio"
-	"github.com/assent-io/assent/workers/push"
+	"github.com/assent-io/assent/workers/routing"
 	"github.com/assent-io/assent/workers/sandbox"
-	"github.com/assent-io/assent/workers/sms"
-	"github.com/assent-io/assent/workers/voice"
 )
 
 // role is one part of the system that a process can run.
@@ -37,8 +30,8 @@ type role struct {
 var roles = []role{
 	{apiRole, "the HTTP API, the accept pages, the providers' callbacks", checkAPI, startAPI},
 	{verifierRole, "turns answers and failed deliveries into outcomes", checkNothing, startVerifier},
-	{"sms", "sends text messages", checkTwilio, startSMS},
-	{"voice", "makes calls", checkTwilio, startVoice},
+	{"sms", "sends text messages", checkSMS, startSMS},
+	{"voice", "makes calls", checkVoice, startVoice},
 	{"email", "sends mail", checkEmail, startEmail},
 	{"push", "asks app installs", checkPush, startPush},
 	{sandboxRole, "stands in for the carriers, and shows what they got", checkNothing, startSandbox},
@@ -69,192 +62,41 @@ func rolesNamed(names []string) ([]role, error) {
 
 func checkNothing(config) []string { return nil }
 
-// A provider with any key set is meant to be used, so it must be complete; one without is replaced
-// by the sandbox where there is one.
-
-func (c config) usesTwilio() bool   { return c.Twilio != (twilio.Config{}) }
-func (c config) usesSendGrid() bool { return c.SendGrid != (sendgridConfig{}) }
-func (c config) usesAPNs() bool     { return c.APNs != (apns.Config{}) }
-func (c config) usesFCM() bool      { return c.FCM != (fcm.Config{}) }
-
-// upSandbox stands for the sandbox that `assent up` brings, whose address is not known yet.
-func (c config) upSandbox() string { return "http://" + c.Listen }
-
-func (c config) provider(section string, used bool, validate func() []error) []string {
-	if !used {
-		if c.Sandbox.URL != "" {
-			return nil
-		}
-		return []string{fault(section, "no provider is configured (sandbox.url would let the sandbox stand in)")}
-	}
-	var faults []string
-	for _, err := range validate() {
-		key, detail, _ := strings.Cut(err.Error(), ": ")
-		faults = append(faults, fault(section+"."+key, "%s", detail))
-	}
-	return faults
-}
-
-func checkTwilio(c config) []string {
-	return c.provider("twilio", c.usesTwilio(), c.Twilio.Validate)
-}
-
-func checkEmail(c config) []string {
-	faults := c.provider("sendgrid", c.usesSendGrid(), c.SendGrid.Validate)
-	if c.usesSendGrid() || c.Email.From != "" {
-		faults = append(faults, c.provider("email", true, c.Email.Validate)...)
-	}
-	return faults
-}
-
-func checkPush(c config) []string {
-	if !c.usesAPNs() && !c.usesFCM() && c.Sandbox.URL == "" {
-		return []string{fault("apns", "no provider is configured, nor under fcm (sandbox.url would let the sandbox stand in)")}
-	}
-	var faults []string
-	if c.usesAPNs() {
-		faults = append(faults, c.provider("apns", true, c.APNs.Validate)...)
-	}
-	if c.usesFCM() {
-		faults = append(faults, c.provider("fcm", true, c.FCM.Validate)...)
-	}
-	return faults
-}
-
 // maxAckPending bounds what all workers of a channel hold at once.
 const maxAckPending = 8192
 
 // work runs the delivery loop of one channel.
-func (p *process) work(ctx context.Context, channel events.Channel, sender delivery.Sender) error {
-	reports, err := stream.NewReader(ctx, p.js, stream.Deliveries)
-	if err != nil {
-		return err
-	}
+func (p *process) work(ctx context.Context, channel events.Channel, providers []routing.Provider) error {
 	keys, err := p.keys()
 	if err != nil {
 		return err
 	}
-	pub := p.publisher()
+	journal, err := delivery.NewStreams(ctx, p.js, p.publisher())
+	if err != nil {
+		return err
+	}
+	routes, err := p.routes(channel, providers)
+	if err != nil {
+		return err
+	}
 	h := &delivery.Handler{
-		Channel: channel, Sender: sender, Keys: keys, Settle: pub.Settle, Reports: reports.Reports,
-		SendTimeout: p.cfg.Workers.SendTimeout, Now: p.now, Log: p.log.With("role", string(channel)), Metrics: p.deliveries(),
+		Channel: channel, Routes: routes, Keys: keys, Journal: journal, Policy: p.cfg.Workers.policy(channel),
+		Now: p.now, Log: p.log.With("role", string(channel)), Metrics: p.deliveries(),
 	}
 	return p.consume(ctx, string(channel), map[string]handler{string(channel): h.Handle}, stream.Consumer{
-		Stream: stream.Activations, Name: string(channel), Filter: events.ActivationsOf(channel), MaxAckPending: maxAckPending,
+		Stream: stream.Activations, Name: string(channel), Filters: []string{events.ActivationsOf(channel)}, MaxAckPending: maxAckPending,
 	})
 }
 
-func startSMS(ctx context.Context, p *process) error {
-	gateway, callbacks, err := p.twilio()
-	if err != nil {
-		return err
-	}
-	cfg := sms.Config{PublicURL: p.publicURL()}
-	if callbacks {
-		cfg.Callbacks = "/callbacks/twilio/sms"
-	}
-	return p.work(ctx, events.SMS, sms.New(cfg, gateway))
-}
-
-func startVoice(ctx context.Context, p *process) error {
-	gateway, callbacks, err := p.twilio()
-	if err != nil {
-		return err
-	}
-	cfg := voice.Config{PublicURL: p.publicURL()}
-	if callbacks {
-		cfg.Callbacks, cfg.Keys = "/callbacks/twilio/call", "/callbacks/twilio/voice"
-	}
-	return p.work(ctx, events.Voice, voice.New(cfg, gateway))
-}
-
-// twilio is the gateway for texts and calls, and whether callbacks find their way back.
-func (p *process) twilio() (*twilio.Gateway, bool, error) {
-	cfg, callbacks := p.cfg.Twilio, p.cfg.publicURLSet
-	if !p.cfg.usesTwilio() {
-		account, err := p.sandboxAccount()
-		if err != nil {
-			return nil, false, err
-		}
-		callbacks = true
-		cfg = twilio.Config{
-			BaseURL: p.cfg.Sandbox.URL + "/sandbox/twilio", AccountSID: account.TwilioAccountSID,
-			AuthToken: account.TwilioAuthToken, From: account.TwilioFrom,
-		}
-	}
-	g, err := twilio.New(cfg, twilio.NewHTTPClient())
-	return g, callbacks, err
-}
-
-// sandboxFrom is the sender of mails to the sandbox where none is configured.
-const sandboxFrom = "no-reply@assent.test"
-
-func startEmail(ctx context.Context, p *process) error {
-	cfg, from := p.cfg.SendGrid.Config, p.cfg.Email.From
-	if !p.cfg.usesSendGrid() {
-		account, err := p.sandboxAccount()
-		if err != nil {
-			return err
-		}
-		cfg = sendgrid.Config{BaseURL: p.cfg.Sandbox.URL + "/sandbox/sendgrid", APIKey: account.SendGridAPIKey}
-		if from == "" {
-			from = sandboxFrom
-		}
-	}
-	gateway, err := sendgrid.New(cfg, sendgrid.NewHTTPClient())
-	if err != nil {
-		return err
-	}
-	sender, err := email.New(email.Config{From: from, PublicURL: p.publicURL()}, gateway)
-	if err != nil {
-		return err
-	}
-	return p.work(ctx, events.Email, sender)
-}
-
-func startPush(ctx context.Context, p *process) error {
-	apnsCfg, fcmCfg := p.cfg.APNs, p.cfg.FCM
-	if p.cfg.Sandbox.URL != "" {
-		account, err := p.sandboxAccount()
-		if err != nil {
-			return err
-		}
-		if !p.cfg.usesAPNs() {
-			apnsCfg = apns.Config{
-				BaseURL: p.cfg.Sandbox.URL + "/sandbox/apns", Key: string(account.APNsKey),
-				KeyID: account.APNsKeyID, TeamID: account.APNsTeamID, Topic: account.APNsTopic,
-			}
-		}
-		if !p.cfg.usesFCM() {
-			fcmCfg = fcm.Config{BaseURL: p.cfg.Sandbox.URL + "/sandbox/fcm", ProjectID: account.FCMProjectID, Token: account.FCMToken}
-		}
-	}
-	var gateways push.Gateways
-	if apnsCfg != (apns.Config{}) {
-		g, err := apns.New(apnsCfg, apns.NewHTTPClient(apnsCfg))
-		if err != nil {
-			return err
-		}
-		gateways.APNs = g
-	}
-	if fcmCfg != (fcm.Config{}) {
-		g, err := fcm.New(ctx, fcmCfg, fcm.NewHTTPClient())
-		if err != nil {
-			return err
-		}
-		gateways.FCM = g
-	}
-	return p.work(ctx, events.Push, push.New(push.Config{PublicURL: p.publicURL()}, gateways))
-}
-
 func startVerifier(ctx context.Context, p *process) error {
-	resolver, err := store.NewResolver(ctx, p.js, p.now)
+	resolver, err := store.NewResolver(ctx, p.js, p.cfg.Limits.store(), p.now)
 	if err != nil {
 		return err
 	}
 	v := &verifier.Verifier{Verifications: resolver, Log: p.log.With("role", "verifier"), Resolved: p.metrics.resolve}
 	return p.consume(ctx, "verifier", map[string]handler{
 		verifier.ResponsesConsumer: v.HandleResponse, verifier.DeliveriesConsumer: v.HandleDelivery,
+		verifier.TimersConsumer: v.HandleTimer,
 	}, verifier.Consumers()...)
 }
 

@@ -1,11 +1,13 @@
 // Package callbacks receives what providers call back with: Twilio's message and
-// call statuses, key presses and replies, and SendGrid's event webhook. Each call is
-// authenticated by the provider's own signature, translated into an event and
-// published; nothing is decided here, the verifier does that. The HTTP server mounts
-// the handler at /callbacks/.
+// call statuses, key presses and replies, SendGrid's event webhook, and the receipts
+// of adapters. Each call is authenticated by the provider's own signature, translated
+// into an event and published; nothing is decided here, the verifier does that. The
+// HTTP server mounts the handler at /callbacks/.
 //
-// Calls may come twice, late or out of order. Every event carries an id made of the
-// provider's own id, so that the broker drops repetitions.
+// Calls may come twice, late or out of order. A receipt is believed only of a provider
+// that was called for the message, and published only where it says more than what is
+// known of that call; every event carries an id made of the provider's own id, so that
+// the broker drops repetitions that come at the same time.
 package callbacks
 
 import (
@@ -27,12 +29,15 @@ import (
 	"github.com/twilio/twilio-go/client"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/webhook"
 	"github.com/assent-io/assent/services/verification"
 )
 
 const (
 	// maxForm bounds a Twilio form; a long inbound message is far below it.
 	maxForm = 64 << 10
+	// maxReceipt bounds an adapter's receipt.
+	maxReceipt = 16 << 10
 	// maxBatch bounds a SendGrid batch, which is posted at 768 KB at the latest.
 	maxBatch = 1 << 20
 	// answerWithin stays under the 15 seconds after which Twilio gives up.
@@ -81,8 +86,8 @@ type Scripts interface {
 	Goodbye(locale string) (string, error)
 }
 
-// Config is what the handler needs. Verifications, Deliveries, Responses, Scripts, Decision and
-// PublicURL are required.
+// Config is what the handler needs. Verifications, Reports, Deliveries, Responses, Scripts, Decision
+// and PublicURL are required.
 type Config struct {
 	// PublicURL is the address that providers were given, which their signatures cover. The Host
 	// header of a request plays no part.
@@ -93,12 +98,16 @@ type Config struct {
 	SendGridKey *ecdsa.PublicKey
 	// SendGridMaxAge is how far a batch's timestamp may be off; zero means five minutes.
 	SendGridMaxAge time.Duration
+	// Adapters verify the receipts of the configured adapters, by their names.
+	Adapters map[string]webhook.Key
 
 	Verifications Verifications
-	Deliveries    Deliveries
-	Responses     Responses
-	Replies       Replies // optional
-	Scripts       Scripts
+	// Reports is what was reported of a verification's messages so far.
+	Reports    func(ctx context.Context, id string) ([]events.DeliverySettled, error)
+	Deliveries Deliveries
+	Responses  Responses
+	Replies    Replies // optional
+	Scripts    Scripts
 	// Decision reads a reply to a text message; false when it says neither yes nor no.
 	Decision func(reply string) (events.Decision, bool)
 
@@ -129,6 +138,7 @@ type handler struct {
 	twilio  client.RequestValidator
 	handled *prometheus.CounterVec
 	refused *prometheus.CounterVec
+	took    *prometheus.HistogramVec
 }
 
 // New makes the handler of everything under /callbacks/.
@@ -154,14 +164,23 @@ func New(cfg Config) http.Handler {
 			Name: "assent_callbacks_refused_total",
 			Help: "Callbacks that were not believed or could not be read.",
 		}, []string{"provider", "reason"}),
+		took: metrics.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "assent_receipt_seconds",
+			Help:    "Time from the call to the provider until its receipt says that the message was delivered.",
+			Buckets: []float64{0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120},
+		}, []string{"channel", "provider", "route"}),
 	}
 	mux := http.NewServeMux()
+	mux.Handle("/callbacks/twilio/sms/{id}/{step}/{send}/{attempt}", post(h.fromTwilio(h.smsStatus)))
+	mux.Handle("/callbacks/twilio/call/{id}/{step}/{send}/{attempt}", post(h.fromTwilio(h.callStatus)))
+	// The paths of messages that went out before there were steps.
 	mux.Handle("/callbacks/twilio/sms/{id}/{send}", post(h.fromTwilio(h.smsStatus)))
 	mux.Handle("/callbacks/twilio/call/{id}/{send}", post(h.fromTwilio(h.callStatus)))
 	mux.Handle("/callbacks/twilio/voice/{id}/code", post(h.fromTwilio(h.voiceCode)))
 	mux.Handle("/callbacks/twilio/voice/{id}/answer", post(h.fromTwilio(h.voiceAnswer)))
 	mux.Handle("/callbacks/twilio/inbound", post(h.fromTwilio(h.inbound)))
 	mux.Handle("/callbacks/sendgrid/events", post(h.sendGridEvents))
+	mux.Handle("/callbacks/adapters/{name}/{id}/{step}/{send}/{attempt}", post(h.adapterReceipt))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, "not_found", "There is no such callback.")
 	})
@@ -184,8 +203,9 @@ func post(next http.HandlerFunc) http.Handler {
 // The results that assent_callbacks_total counts.
 const (
 	resultPublished = "published"
-	resultIgnored   = "ignored" // says nothing that is not known already
-	resultUnknown   = "unknown" // refers to nothing that exists
+	resultIgnored   = "ignored"   // says nothing that is not known already
+	resultOutranked = "outranked" // says less than, or the contrary of, what is known already
+	resultUnknown   = "unknown"   // refers to nothing that exists, or to what another was called for
 	resultClosed    = "closed"
 	resultSpoken    = "spoken"
 	resultUnclear   = "unclear" // the person's answer means nothing
@@ -200,6 +220,7 @@ const (
 	refusedStale         = "stale"
 	refusedTooLarge      = "too_large"
 	refusedMalformed     = "malformed"
+	refusedUnknown       = "unknown" // there is no such adapter
 )
 
 func (h *handler) count(provider, kind, result string) {
@@ -214,6 +235,8 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, provider, reaso
 		problem(w, http.StatusRequestEntityTooLarge, "too_large", "The body is larger than a callback can be.")
 	case refusedMalformed:
 		problem(w, http.StatusBadRequest, "malformed", "The body cannot be read.")
+	case refusedUnknown:
+		problem(w, http.StatusNotFound, "not_found", "There is no adapter of this name.")
 	case refusedStale:
 		problem(w, http.StatusForbidden, "stale_signature", "The signature's timestamp is too far from now.")
 	default:

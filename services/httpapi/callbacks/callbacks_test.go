@@ -1,6 +1,7 @@
 package callbacks_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,10 +50,12 @@ type records struct {
 	approvals     map[string][]string // ids by address, newest first
 	bound         map[string]string
 	seen          map[string]bool
+	reports       []events.DeliverySettled // of workers
 	settled       []events.DeliverySettled
 	answered      []events.ResponseReceived
 	asked         []string // ids that Get was called with
 	err           error
+	unreadable    error // of the reports
 }
 
 func (s *records) Get(_ context.Context, id string) (verification.Verification, error) {
@@ -104,6 +108,31 @@ func (s *records) Settle(_ context.Context, d events.DeliverySettled) error {
 		s.settled = append(s.settled, d)
 	}
 	return s.err
+}
+
+// Reports is what workers reported, and what was published since.
+func (s *records) Reports(_ context.Context, id string) ([]events.DeliverySettled, error) {
+	var all []events.DeliverySettled
+	for _, d := range slices.Concat(s.reports, s.settled) {
+		if d.ID == id {
+			all = append(all, d)
+		}
+	}
+	return all, cmp.Or(s.unreadable, s.err)
+}
+
+// begun is the send record of a call that was made ten seconds ago.
+func begun(id string, channel events.Channel, provider string, step, send, attempt int) events.DeliverySettled {
+	return events.DeliverySettled{
+		Version: 1, ID: id, Channel: channel, Step: step, Send: send, Attempt: attempt, Status: events.DeliveryBegun,
+		Provider: provider, Route: "+1", Receipts: true, At: now.Add(-10 * time.Second),
+	}
+}
+
+// after is a later report of the same call.
+func after(d events.DeliverySettled, status, providerID string) events.DeliverySettled {
+	d.Status, d.ProviderID, d.At = status, providerID, d.At.Add(time.Second)
+	return d
 }
 
 func (s *records) Respond(_ context.Context, r events.ResponseReceived) error {
@@ -165,13 +194,17 @@ func setup(t *testing.T, change ...func(*callbacks.Config)) *bench {
 	} {
 		s.verifications[v.ID] = v
 	}
+	for _, send := range []int{1, 2} {
+		s.reports = append(s.reports, begun(smsID, events.SMS, "twilio", 0, send, 1),
+			begun(voiceID, events.Voice, "twilio", 0, send, 1), begun(emailID, events.Email, "sendgrid", 0, send, 1))
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	b := &bench{t: t, records: s, key: key, metrics: prometheus.NewRegistry()}
 	cfg := callbacks.Config{
 		PublicURL:       func() string { return public },
 		TwilioAuthToken: authToken, SendGridKey: &key.PublicKey,
-		Verifications: s, Deliveries: s, Responses: s, Replies: s, Scripts: scripts{},
+		Verifications: s, Reports: s.Reports, Deliveries: s, Responses: s, Replies: s, Scripts: scripts{},
 		Decision: func(reply string) (events.Decision, bool) {
 			switch strings.ToUpper(strings.TrimSpace(reply)) {
 			case "YES":
@@ -244,7 +277,7 @@ func TestABrokerThatIsAwayMakesTheProviderCallAgain(t *testing.T) {
 	b := setup(t)
 	b.records.err = verification.ErrUnavailable
 	for path, form := range map[string]url.Values{
-		"/callbacks/twilio/sms/" + smsID + "/1":         {"MessageSid": {"SM1"}, "MessageStatus": {"delivered"}},
+		"/callbacks/twilio/sms/" + smsID + "/0/1/1":     {"MessageSid": {"SM1"}, "MessageStatus": {"delivered"}},
 		"/callbacks/twilio/voice/" + voiceID + "/code":  {"CallSid": {"CA1"}, "Digits": {"1"}},
 		"/callbacks/twilio/voice/" + callID + "/answer": {"CallSid": {"CA1"}, "Digits": {"1"}},
 		"/callbacks/twilio/inbound":                     {"MessageSid": {"SM1"}, "From": {ana}, "Body": {"YES"}},
@@ -261,7 +294,7 @@ func TestABrokerThatIsAwayMakesTheProviderCallAgain(t *testing.T) {
 func TestMetricsHaveHelpAndGoodNames(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/1", url.Values{"MessageStatus": {"queued"}}))
+	b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/0/1/1", url.Values{"MessageSid": {"SM1"}, "MessageStatus": {"delivered"}}))
 	problems, err := testutil.GatherAndLint(b.metrics)
 	require.NoError(t, err)
 	require.Empty(t, problems)

@@ -11,9 +11,11 @@ import (
 type fate struct{ status, reason, detail string }
 
 // smsFate reads the status of a message. Until it arrives or fails there is nothing to add to the
-// worker's own report that it was sent.
+// worker's own report that it was sent, unless the worker could not make it.
 func smsFate(status, code string) fate {
 	switch status {
+	case "accepted", "queued", "sending", "sent":
+		return fate{status: events.DeliverySent}
 	case "delivered", "read":
 		return fate{status: events.DeliveryDelivered}
 	case "undelivered", "failed":
@@ -49,6 +51,8 @@ func smsReason(code string) string {
 // fails it.
 func callFate(status, code, sip string) fate {
 	switch status {
+	case "queued", "initiated", "ringing", "in-progress":
+		return fate{status: events.DeliverySent}
 	case "completed":
 		return fate{status: events.DeliveryDelivered}
 	case "busy", "no-answer", "canceled":
@@ -87,6 +91,8 @@ func callReason(code, sip string) string {
 // report comes from somebody who has the mail, so it changes nothing about its delivery.
 func mailFate(e mailEvent) fate {
 	switch e.Event {
+	case "processed", "deferred": // SendGrid has it, and goes on trying
+		return fate{status: events.DeliverySent}
 	case "delivered":
 		return fate{status: events.DeliveryDelivered}
 	case "bounce":

@@ -58,7 +58,7 @@ func (h *handler) asked(r *http.Request, message, from string) (verification.Ver
 	}
 	for _, v := range open {
 		v = v.At(h.Now())
-		if v.Status.Closed() || v.Channel != verification.SMS || v.Challenge != verification.ApprovalChallenge {
+		if v.Status.Closed() || !v.Has(verification.SMS) || v.Challenge != verification.ApprovalChallenge {
 			continue
 		}
 		if h.Replies == nil {

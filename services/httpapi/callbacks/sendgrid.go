@@ -6,14 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/services/verification"
 )
 
 const (
@@ -39,7 +37,9 @@ type mailEvent struct {
 	Status    string      `json:"status"`
 
 	VerificationID string      `json:"verification_id"`
-	Send           json.Number `json:"send"` // takes "1" and 1 alike
+	Step           json.Number `json:"step"` // takes "1" and 1 alike
+	Send           json.Number `json:"send"`
+	Attempt        json.Number `json:"attempt"`
 }
 
 func (h *handler) sendGridEvents(w http.ResponseWriter, r *http.Request) {
@@ -114,28 +114,14 @@ func (h *handler) mail(ctx context.Context, e mailEvent) (result string, err err
 	if !plainToken(messageID) {
 		messageID = ""
 	}
-	v, err := h.find(ctx, e.VerificationID)
-	if errors.Is(err, verification.ErrNotFound) {
+	n, ok := readName(e.VerificationID, e.Step.String(), e.Send.String(), e.Attempt.String())
+	if !ok {
 		return resultUnknown, nil
 	}
-	if err != nil {
-		return "", err
-	}
-	send, err := strconv.Atoi(e.Send.String())
-	if err != nil || send < 1 || v.Channel != verification.Email {
-		return resultUnknown, nil
-	}
-	err = h.Deliveries.Settle(ctx, events.DeliverySettled{
-		Version: events.Version, EventID: sendgrid + ":" + e.EventID, ID: v.ID,
-		Channel: events.Email, Send: send, Status: f.status, Provider: sendgrid, ProviderID: messageID,
-		Reason: f.reason, Detail: f.detail, At: h.happened(e),
+	return h.settle(ctx, receipt{
+		provider: sendgrid, name: n, channel: events.Email, providerID: messageID,
+		eventID: sendgrid + ":" + e.EventID, fate: f, at: h.happened(e),
 	})
-	if err != nil {
-		return "", err
-	}
-	h.Log.InfoContext(ctx, "delivery reported", "verification_id", v.ID, "channel", string(events.Email),
-		"provider", sendgrid, "status", f.status, "reason", f.reason, "detail", f.detail)
-	return resultPublished, nil
 }
 
 // happened is the event's own time where that can be true, else now.

@@ -40,8 +40,8 @@ func (b *bench) sendGridRequest(at time.Time, body string) *http.Request {
 func TestMailEvents(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, fields, want, reason, detail string }{
-		{"processed", `"event":"processed"`, "", "", ""},
-		{"deferred", `"event":"deferred","response":"451 later"`, "", "", ""},
+		{"processed", `"event":"processed"`, "sent", "", ""},
+		{"deferred", `"event":"deferred","response":"451 later"`, "sent", "", ""},
 		{"opened is no answer", `"event":"open"`, "", "", ""},
 		{"clicked is no answer", `"event":"click","url":"https://x"`, "", "", ""},
 		{"a spam report comes after delivery", `"event":"spamreport"`, "", "", ""},
@@ -61,7 +61,7 @@ func TestMailEvents(t *testing.T) {
 			b := setup(t)
 			at := now.Add(-7 * time.Second)
 			body := `[{"sg_event_id":"ev1","sg_message_id":"mid1.filter0","timestamp":` + strconv.FormatInt(at.Unix(), 10) +
-				`,"verification_id":"` + emailID + `","send":"2",` + c.fields + `}]`
+				`,"verification_id":"` + emailID + `","step":"0","send":"2","attempt":"1",` + c.fields + `}]`
 			require.Equal(t, http.StatusNoContent, b.do(b.sendGridRequest(now, body)).Code)
 			if c.want == "" {
 				require.Empty(t, b.records.settled)
@@ -69,7 +69,7 @@ func TestMailEvents(t *testing.T) {
 				return
 			}
 			require.Equal(t, []events.DeliverySettled{{
-				Version: 1, EventID: "sendgrid:ev1", ID: emailID, Channel: events.Email, Send: 2, Status: c.want,
+				Version: 1, EventID: "sendgrid:ev1", ID: emailID, Channel: events.Email, Send: 2, Attempt: 1, Route: "+1", Status: c.want,
 				Provider: "sendgrid", ProviderID: "mid1", Reason: c.reason, Detail: c.detail, At: at.Add(999 * time.Millisecond),
 			}}, b.records.settled)
 		})

@@ -1,14 +1,11 @@
 package callbacks
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/services/verification"
 )
 
 const twilio = "twilio"
@@ -68,32 +65,21 @@ func (h *handler) calledURL(r *http.Request) string {
 }
 
 func (h *handler) smsStatus(w http.ResponseWriter, r *http.Request, f form) {
-	h.settle(w, r, receipt{
-		kind: kindSMS, channel: events.SMS, providerID: f.Get("MessageSid"), said: f.Get("MessageStatus"),
-		fate: smsFate(f.Get("MessageStatus"), f.Get("ErrorCode")),
+	h.twilioReceipt(w, r, kindSMS, receipt{
+		channel: events.SMS, providerID: f.Get("MessageSid"), fate: smsFate(f.Get("MessageStatus"), f.Get("ErrorCode")),
 	})
 }
 
 func (h *handler) callStatus(w http.ResponseWriter, r *http.Request, f form) {
-	h.settle(w, r, receipt{
-		kind: kindCall, channel: events.Voice, providerID: f.Get("CallSid"), said: f.Get("CallStatus"),
+	h.twilioReceipt(w, r, kindCall, receipt{
+		channel: events.Voice, providerID: f.Get("CallSid"),
 		fate: callFate(f.Get("CallStatus"), f.Get("ErrorCode"), f.Get("SipResponseCode")),
 	})
 }
 
-// receipt is one status callback, read.
-type receipt struct {
-	kind       string
-	channel    events.Channel
-	providerID string
-	said       string // Twilio's word for the status
-	fate       fate
-}
-
-func (h *handler) settle(w http.ResponseWriter, r *http.Request, c receipt) {
-	id := r.PathValue("id")
+func (h *handler) twilioReceipt(w http.ResponseWriter, r *http.Request, kind string, c receipt) {
 	if c.fate.status == "" {
-		h.count(twilio, c.kind, resultIgnored)
+		h.count(twilio, kind, resultIgnored)
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -101,29 +87,23 @@ func (h *handler) settle(w http.ResponseWriter, r *http.Request, c receipt) {
 		h.refuse(w, r, twilio, refusedMalformed)
 		return
 	}
-	v, err := h.find(r.Context(), id)
-	send, numberErr := strconv.Atoi(r.PathValue("send"))
-	switch {
-	case errors.Is(err, verification.ErrNotFound),
-		err == nil && (numberErr != nil || send < 1 || string(v.Channel) != string(c.channel)):
-		h.count(twilio, c.kind, resultUnknown)
-		w.WriteHeader(http.StatusNoContent)
-		return
-	case err != nil:
-		h.unavailable(w, r, twilio, c.kind, id, err)
-		return
+	c.provider, c.at = twilio, h.Now().UTC()
+	c.eventID = twilio + ":" + c.providerID + ":" + c.fate.status
+	h.heard(w, r, kind, c)
+}
+
+// heard settles the receipt about the message that the path names, and answers.
+func (h *handler) heard(w http.ResponseWriter, r *http.Request, kind string, c receipt) {
+	var ok bool
+	result := resultUnknown
+	c.name, ok = readName(r.PathValue("id"), r.PathValue("step"), r.PathValue("send"), r.PathValue("attempt"))
+	if ok {
+		var err error
+		if result, err = h.settle(r.Context(), c); err != nil {
+			h.unavailable(w, r, c.provider, kind, c.name.id, err)
+			return
+		}
 	}
-	err = h.Deliveries.Settle(r.Context(), events.DeliverySettled{
-		Version: events.Version, EventID: twilio + ":" + c.providerID + ":" + c.fate.status, ID: id,
-		Channel: c.channel, Send: send, Status: c.fate.status, Provider: twilio, ProviderID: c.providerID,
-		Reason: c.fate.reason, Detail: c.fate.detail, At: h.Now().UTC(),
-	})
-	if err != nil {
-		h.unavailable(w, r, twilio, c.kind, id, err)
-		return
-	}
-	h.count(twilio, c.kind, resultPublished)
-	h.Log.InfoContext(r.Context(), "delivery reported", "verification_id", id, "channel", string(c.channel),
-		"provider", twilio, "status", c.fate.status, "reason", c.fate.reason, "detail", c.fate.detail)
+	h.count(c.provider, kind, result)
 	w.WriteHeader(http.StatusNoContent)
 }

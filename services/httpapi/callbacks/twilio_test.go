@@ -54,10 +54,10 @@ func TestTheTestsSignLikeTwilioDoes(t *testing.T) {
 func TestSMSStatus(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ status, code, want, reason, detail string }{
-		{"accepted", "", "", "", ""},
-		{"queued", "", "", "", ""},
-		{"sending", "", "", "", ""},
-		{"sent", "", "", "", ""},
+		{"accepted", "", "sent", "", ""},
+		{"queued", "", "sent", "", ""},
+		{"sending", "", "sent", "", ""},
+		{"sent", "", "sent", "", ""},
 		{"a word of next year", "", "", "", ""},
 		{"delivered", "", "delivered", "", ""},
 		{"read", "", "delivered", "", ""},
@@ -78,7 +78,7 @@ func TestSMSStatus(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			form := url.Values{"MessageSid": {"SM9"}, "MessageStatus": {c.status}, "ErrorCode": {c.code}, "To": {ana}, "New": {"field"}}
-			w := b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/2", form))
+			w := b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/0/2/1", form))
 			require.Equal(t, http.StatusNoContent, w.Code)
 			if c.want == "" {
 				require.Empty(t, b.records.settled)
@@ -86,7 +86,7 @@ func TestSMSStatus(t *testing.T) {
 				return
 			}
 			require.Equal(t, []events.DeliverySettled{{
-				Version: 1, EventID: "twilio:SM9:" + c.want, ID: smsID, Channel: events.SMS, Send: 2, Status: c.want,
+				Version: 1, EventID: "twilio:SM9:" + c.want, ID: smsID, Channel: events.SMS, Send: 2, Attempt: 1, Route: "+1", Status: c.want,
 				Provider: "twilio", ProviderID: "SM9", Reason: c.reason, Detail: c.detail, At: now,
 			}}, b.records.settled)
 		})
@@ -96,9 +96,11 @@ func TestSMSStatus(t *testing.T) {
 func TestCallStatus(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ status, code, sip, want, reason, detail string }{
-		{"initiated", "", "", "", "", ""},
-		{"ringing", "", "", "", "", ""},
-		{"in-progress", "", "", "", "", ""},
+		{"initiated", "", "", "sent", "", ""},
+		{"ringing", "", "", "sent", "", ""},
+		{"in-progress", "", "", "sent", "", ""},
+		{"a word of next year", "", "", "", "", ""},
+		{"queued", "", "", "sent", "", ""},
 		{"completed", "", "200", "delivered", "", ""},
 		{"busy", "", "486", "unanswered", "", "busy"},
 		{"no-answer", "", "487", "unanswered", "", "no_answer"},
@@ -113,7 +115,7 @@ func TestCallStatus(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			form := url.Values{"CallSid": {"CA9"}, "CallStatus": {c.status}, "ErrorCode": {c.code}, "SipResponseCode": {c.sip}}
-			w := b.do(twilioRequest(t, authToken, "/callbacks/twilio/call/"+voiceID+"/1", form))
+			w := b.do(twilioRequest(t, authToken, "/callbacks/twilio/call/"+voiceID+"/0/1/1", form))
 			require.Equal(t, http.StatusNoContent, w.Code)
 			if c.want == "" {
 				require.Empty(t, b.records.settled)
@@ -129,7 +131,7 @@ func TestCallStatus(t *testing.T) {
 
 func TestAForgedOrAlteredCallIsRefused(t *testing.T) {
 	t.Parallel()
-	path := "/callbacks/twilio/sms/" + smsID + "/1"
+	path := "/callbacks/twilio/sms/" + smsID + "/0/1/1"
 	form := url.Values{"MessageSid": {"SM1"}, "MessageStatus": {"undelivered"}, "ErrorCode": {"30003"}}
 	body := func(s string) func(*http.Request) {
 		return func(r *http.Request) {
@@ -147,7 +149,7 @@ func TestAForgedOrAlteredCallIsRefused(t *testing.T) {
 		"for another host": {func(r *http.Request) {
 			r.Header.Set("X-Twilio-Signature", sign(authToken, "http://internal:8080"+path, form))
 		}, 403, "forged"},
-		"for another path":        {func(r *http.Request) { r.URL.Path = "/callbacks/twilio/sms/" + approvalID + "/1" }, 403, "forged"},
+		"for another path":        {func(r *http.Request) { r.URL.Path = "/callbacks/twilio/sms/" + approvalID + "/0/1/1" }, 403, "forged"},
 		"with a query added":      {func(r *http.Request) { r.URL.RawQuery = "x=1" }, 403, "forged"},
 		"with a body digest":      {func(r *http.Request) { r.URL.RawQuery = "bodySHA256=00" }, 403, "forged"},
 		"with a changed field":    {body("MessageSid=SM1&MessageStatus=delivered&ErrorCode=30003"), 403, "forged"},
@@ -174,15 +176,15 @@ func TestAQueryThatTwilioSignedIsFine(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	form := url.Values{"MessageSid": {"SM1"}, "MessageStatus": {"delivered"}}
-	b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/1?rc=2&x=a%2Fb", form))
+	b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/0/1/1?rc=2&x=a%2Fb", form))
 	require.Len(t, b.records.settled, 1)
 }
 
 func TestARepeatedFieldCountsOnceAsSigned(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	path := "/callbacks/twilio/sms/" + smsID + "/1"
-	form := url.Values{"MessageSid": {"SM1"}, "MessageStatus": {"queued"}}
+	path := "/callbacks/twilio/sms/" + smsID + "/0/1/1"
+	form := url.Values{"MessageSid": {"SM1"}, "MessageStatus": {"scheduled"}}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(form.Encode()+"&MessageStatus=failed"))
 	r.Header.Set("X-Twilio-Signature", sign(authToken, public+path, form))
 	require.Equal(t, http.StatusNoContent, b.do(r).Code)
@@ -194,10 +196,14 @@ func TestReplaysAndUnknownIdsAreHarmless(t *testing.T) {
 	b := setup(t)
 	delivered := url.Values{"MessageSid": {"SM1"}, "MessageStatus": {"delivered"}}
 	for range 3 {
-		b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/1", delivered))
+		b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/0/1/1", delivered))
 	}
 	require.Len(t, b.records.settled, 1)
-	unknown := []string{unknownID + "/1", "*/1", "%3E/1", strings.ToUpper(smsID) + "/1", smsID + "/0", smsID + "/x", voiceID + "/1"}
+	unknown := []string{
+		unknownID + "/0/1/1", "*/0/1/1", "%3E/0/1/1", strings.ToUpper(smsID) + "/0/1/1", smsID + "/0/0/1", smsID + "/0/x/1",
+		smsID + "/0/3/1", smsID + "/1/1/1", smsID + "/-1/1/1", smsID + "/x/1/1", smsID + "/0/1/0", smsID + "/0/1/2", smsID + "/0/1/x",
+		voiceID + "/0/1/1", approvalID + "/0/1/1", smsID + "/0", smsID + "/x", voiceID + "/1", unknownID + "/1",
+	}
 	for _, rest := range unknown {
 		w := b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+rest, delivered))
 		require.Equal(t, http.StatusNoContent, w.Code, rest)
@@ -206,7 +212,7 @@ func TestReplaysAndUnknownIdsAreHarmless(t *testing.T) {
 	require.InDelta(t, len(unknown), b.counted("assent_callbacks_total", "sms", "twilio", "unknown"), 0)
 	require.NotContains(t, b.records.asked, "*", "an id that is a wildcard is never looked up")
 	require.NotContains(t, b.records.asked, ">")
-	w := b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/1", url.Values{"MessageSid": {"SM1\r\nX: y"}, "MessageStatus": {"delivered"}}))
+	w := b.do(twilioRequest(t, authToken, "/callbacks/twilio/sms/"+smsID+"/0/1/1", url.Values{"MessageSid": {"SM1\r\nX: y"}, "MessageStatus": {"delivered"}}))
 	require.Equal(t, http.StatusBadRequest, w.Code, "a header cannot be smuggled in")
 }
 

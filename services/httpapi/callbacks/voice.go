@@ -28,7 +28,7 @@ func (h *handler) voiceCode(w http.ResponseWriter, r *http.Request, _ form) {
 	case errors.Is(err, verification.ErrClosed), err == nil && v.Status.Closed():
 		h.goodbye(w, r, v, resultClosed)
 	case errors.Is(err, verification.ErrChallenge),
-		err == nil && (v.Channel != verification.Voice || v.Challenge != verification.CodeChallenge):
+		err == nil && (!v.Has(verification.Voice) || v.Challenge != verification.CodeChallenge):
 		h.goodbye(w, r, v, resultUnknown)
 	case err != nil:
 		h.unavailable(w, r, twilio, kindVoice, id, err)
@@ -101,7 +101,7 @@ func (h *handler) voiceAnswer(w http.ResponseWriter, r *http.Request, f form) {
 	v, err := h.find(r.Context(), id)
 	switch {
 	case errors.Is(err, verification.ErrNotFound),
-		err == nil && (v.Channel != verification.Voice || v.Challenge != verification.ApprovalChallenge):
+		err == nil && (!v.Has(verification.Voice) || v.Challenge != verification.ApprovalChallenge):
 		h.goodbye(w, r, v, resultUnknown)
 		return
 	case err != nil:

@@ -101,7 +101,7 @@ func setup(t *testing.T, options ...func(*onelogin.Config)) *house {
 	require.NoError(t, err)
 	t.Cleanup(h.credentials.Close)
 	verifications, err := store.NewVerifications(t.Context(), js, store.Config{
-		Keys: keys, SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow, Now: h.clock.now, Authenticators: h.users,
+		Keys: keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: h.clock.now, Authenticators: h.users,
 	})
 	require.NoError(t, err)
 	t.Cleanup(verifications.Close)

@@ -171,7 +171,7 @@ func (b *broker) process(options ...func(*secureauth.Config)) *house {
 	h.tickets, err = store.NewTickets(ctx, b.js, store.TicketsConfig{Keys: b.keys, Now: now})
 	require.NoError(t, err)
 	verifications, err := store.NewVerifications(ctx, b.js, store.Config{
-		Keys: b.keys, SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow, Now: now, Authenticators: h.users,
+		Keys: b.keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: now, Authenticators: h.users,
 	})
 	require.NoError(t, err)
 	t.Cleanup(verifications.Close)

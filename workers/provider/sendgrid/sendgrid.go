@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -78,20 +77,8 @@ func New(cfg Config, client *http.Client) (*Gateway, error) {
 	}, nil
 }
 
-// NewHTTPClient is a client whose connections outlive a burst: the standard transport keeps
-// two of them idle and dials the rest anew.
-func NewHTTPClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          256,
-		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: callTimeout,
-	}}
-}
+// NewHTTPClient is a client whose connections outlive a burst.
+func NewHTTPClient() *http.Client { return exchange.Pool(callTimeout) }
 
 // providerName stands in receipts, of refused calls too.
 const providerName = "sendgrid"

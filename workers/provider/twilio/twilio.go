@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -54,20 +53,8 @@ func New(cfg Config, client *http.Client) (*Gateway, error) {
 	return &Gateway{cfg: cfg, base: base, http: exchange.Client(client)}, nil
 }
 
-// NewHTTPClient is a client whose connections outlive a burst: the standard transport keeps
-// two of them idle and dials the rest anew.
-func NewHTTPClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          256,
-		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: callTimeout,
-	}}
-}
+// NewHTTPClient is a client whose connections outlive a burst.
+func NewHTTPClient() *http.Client { return exchange.Pool(callTimeout) }
 
 // SendSMS makes one call. Twilio has no idempotency key, so a message of unknown fate may
 // arrive twice when it is sent again.

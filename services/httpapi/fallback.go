@@ -1,0 +1,157 @@
+package httpapi
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/address"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// readFallback finds the address of each step. Whether its channel carries the challenge, and its time
+// fits, is for the domain to say.
+func (s *Server) readFallback(
+	r *http.Request, request api.CreateVerification, account string, f *faults, p *verification.Params, a *verification.Activation,
+) error {
+	for i, step := range request.Fallback {
+		t := stepReader{s: s, r: r, account: account, field: func(name string) string { return fmt.Sprintf("fallback/%d/%s", i, name) }, f: f, p: p, a: a}
+		if err := t.read(step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stepReader reads one step of a fallback.
+type stepReader struct {
+	s       *Server
+	r       *http.Request
+	account string
+	field   func(name string) string
+	f       *faults
+	p       *verification.Params
+	a       *verification.Activation
+}
+
+func (t stepReader) read(step api.FallbackStep) error {
+	into := verification.Step{Channel: verification.Channel(step.Channel), After: time.Duration(step.After) * time.Second}
+	var road verification.Road
+	var err error
+	switch {
+	case step.To != "" && step.DeviceID != "":
+		t.f.add(t.field("device_id"), "must not be given together with to")
+	case step.DeviceID != "":
+		err = t.device(step.DeviceID, &into, &road)
+	case step.To != "":
+		t.address(step.To, &into, &road)
+	default:
+		err = t.known(&into, &road)
+	}
+	t.p.Fallback = append(t.p.Fallback, into)
+	t.a.Roads = append(t.a.Roads, road)
+	return err
+}
+
+// kindOf is the kind of what a channel reaches by its address alone; empty for the others.
+func kindOf(c verification.Channel) device.Kind {
+	switch c {
+	case verification.SMS, verification.Voice:
+		return device.Phone
+	case verification.Email:
+		return device.Mailbox
+	default:
+		return ""
+	}
+}
+
+// address takes an address that the request gives.
+func (t stepReader) address(to string, into *verification.Step, road *verification.Road) {
+	var err error
+	switch kind := kindOf(into.Channel); kind {
+	case device.Phone:
+		road.To, err = address.Phone(to)
+		into.ToMasked = device.Mask(kind, road.To)
+	case device.Mailbox:
+		road.To, err = address.Mailbox(to)
+		into.ToMasked = device.Mask(kind, road.To)
+	default:
+		if into.Channel == verification.Push {
+			t.f.add(t.field("device_id"), "is required for the channel push")
+		}
+		return // any other channel is a fault of its own
+	}
+	if err != nil {
+		t.f.add(t.field("to"), err.Error())
+	}
+}
+
+// device takes a registered device. Where the verification is for a user, it is one of the same user.
+func (t stepReader) device(id string, into *verification.Step, road *verification.Road) error {
+	d, err := t.s.device(t.r.Context(), t.account, id)
+	if errors.Is(err, verification.ErrNotFound) || err == nil && t.p.UserID != "" && d.UserID != t.p.UserID {
+		t.f.add(t.field("device_id"), "is not a registered device of this user")
+		into.Channel = cmp.Or(into.Channel, t.p.Channel) // so that nothing that follows from this is told too
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	owner, err := t.s.config.Users.User(t.r.Context(), t.account, d.UserID)
+	if err != nil && !errors.Is(err, verification.ErrNotFound) {
+		return fmt.Errorf("read user of device: %w", err)
+	}
+	if owner.Barred() {
+		t.f.add(t.field("device_id"), "belongs to a user who is locked or disabled")
+	}
+	t.take(d, into, road)
+	return nil
+}
+
+func (t stepReader) take(d device.Device, into *verification.Step, road *verification.Road) {
+	channels := d.Kind.Channels()
+	if into.Channel == "" {
+		into.Channel = verification.Channel(channels[0])
+	} else if !contains(channels, string(into.Channel)) {
+		t.f.add(t.field("channel"), fmt.Sprintf("must be %s for this device", strings.Join(channels, " or ")))
+	}
+	into.DeviceID, into.ToMasked = d.ID, device.Mask(d.Kind, d.Address)
+	road.To, road.Platform, road.PublicKey = d.Address, d.Platform, d.PublicKey
+}
+
+// known finds the address of a step that names none: the verification's own where that has the channel,
+// else that of the user's device that was registered first for it.
+func (t stepReader) known(into *verification.Step, road *verification.Road) error {
+	if into.Channel == "" {
+		t.f.add(t.field("channel"), "is required without device_id")
+		into.Channel = t.p.Channel
+		return nil
+	}
+	if kind := kindOf(into.Channel); kind != "" && kind == kindOf(t.p.Channel) {
+		into.DeviceID, into.ToMasked, road.To = t.p.DeviceID, t.p.ToMasked, t.a.To
+		return nil
+	}
+	if t.p.UserID != "" {
+		devices, err := t.s.config.Users.Devices(t.r.Context(), t.account, t.p.UserID)
+		if err != nil && !errors.Is(err, verification.ErrNotFound) {
+			return fmt.Errorf("list devices of user: %w", err)
+		}
+		slices.SortStableFunc(devices, func(a, b device.Device) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		for _, d := range devices {
+			if d.Active() && contains(d.Kind.Channels(), string(into.Channel)) {
+				t.take(d, into, road)
+				return nil
+			}
+		}
+	}
+	if contains([]string{"sms", "voice", "email", "push"}, string(into.Channel)) {
+		t.f.add(t.field("channel"), fmt.Sprintf("has no address: there is none for %s to go to; give to, or the device_id of another device", into.Channel))
+	}
+	return nil
+}

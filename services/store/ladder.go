@@ -1,0 +1,257 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// timeStep has the broker hand out the time of a step, counted from now.
+func (s *Resolver) timeStep(ctx context.Context, a events.VerificationActivated, step int) error {
+	after := time.Duration(a.Fallback[step-1].After) * time.Second
+	return s.pub.Schedule(ctx, s.now().Add(after), events.TimerDue{Kind: events.TimerFallback, ID: a.ID, Step: step})
+}
+
+// stopLadder takes back the timers of a closed verification. One that stays is looked at when its time
+// has come, and changes nothing; so that it could not be taken back is no fault of the answer.
+func (s *Resolver) stopLadder(ctx context.Context, v verification.Verification) {
+	if v.Status.Closed() && len(v.Fallback) > 0 {
+		_ = s.pub.Unschedule(ctx, events.TimerFallback, v.ID)
+	}
+}
+
+// ladder is a verification with what is known of its messages.
+type ladder struct {
+	record   events.VerificationActivated
+	sequence uint64
+	v        verification.Verification
+	progress verification.Progress
+	reports  []events.DeliverySettled
+	// steps are the activations of the steps that were taken, with their places.
+	steps map[int]taken
+}
+
+type taken struct {
+	a        events.VerificationActivated
+	sequence uint64
+}
+
+// climb reads where a verification stands. It fails with ErrNotFound, and with ErrClosed where nothing
+// is to be done any more.
+func (s *Resolver) climb(ctx context.Context, id string) (ladder, error) {
+	l := ladder{steps: map[int]taken{}}
+	var err error
+	if l.record, l.sequence, err = s.freshActivation(ctx, id); err != nil {
+		return l, err
+	}
+	l.steps[0] = taken{l.record, l.sequence}
+	rec, err := s.outcomes.Latest(ctx, events.OutcomeSubject(id))
+	if l.v, err = s.folded(l.record, rec, err); err != nil {
+		return l, err
+	}
+	if l.v.Status.Closed() {
+		return l, verification.ErrClosed
+	}
+	// A report that nobody can decode must not keep the others from counting.
+	if l.reports, err = s.deliveries.Reports(ctx, id); err != nil && !errors.Is(err, events.ErrUndecodable) {
+		return l, unavailable(err)
+	}
+	for i := range l.record.Fallback {
+		step := i + 1
+		rec, err := s.activations.Latest(ctx, events.FallbackSubject(l.record.Fallback[i].Channel, id, step))
+		if errors.Is(err, stream.ErrAbsent) {
+			continue
+		}
+		if err != nil {
+			return l, unavailable(err)
+		}
+		a, err := events.Decode[events.VerificationActivated](rec.Data)
+		if err != nil {
+			return l, err
+		}
+		if !a.CreatedAt.Equal(l.record.CreatedAt) {
+			continue // of an earlier life of an idempotent id
+		}
+		l.steps[step], l.progress.Taken = taken{a, rec.Sequence}, step
+	}
+	l.read()
+	return l, nil
+}
+
+// read finds in the reports which messages cannot arrive. Only the newest message of a step counts, and
+// one that arrived after all did not fail.
+func (l *ladder) read() {
+	l.progress.Failed = map[int]verification.Reason{}
+	best := map[int]int{}
+	for _, r := range l.reports {
+		if r.At.Before(l.record.CreatedAt.Add(-stream.Grace / 2)) {
+			continue
+		}
+		l.progress.Taken = max(l.progress.Taken, min(r.Step, len(l.record.Fallback)))
+		if r.Send < max(l.steps[r.Step].a.Send, 1) || events.Rank(r.Status) < best[r.Step] {
+			continue
+		}
+		best[r.Step] = events.Rank(r.Status)
+		delete(l.progress.Failed, r.Step)
+		if r.Status != events.DeliveryFailed {
+			continue
+		}
+		switch r.Reason {
+		case events.ReasonProviderUnavailable: // it may be back before the end
+		case events.ReasonLimited:
+			l.progress.Failed[r.Step] = ""
+		default:
+			l.progress.Failed[r.Step] = verification.Reason(r.Reason)
+		}
+	}
+}
+
+// heard tells whether anything was heard of the newest message of a step since its provider took it.
+func (l *ladder) heard(step, send int) bool {
+	for _, r := range l.reports {
+		if r.Step == step && r.Send == send && events.Rank(r.Status) > events.Rank(events.DeliverySent) {
+			return true
+		}
+	}
+	return false
+}
+
+// Timed takes a step whose time has come, if nobody has answered and it was not taken before. It returns
+// what was done, and fails with ErrNotFound, ErrClosed, or ErrUnavailable.
+func (s *Resolver) Timed(ctx context.Context, id string, step int) (verification.Move, error) {
+	l, err := s.climb(ctx, id)
+	if err != nil {
+		return verification.Move{}, err
+	}
+	return s.move(ctx, l, l.v.Timed(l.progress, step), events.ReasonUnanswered, "")
+}
+
+// Undelivered does what follows from a message that did not arrive: the next step is taken, or, where
+// there is none and no message can arrive any more, the verification closes. It fails as Timed does.
+func (s *Resolver) Undelivered(ctx context.Context, d events.DeliverySettled) (verification.Move, error) {
+	l, err := s.climb(ctx, d.ID)
+	if err != nil {
+		return verification.Move{}, err
+	}
+	// A newer message is on its way, or this one arrived after all.
+	if d.Send < l.steps[d.Step].a.Send || l.arrived(d.Step, d.Send) {
+		return verification.Move{}, nil
+	}
+	return s.move(ctx, l, l.v.Missed(l.progress, d.Step), d.Reason, d.Provider)
+}
+
+// arrived tells whether the newest message of a step is known to have arrived.
+func (l *ladder) arrived(step, send int) bool {
+	for _, r := range l.reports {
+		if r.Step == step && r.Send == send && r.Status == events.DeliveryDelivered {
+			return true
+		}
+	}
+	return false
+}
+
+// Unheard does what follows where the receipt of a message has not come in its time: the message is asked
+// for again from another provider, or the next step is taken. It fails as Timed does.
+func (s *Resolver) Unheard(ctx context.Context, t events.TimerDue) (verification.Move, error) {
+	for range resolveTries {
+		l, err := s.climb(ctx, t.ID)
+		if err != nil {
+			return verification.Move{}, err
+		}
+		last, ok := l.steps[t.Step]
+		if !ok || last.a.Send != t.Send || l.heard(t.Step, t.Send) {
+			return verification.Move{}, nil
+		}
+		if !t.Other {
+			return s.move(ctx, l, l.v.Missed(l.progress, t.Step), events.ReasonNoReceipt, t.Provider)
+		}
+		asked, err := s.askAgain(ctx, l, last, t)
+		if !errors.Is(err, stream.ErrConflict) {
+			return asked, err
+		}
+	}
+	return verification.Move{}, fmt.Errorf("%w: lost %d compare-and-sets", verification.ErrUnavailable, resolveTries)
+}
+
+// askAgain asks for a message once more, from another provider.
+func (s *Resolver) askAgain(ctx context.Context, l ladder, last taken, t events.TimerDue) (verification.Move, error) {
+	a := last.a
+	a.Avoid = append(a.Avoid, t.Provider)
+	_, err := s.sendAgain(ctx, a, last.sequence, asked{events.ReasonNoReceipt, t.Provider, l.route(t.Step)})
+	if errors.As(err, new(*verification.LimitError)) {
+		return verification.Move{}, nil // the person has had as many as they may get
+	}
+	return verification.Move{Again: err == nil}, err
+}
+
+// route is the country of a step's address, as its send records name it.
+func (l *ladder) route(step int) string {
+	for _, r := range l.reports {
+		if r.Step == step && r.Route != "" {
+			return r.Route
+		}
+	}
+	return ""
+}
+
+// move takes a step, or closes.
+func (s *Resolver) move(ctx context.Context, l ladder, m verification.Move, reason, provider string) (verification.Move, error) {
+	switch {
+	case m.Close:
+		_, err := s.Resolve(ctx, l.record.ID, verification.Undelivered{Send: l.record.Send, Reason: m.Reason})
+		return m, err
+	case m.Take == 0:
+		return m, nil
+	default:
+		return m, s.take(ctx, l, m.Take, asked{reason, provider, l.route(l.progress.Taken)})
+	}
+}
+
+// take sends a step's message on its way. Whoever is killed in between is followed by somebody who does
+// the same again, and of all who try the broker takes one.
+func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) error {
+	a, f := l.record, l.record.Fallback[step-1]
+	a.Step, a.Send, a.Channel, a.DeviceID, a.Device, a.ToMasked = step, 1, f.Channel, f.DeviceID, f.Device, f.ToMasked
+	a.Destination, a.Content, a.Fallback, a.Avoid = f.Destination, f.Content, nil, nil
+	a.RequestedAt = s.now().UTC()
+	// The next one's time first: it is made again by whoever comes after us, the message is not.
+	if step < len(l.record.Fallback) {
+		if err := s.timeStep(ctx, l.record, step+1); err != nil {
+			return unavailable(err)
+		}
+	}
+	giveBack, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
+	if errors.As(err, new(*verification.LimitError)) {
+		return s.skip(ctx, a)
+	}
+	if err != nil {
+		return err
+	}
+	err = s.putActivation(ctx, a, 0)
+	if errors.Is(err, stream.ErrConflict) {
+		giveBack(ctx)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.note(ctx, a, why)
+	return nil
+}
+
+// skip reports a step whose address has had all the messages it may get. The report moves the ladder on.
+func (s *Resolver) skip(ctx context.Context, a events.VerificationActivated) error {
+	err := s.pub.Settle(ctx, events.DeliverySettled{
+		EventID: fmt.Sprintf("fallback:%s:%d:limited", a.ID, a.Step), ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send,
+		Status: events.DeliveryFailed, Reason: events.ReasonLimited, At: a.RequestedAt,
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package routing
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/assent-io/assent/workers/delivery"
+)
+
+// When a provider is left alone: after so many failures in a row, or where this share of so many calls
+// failed within the interval. One call then looks whether it is back, every pause.
+const (
+	tripInARow    = 5
+	tripOf        = 20
+	tripShare     = 0.5
+	tripInterval  = 10 * time.Second
+	circuitPause  = 5 * time.Second
+	probeWait     = time.Second
+	throttlePause = time.Second // where a provider throttles without saying how long
+	maxThrottle   = time.Minute // longer than this no provider is believed: it is asked again
+)
+
+// gate keeps calls off a provider that throttles us or does not work.
+type gate struct {
+	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
+	now     func() time.Time
+
+	mu        sync.Mutex
+	throttled time.Time // no call before
+	opened    time.Time // when the circuit opened last
+}
+
+func newGate(name string, now func() time.Time, changed func(open bool)) *gate {
+	g := &gate{now: now}
+	g.circuit = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		Name: name, MaxRequests: 1, Interval: tripInterval, Timeout: circuitPause,
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return c.ConsecutiveFailures >= tripInARow ||
+				c.Requests >= tripOf && float64(c.TotalFailures) >= tripShare*float64(c.Requests)
+		},
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			if to == gobreaker.StateOpen {
+				g.mu.Lock()
+				g.opened = g.now()
+				g.mu.Unlock()
+			}
+			changed(to != gobreaker.StateClosed)
+		},
+	})
+	return g
+}
+
+// admit allows a call, whose end must be told to done, or says how long to leave the provider alone.
+func (g *gate) admit() (done func(error), wait time.Duration) {
+	g.mu.Lock()
+	wait = g.throttled.Sub(g.now())
+	g.mu.Unlock()
+	if wait > 0 {
+		return nil, wait
+	}
+	end, err := g.circuit.Allow()
+	if err != nil {
+		if errors.Is(err, gobreaker.ErrTooManyRequests) {
+			return nil, probeWait // one is looking just now
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return nil, max(g.opened.Add(circuitPause).Sub(g.now()), probeWait)
+	}
+	return func(err error) { g.ended(err, end) }, 0
+}
+
+// ended counts what a call came to. What is wrong with a message is no failure of its provider, and a
+// provider that throttles works.
+func (g *gate) ended(err error, end func(error)) {
+	class := delivery.ClassOf(err)
+	switch {
+	case err == nil, class == delivery.ClassPermanent:
+		end(nil)
+	case class == delivery.ClassRetryAfter:
+		pause := min(max(delivery.AfterOf(err), throttlePause), maxThrottle)
+		g.mu.Lock()
+		if until := g.now().Add(pause); until.After(g.throttled) {
+			g.throttled = until
+		}
+		g.mu.Unlock()
+		end(nil)
+	default:
+		end(err)
+	}
+}
