@@ -131,3 +131,21 @@ func TestALetterOfAnOlderKeyStillOpens(t *testing.T) {
 	_, err = old.OpenLetter(letterSubject, letterConsumer, after)
 	require.ErrorIs(t, err, keyring.ErrNoKey)
 }
+
+// TestALetterThatWasSealedOnceOpensForEver holds the derivation and the suite to what they were.
+func TestALetterThatWasSealedOnceOpensForEver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyring.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"version":1,"keys":[{"id":"k1","use":"root","key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}]}`), 0o600))
+	k, err := keyring.Load(path)
+	require.NoError(t, err)
+	var s events.Sealed
+	require.NoError(t, json.Unmarshal([]byte(`{"key_id":"k1","box":"YAZ678OmZ6v/knthyP6A3NuN5zYV0qrwCW1u3orNNAeJC7t4pExsOXzlIdm+58omyKm5UlQd72fArIs2cwg="}`), &s))
+	got, err := k.OpenLetter(letterSubject, letterConsumer, s)
+	require.NoError(t, err)
+	require.Equal(t, "sealed in 2026", string(got))
+	public := filepath.Join(t.TempDir(), "public.json")
+	require.NoError(t, k.Export(public, keyring.LettersPublic))
+	b, err := os.ReadFile(public)
+	require.NoError(t, err)
+	require.Contains(t, string(b), "uzyroue9IFihD7bp1VgKtWf7axwMiCcFZfAdrrJb+Bc=")
+}

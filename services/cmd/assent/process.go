@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -203,8 +204,9 @@ func (p *process) openPublisher() *stream.Publisher {
 		err = keys.SealsLetters()
 	}
 	if err != nil {
+		cause, _, _ := strings.Cut(err.Error(), "\n") // what else it advises is for those who need a key
 		p.log.Warn("dead letters are stored without their content: there is no key to seal it with; "+
-			"run assent keyring init (again), and set keyring (ASSENT_KEYRING) to this role's file", "keyring", p.cfg.Keyring, "err", err)
+			"run assent keyring init (again), and set keyring (ASSENT_KEYRING) to this role's file", "keyring", p.cfg.Keyring, "err", cause)
 		return pub
 	}
 	return pub.Sealing(keys.SealLetter)
