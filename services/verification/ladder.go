@@ -74,10 +74,11 @@ func (v Verification) Timed(p Progress, step int) Move {
 // step is taken without waiting for its time. Where none is left and all that were taken have failed for
 // good, the verification can never be answered.
 func (v Verification) Missed(p Progress, step int) Move {
-	if step < p.Taken {
-		return Move{} // the next one was taken already
-	}
-	if p.Taken < len(v.Fallback) {
+	switch {
+	case p.Taken == len(v.Fallback): // none is left
+	case step < p.Taken:
+		return Move{} // the one after it was taken already, and others will be
+	default:
 		return Move{Take: p.Taken + 1}
 	}
 	var last Reason
