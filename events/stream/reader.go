@@ -25,6 +25,7 @@ type Reader struct {
 	nc         *nats.Conn
 	stream     string
 	replicated bool
+	answers    answers
 }
 
 // NewReader reads one stream, which must allow direct reads.
@@ -165,20 +166,21 @@ func (r *Reader) batch(ctx context.Context, what map[string]any) ([]Record, erro
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", r.stream, err)
 	}
-	inbox := r.nc.NewInbox()
-	sub, err := r.nc.SubscribeSync(inbox)
+	inbox, replies, done, err := r.answers.expect(r.nc)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", r.stream, err)
 	}
-	defer func() { _ = sub.Unsubscribe() }()
+	defer done()
 	if err := r.nc.PublishRequest(apiDirectGet+r.stream, inbox, request); err != nil {
 		return nil, fmt.Errorf("read %s: %w", r.stream, err)
 	}
 	var records []Record
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", r.stream, err)
+		var m *nats.Msg
+		select {
+		case m = <-replies:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("read %s: %w", r.stream, ctx.Err())
 		}
 		switch status := m.Header.Get(statusHeader); status {
 		case "":

@@ -2,23 +2,15 @@ package stream
 
 import (
 	"context"
-	"errors"
 
 	"github.com/assent-io/assent/events"
 )
 
 // Reports is what was reported of a verification's messages, oldest first; of a reader of the
-// stream Deliveries. Most are asked for while there is nothing yet, so one small read looks first.
+// stream Deliveries.
 // With events.ErrUndecodable it returns those that could be read.
 func (r *Reader) Reports(ctx context.Context, id string) ([]events.DeliverySettled, error) {
-	filter := events.DeliveriesOf(id)
-	if _, err := r.Last(ctx, filter); err != nil {
-		if errors.Is(err, ErrAbsent) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	records, err := r.All(ctx, filter)
+	records, err := r.All(ctx, events.DeliveriesOf(id))
 	if err != nil {
 		return nil, err
 	}

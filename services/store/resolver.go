@@ -97,6 +97,16 @@ func (s *Resolver) Get(ctx context.Context, id string) (verification.Verificatio
 	return s.folded(a, rec, err)
 }
 
+// Asked is a verification as it was asked, without what became of it since: most are in memory. It fails as
+// Get does.
+func (s *Resolver) Asked(ctx context.Context, id string) (verification.Verification, error) {
+	a, err := s.activation(ctx, id)
+	if err != nil {
+		return verification.Verification{}, err
+	}
+	return fold(a, nil, 0), nil
+}
+
 // folded is the fold of an activation and what reading its outcome came to.
 func (s *Resolver) folded(a events.VerificationActivated, rec stream.Record, err error) (verification.Verification, error) {
 	if errors.Is(err, stream.ErrAbsent) {

@@ -50,6 +50,8 @@ const (
 type Verifications interface {
 	// Get fails with verification.ErrNotFound for an unknown id.
 	Get(ctx context.Context, id string) (verification.Verification, error)
+	// Asked is Get without what became of the verification.
+	Asked(ctx context.Context, id string) (verification.Verification, error)
 	// Code is the code of an open voice verification. It fails with verification.ErrNotFound,
 	// ErrClosed or ErrChallenge where there is none to read out.
 	Code(ctx context.Context, id string) (verification.Verification, verification.Code, error)

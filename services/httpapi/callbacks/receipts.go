@@ -3,6 +3,7 @@ package callbacks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -59,12 +60,15 @@ const clocks = 5 * time.Minute
 // settle publishes a receipt where it says something new of a message that its provider was called for. An
 // error is worth a repetition.
 func (h *handler) settle(ctx context.Context, c receipt) (result string, err error) {
-	v, err := h.find(ctx, c.name.id)
+	if !plainID(c.name.id) {
+		return resultUnknown, nil
+	}
+	v, err := h.Verifications.Asked(ctx, c.name.id)
 	if errors.Is(err, verification.ErrNotFound) {
 		return resultUnknown, nil
 	}
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("find verification of callback: %w", err)
 	}
 	reports, err := h.Reports(ctx, v.ID)
 	if err != nil && !errors.Is(err, events.ErrUndecodable) { // those that can be read tell enough
