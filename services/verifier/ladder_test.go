@@ -82,10 +82,10 @@ const ladderCases = 500
 // The timers are real, and so is the broker; processes are killed at every publish they make.
 func TestAFallbackFiresOnceAndOnlyIfUnansweredWhereverItsProcessesDie(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any seed will do
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	h := build(t)
-	random := mrand.New(mrand.NewPCG(seed, 5)) //nolint:gosec // a test's cases
+	random := mrand.New(mrand.NewPCG(seed, 5))
 	cases := map[string]*laddered{}
 	var order []*laddered
 	for range ladderCases {

@@ -14,7 +14,7 @@ import (
 )
 
 // askWith creates a verification with a fallback.
-func (h *house) askWith(steps ...verification.Step) (verification.Verification, string) {
+func (h *house) askWith(steps ...verification.Step) verification.Verification {
 	h.t.Helper()
 	id := uuid.NewString()
 	v, secrets, err := verification.New(verification.Params{
@@ -28,14 +28,14 @@ func (h *house) askWith(steps ...verification.Step) (verification.Verification, 
 	}
 	v, _, err = h.store.Create(h.t.Context(), a)
 	require.NoError(h.t, err)
-	return v, to
+	return v
 }
 
-// says stores a report of a message.
-func (h *house) says(id string, step, send int, status, reason, provider string) {
+// says stores a report of a message on the first road.
+func (h *house) says(id string, send int, status, reason, provider string) {
 	h.t.Helper()
 	require.NoError(h.t, h.pub.Settle(h.t.Context(), events.DeliverySettled{
-		ID: id, Channel: events.SMS, Step: step, Send: send, Status: status, Reason: reason, Provider: provider, Route: "+1", Attempt: 1, At: h.clock.now(),
+		ID: id, Channel: events.SMS, Send: send, Status: status, Reason: reason, Provider: provider, Route: "+1", Attempt: 1, At: h.clock.now(),
 	}))
 }
 
@@ -67,8 +67,8 @@ func TestAMessageOfWhichNothingIsHeardIsAskedForAgainFromAnotherProvider(t *test
 	t.Parallel()
 	h := build(t)
 	h.verify()
-	v, _ := h.askWith(spoken)
-	h.says(v.ID, 0, 1, events.DeliverySent, "", "twilio")
+	v := h.askWith(spoken)
+	h.says(v.ID, 1, events.DeliverySent, "", "twilio")
 	for range 2 { // timers may come twice
 		h.due(events.TimerDue{ID: v.ID, Send: 1, Provider: "twilio", Other: true})
 	}
@@ -83,7 +83,7 @@ func TestAMessageOfWhichNothingIsHeardIsAskedForAgainFromAnotherProvider(t *test
 	last := reports[len(reports)-1]
 	require.Equal(t, []any{events.DeliveryRequested, events.ReasonNoReceipt, "twilio", "+1", 2}, []any{last.Status, last.Reason, last.Provider, last.Route, last.Send})
 
-	h.says(v.ID, 0, 2, events.DeliverySent, "", "backup")
+	h.says(v.ID, 2, events.DeliverySent, "", "backup")
 	h.due(events.TimerDue{ID: v.ID, Send: 2, Provider: "backup"})
 	for {
 		if got := next(t, h.counted); got != "receipt nothing" { // the second of the timers
@@ -100,16 +100,16 @@ func TestAMessageOfWhichNothingIsHeardIsAskedForAgainFromAnotherProvider(t *test
 func TestAMessageThatWasHeardOfIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for name, tell := range map[string]func(*house, string){
-		"it arrived":            func(h *house, id string) { h.says(id, 0, 1, events.DeliveryDelivered, "", "twilio") },
-		"it did not":            func(h *house, id string) { h.says(id, 0, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio") },
-		"nobody took the call":  func(h *house, id string) { h.says(id, 0, 1, events.DeliveryUnanswered, "", "twilio") },
+		"it arrived":            func(h *house, id string) { h.says(id, 1, events.DeliveryDelivered, "", "twilio") },
+		"it did not":            func(h *house, id string) { h.says(id, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio") },
+		"nobody took the call":  func(h *house, id string) { h.says(id, 1, events.DeliveryUnanswered, "", "twilio") },
 		"it was asked for anew": func(h *house, id string) { _, _ = h.store.Resend(h.t.Context(), id) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := build(t)
-			v, _ := h.askWith()
-			h.says(v.ID, 0, 1, events.DeliverySent, "", "twilio")
+			v := h.askWith()
+			h.says(v.ID, 1, events.DeliverySent, "", "twilio")
 			tell(h, v.ID)
 			before, _ := h.at(events.ActivationByID(v.ID))
 			h.verify()
@@ -128,12 +128,12 @@ func TestAFallbackWhoseAddressHasHadEnoughIsSkippedForTheNext(t *testing.T) {
 	h := build(t)
 	h.verify()
 	other := verification.Step{Channel: verification.Email, After: 30 * time.Second, ToMasked: "a•••"}
-	v, _ := h.askWith(spoken, other)
+	v := h.askWith(spoken, other)
 	for range stream.DefaultSendQuota - 1 {
 		_, err := h.store.Resend(t.Context(), v.ID)
 		require.NoError(t, err)
 	}
-	h.says(v.ID, 0, stream.DefaultSendQuota, events.DeliveryFailed, events.ReasonProviderUnavailable, "twilio")
+	h.says(v.ID, stream.DefaultSendQuota, events.DeliveryFailed, events.ReasonProviderUnavailable, "twilio")
 	require.Equal(t, "delivery fallback", next(t, h.counted), "the call would be next")
 	require.Equal(t, "delivery fallback", next(t, h.counted), "but the number has had enough")
 	_, called := h.at(events.FallbackSubject(events.Voice, v.ID, 1))
@@ -154,16 +154,16 @@ func TestOneMessageThatFailsLeavesTheOthersTheirChance(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.verify()
-	v, _ := h.askWith(spoken)
-	h.says(v.ID, 0, 1, events.DeliverySent, "", "twilio")
-	h.says(v.ID, 0, 1, events.DeliveryUnanswered, "", "twilio")
+	v := h.askWith(spoken)
+	h.says(v.ID, 1, events.DeliverySent, "", "twilio")
+	h.says(v.ID, 1, events.DeliveryUnanswered, "", "twilio")
 	require.Equal(t, "delivery fallback", next(t, h.counted))
 	require.NoError(t, h.pub.Settle(t.Context(), events.DeliverySettled{
 		ID: v.ID, Channel: events.Voice, Step: 1, Send: 1, Status: events.DeliveryFailed, Reason: events.ReasonUndeliverable, Attempt: 1, At: h.clock.now(),
 	}))
 	require.Equal(t, "delivery nothing", next(t, h.counted), "the first message may have arrived")
 	require.Equal(t, verification.Pending, h.get(v.ID).Status)
-	h.says(v.ID, 0, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio")
+	h.says(v.ID, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio")
 	require.Equal(t, "delivery failed", next(t, h.counted))
 	require.EqualValues(t, events.ReasonUndeliverable, h.get(v.ID).Reason)
 }
@@ -172,9 +172,9 @@ func TestAFailureAfterTheArrivalChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.verify()
-	v, _ := h.askWith(spoken)
-	h.says(v.ID, 0, 1, events.DeliveryDelivered, "", "twilio")
-	h.says(v.ID, 0, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio")
+	v := h.askWith(spoken)
+	h.says(v.ID, 1, events.DeliveryDelivered, "", "twilio")
+	h.says(v.ID, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio")
 	require.Equal(t, "delivery nothing", next(t, h.counted))
 	require.Equal(t, verification.Pending, h.get(v.ID).Status)
 	_, called := h.at(events.FallbackSubject(events.Voice, v.ID, 1))
