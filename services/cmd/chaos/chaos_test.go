@@ -118,7 +118,7 @@ func TestWhatWasAcceptedIsDeliveredHeldOrLost(t *testing.T) {
 	require.Equal(t, []int{5, 4, 2, 1, 1, 1, 1}, []int{r.offered, r.accepted, r.taken, r.held, r.lost, r.late, r.codes})
 	require.Equal(t, []time.Duration{60 * time.Millisecond, 300_001 * time.Millisecond}, r.arrival)
 	err := (killCommand{}).verdict(r, newBook(), []string{"sms-1.1 ended by itself"})
-	for _, fault := range []string{"sms-1.1 ended by itself", "1 lost", "1 late", "1 repeats with another code", "1 held"} {
+	for _, fault := range []string{"sms-1.1 ended by itself", "1 lost", "1 late", "1 repeats with another code", "1 held", "1 creates had no answer"} {
 		require.ErrorContains(t, err, fault)
 	}
 	require.ErrorContains(t, killCommand{common: common{Policy: "hold"}}.verdict(r, newBook(), nil), "1 duplicates, and the policy is hold")

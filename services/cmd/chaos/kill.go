@@ -352,6 +352,9 @@ func (c killCommand) verdict(r result, b *book, faults []string) error {
 	case r.lost > 0:
 		fault("%d lost", r.lost)
 	}
+	if n := r.offered - r.accepted; n > 0 {
+		fault("%d creates had no answer in %s of asking", n, patience)
+	}
 	if r.held > 0 { // the carrier tells what it has, so that nothing is held for ever
 		fault("%d held and never sent again", r.held)
 	}

@@ -35,7 +35,7 @@ func (c killCommand) print(w io.Writer, r result, b *book) {
 	t := newTable(w)
 	row := func(n int, name string) { fmt.Fprintf(t, "%d\t %s\n", n, name) }
 	row(r.accepted, "created (answered 201)")
-	row(r.offered-r.accepted, "never answered")
+	row(r.offered-r.accepted, "never answered, in "+patience.String()+" of asking")
 	row(r.taken, "delivered (taken by the carrier at least once)")
 	row(r.lost, "lost")
 	row(r.held, "held (never sent again, and its timeline says unknown)")
