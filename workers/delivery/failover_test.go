@@ -154,7 +154,7 @@ func TestACallThatAnotherProcessMayStillMakeIsWaitedFor(t *testing.T) {
 	h.work(nil, providers(answering("a", nil)))
 	h.publish(a)
 	v := next(t, h.verdicts)
-	require.Equal(t, verdict{"-NAK", 6 * time.Second}, v, "the rest of the time that the call may take")
+	require.Equal(t, verdict{"-NAK", delivery.DefaultSendTimeout - 4*time.Second}, v, "the rest of the time that the call may take")
 	require.Equal(t, []string{"begun a 1"}, h.words(a.ID))
 }
 

@@ -71,8 +71,9 @@ type Policy struct {
 
 // The defaults of Policy.
 const (
-	// DefaultSendTimeout is above what providers need and below what a person waits.
-	DefaultSendTimeout = 10 * time.Second
+	// DefaultSendTimeout is above what providers need and below what a person waits. What a process was
+	// sending when it was killed waits as long, so that no two processes call for one message at once.
+	DefaultSendTimeout = 8 * time.Second
 	// DefaultHold is above what nearly all first receipts take.
 	DefaultHold        = 30 * time.Second
 	DefaultMaxAttempts = 12
