@@ -302,3 +302,15 @@ func TestAReceiptIsMissedWhereSomethingCouldBeDoneWithoutIt(t *testing.T) {
 		})
 	}
 }
+
+func TestARefusalIsNotFinalWhileAnotherProviderIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	shut := answering("a", nil)
+	shut.Admit = func() (func(error), time.Duration) { return nil, time.Second }
+	h.work(nil, providers(shut, answering("b", delivery.Permanent(events.ReasonRegionBlocked, errBusy))))
+	a := h.activation()
+	h.publish(a)
+	require.Equal(t, "-NAK", next(t, h.verdicts).word)
+	require.Equal(t, []string{"begun b 1", "retrying b 1"}, h.words(a.ID))
+}

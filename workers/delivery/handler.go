@@ -250,7 +250,11 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 	if len(candidates) == 0 {
 		return h.fail(ctx, a, report(a, Candidate{}, past.attempts+1, h.Now()), nobody(a.Channel))
 	}
+	if past.tried >= h.Policy.MaxAttempts { // it could not be given up before
+		return h.giveUp(ctx, a, report(a, Candidate{Provider: past.last.Provider, Route: past.last.Route}, past.attempts, h.Now()))
+	}
 	soonest := time.Duration(-1) // when the first of the providers may be asked again
+	skipped := false
 	note := func(wait time.Duration) {
 		if soonest < 0 || wait < soonest {
 			soonest = wait
@@ -261,12 +265,14 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 		done, wait := candidate.Admit()
 		if done == nil {
 			note(wait)
+			skipped = true
 			last = errors.Join(last, fmt.Errorf("%s is left alone for %s", candidate.Provider, wait))
 			continue
 		}
 		past.attempts++
 		m.Attempt = past.attempts
-		call := attempt{h: h, a: a, m: m, c: candidate, more: i < len(candidates)-1, others: len(candidates) > 1}
+		next := i < len(candidates)-1
+		call := attempt{h: h, a: a, m: m, c: candidate, next: next, more: next || skipped, others: len(candidates) > 1}
 		settled, err := call.make(ctx, done)
 		if settled {
 			return err
@@ -303,7 +309,8 @@ type attempt struct {
 	a      events.VerificationActivated
 	m      Message
 	c      Candidate
-	more   bool // another provider follows at once
+	next   bool // another provider follows at once
+	more   bool // another provider follows, at once or when it may be called again
 	others bool // another provider could carry the message
 
 	report events.DeliverySettled
@@ -376,7 +383,7 @@ func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.D
 	t.counts = class != ClassRetryAfter
 	t.report.Status, t.report.Class, t.report.Reason, t.report.Detail = events.DeliveryRetrying, string(class), ReasonOf(err), detailOf(err)
 	next := h.Now().UTC()
-	if !t.more {
+	if !t.next {
 		next = next.Add(max(AfterOf(err), firstBackoff))
 	}
 	t.report.Until = &next
@@ -415,7 +422,7 @@ func (h *Handler) fail(ctx context.Context, a events.VerificationActivated, r ev
 
 // giveUp settles a message that was tried as often as is allowed.
 func (h *Handler) giveUp(ctx context.Context, a events.VerificationActivated, r events.DeliverySettled) error {
-	r.Until, r.At = nil, h.Now().UTC()
+	r.Until, r.Class, r.At = nil, "", h.Now().UTC()
 	return h.fail(ctx, a, r, Permanent(events.ReasonProviderUnavailable, fmt.Errorf("%d attempts came to nothing", h.Policy.MaxAttempts)))
 }
 

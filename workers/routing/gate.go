@@ -19,8 +19,8 @@ const (
 	tripInterval  = 10 * time.Second
 	circuitPause  = 5 * time.Second
 	probeWait     = time.Second
-	throttlePause = time.Second // where a provider throttles without saying how long
-	maxThrottle   = time.Minute // longer than this no provider is believed: it is asked again
+	throttlePause = time.Second      // where a provider throttles without saying how long
+	maxThrottle   = 15 * time.Minute // no message lives longer
 )
 
 // gate keeps calls off a provider that throttles us or does not work.

@@ -166,7 +166,7 @@ func TestAProviderThatThrottlesIsLeftAloneForAsLongAsItSays(t *testing.T) {
 	require.NotNil(t, done)
 	done(delivery.RetryAfter(time.Hour, fmt.Errorf("status 429")))
 	_, wait = one().Admit()
-	require.Equal(t, time.Minute, wait, "no provider is believed for longer")
+	require.Equal(t, 15*time.Minute, wait, "no message lives longer")
 }
 
 func receipt(took float64) events.DeliverySettled {
