@@ -113,3 +113,27 @@ func TestWhereNobodyAnswersTheNextRoadIsTakenByProcessesOfTheirOwn(t *testing.T)
 	t.Parallel()
 	everyLadder(t, Apart(t))
 }
+
+func TestAFallbackIsTakenAlsoWhereTheProcessThatPlannedItWasKilled(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	first, err := startUp(data)
+	require.NoError(t, err)
+	s := &story{first, t}
+	ana, ben := somebody(), somebody()
+	open := s.Create(text(ana).Then(api.FallbackStep{Channel: api.ChannelVoice, After: 4}))
+	answered := s.Create(text(ben).Then(api.FallbackStep{Channel: api.ChannelVoice, After: 4}))
+	require.True(t, s.Check(answered, s.Message(ben.number).Code).Valid)
+	code := s.Message(ana.number).Code
+	first.processes[0].kill()
+	first.client.CloseIdleConnections()
+
+	second, err := startUp(data)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, second.stop()) })
+	s = &story{second, t}
+	eventually(t, "the call comes", func() bool { return len(s.messages(ana.number, "&channel=voice")) == 1 })
+	require.Equal(t, code, s.messages(ana.number, "&channel=voice")[0].Code)
+	require.True(t, s.Check(open, code).Valid)
+	require.Empty(t, s.messages(ben.number, "&channel=voice"), "who answered is not called")
+}
