@@ -39,7 +39,7 @@ func newMailServer(t *testing.T) (s *mailServer, host, port, certificate string)
 	go func() { ended <- server.Serve(l) }()
 	t.Cleanup(func() {
 		require.NoError(t, server.Shutdown(context.WithoutCancel(t.Context())))
-		<-ended
+		require.NoError(t, <-ended)
 	})
 	host, port, err = net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)

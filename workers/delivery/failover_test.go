@@ -169,14 +169,16 @@ func TestACallOfUnknownFateIsFollowedByThePolicysStep(t *testing.T) {
 	}{
 		"resend sends again": {
 			delivery.Resend, true, 20 * time.Second,
-			[]string{"begun a 1", "unknown a 1", "begun a 2", "sent a 2"}, "+ACK",
+			[]string{"begun a 1", "unknown a 1", "begun a 2", "sent a 2"},
+			"+ACK",
 		},
 		"hold waits for the receipt": {
 			delivery.Hold, true, 20 * time.Second, []string{"begun a 1", "unknown a 1"}, "-NAK",
 		},
 		"hold sends again what the provider never had": {
 			delivery.Hold, true, 31 * time.Second,
-			[]string{"begun a 1", "unknown a 1", "begun a 2", "sent a 2"}, "+ACK",
+			[]string{"begun a 1", "unknown a 1", "begun a 2", "sent a 2"},
+			"+ACK",
 		},
 		"hold sends nothing again where no receipt comes": {
 			delivery.Hold, false, 31 * time.Second, []string{"begun a 1", "unknown a 1"}, "-NAK",
