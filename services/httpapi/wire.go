@@ -71,6 +71,8 @@ func deliveryWire(d events.DeliverySettled) api.Delivery {
 		Reason: d.Reason, Detail: d.Detail, Class: d.Class, Route: d.Route, Attempt: d.Attempt, At: d.At.UTC().Truncate(time.Millisecond),
 	}
 	switch {
+	case d.Status == events.DeliveryRequested: // it names the provider of the message before
+		wire.Provider, wire.Route = "", ""
 	case d.Status == events.DeliveryBegun:
 		wire.Status = "calling"
 	case d.Status == events.DeliveryRetrying && d.Until != nil:

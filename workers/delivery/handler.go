@@ -250,7 +250,7 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 	if len(candidates) == 0 {
 		return h.fail(ctx, a, report(a, Candidate{}, past.attempts+1, h.Now()), nobody(a.Channel))
 	}
-	if past.tried >= h.Policy.MaxAttempts { // it could not be given up before
+	if past.tried >= h.Policy.MaxAttempts { // the last one's fate was unknown, or it could not be given up
 		return h.giveUp(ctx, a, report(a, Candidate{Provider: past.last.Provider, Route: past.last.Route}, past.attempts, h.Now()))
 	}
 	soonest := time.Duration(-1) // when the first of the providers may be asked again
@@ -272,16 +272,16 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 		past.attempts++
 		m.Attempt = past.attempts
 		next := i < len(candidates)-1
-		call := attempt{h: h, a: a, m: m, c: candidate, next: next, more: next || skipped, others: len(candidates) > 1}
+		call := attempt{
+			h: h, a: a, m: m, c: candidate, next: next, more: next || skipped, others: len(candidates) > 1,
+			last: past.tried+1 >= h.Policy.MaxAttempts,
+		}
 		settled, err := call.make(ctx, done)
 		if settled {
 			return err
 		}
 		if call.counts {
 			past.tried++
-		}
-		if past.tried >= h.Policy.MaxAttempts {
-			return h.giveUp(ctx, a, call.report)
 		}
 		note(AfterOf(err))
 		if last = errors.Join(last, err); call.stop {
@@ -312,6 +312,7 @@ type attempt struct {
 	next   bool // another provider follows at once
 	more   bool // another provider follows, at once or when it may be called again
 	others bool // another provider could carry the message
+	last   bool // if this one counts, the budget is used up
 
 	report events.DeliverySettled
 	counts bool // against the budget
@@ -380,7 +381,9 @@ func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.D
 	default:
 		log.Warn("delivery attempt failed", "class", string(class), "err", err)
 	}
-	t.counts = class != ClassRetryAfter
+	if t.counts = class != ClassRetryAfter; t.counts && t.last {
+		return true, h.giveUp(ctx, t.a, t.report)
+	}
 	t.report.Status, t.report.Class, t.report.Reason, t.report.Detail = events.DeliveryRetrying, string(class), ReasonOf(err), detailOf(err)
 	next := h.Now().UTC()
 	if !t.next {
