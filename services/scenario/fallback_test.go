@@ -65,7 +65,7 @@ func everyLadder(t *testing.T, s *story) {
 		},
 		"either message's link opens the page": func(s *story) {
 			ana := somebody()
-			v := s.Create(text(ana).Link().Brand("Example Bank").Then(api.FallbackStep{Channel: api.ChannelEmail, To: ana.mailbox, After: 1}))
+			v := s.Create(text(ana).Link().Brand("Example Bank").About(api.Context{IP: "203.0.113.7"}).Then(api.FallbackStep{Channel: api.ChannelEmail, To: ana.mailbox, After: 1}))
 			first, second := s.Message(ana.number), s.Message(ana.mailbox)
 			require.Equal(s.t, first.Link, second.Link)
 			presses("Approve")(s, v, second)
