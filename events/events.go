@@ -203,6 +203,9 @@ type DeliverySettled struct {
 	// Status is one of those below.
 	Status   string `json:"status"`
 	Provider string `json:"provider,omitempty"`
+	// Missed is the channel of the message of which nothing was heard, where that is why another is asked for;
+	// Provider and Route are that one's too.
+	Missed Channel `json:"missed,omitempty"`
 	// Route is the country calling code of a number, such as +49; it names what receipts are timed by.
 	Route string `json:"route,omitempty"`
 	// Receipts tells of a begun call that its provider reports what becomes of the message.

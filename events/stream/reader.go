@@ -141,6 +141,23 @@ func (r *Reader) All(ctx context.Context, filter string) ([]Record, error) {
 	return r.batch(ctx, map[string]any{"seq": 1, "next_by_subj": filter, "batch": maxBatch})
 }
 
+// all is All beyond one batch, up to a bound.
+func (r *Reader) all(ctx context.Context, filter string, most int) ([]Record, error) {
+	var records []Record
+	for next := uint64(1); len(records) < most; {
+		page, err := r.batch(ctx, map[string]any{"seq": next, "next_by_subj": filter, "batch": maxBatch})
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, page...)
+		if len(page) < maxBatch {
+			break
+		}
+		next = page[len(page)-1].Sequence + 1
+	}
+	return records, nil
+}
+
 // Between reads what is left of the messages with these sequences, oldest first. A stretch that is longer
 // than 256 is cut at its beginning.
 func (r *Reader) Between(ctx context.Context, first, last uint64) ([]Record, error) {

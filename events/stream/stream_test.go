@@ -295,3 +295,21 @@ func TestASubjectTakesAsManyGuessesAsItsQuota(t *testing.T) {
 	_, err = b.pub.Put(t.Context(), events.UsedSubject("device", 7), []byte("{}"), stream.Expecting(0))
 	require.ErrorIs(t, err, stream.ErrConflict)
 }
+
+func TestEveryReportOfALongHistoryIsRead(t *testing.T) {
+	t.Parallel()
+	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
+	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
+	p := stream.NewPublisher(js)
+	const calls = 300
+	for i := range calls {
+		require.NoError(t, p.Settle(t.Context(), events.DeliverySettled{ID: "v1", Channel: events.SMS, Send: 1, Status: events.DeliveryRetrying, Attempt: i + 1}))
+	}
+	require.NoError(t, p.Settle(t.Context(), events.DeliverySettled{ID: "v2", Channel: events.SMS, Send: 1, Status: events.DeliverySent}))
+	r, err := stream.NewReader(t.Context(), js, stream.Deliveries)
+	require.NoError(t, err)
+	reports, err := r.Reports(t.Context(), "v1")
+	require.NoError(t, err)
+	require.Len(t, reports, calls)
+	require.Equal(t, calls, reports[calls-1].Attempt)
+}

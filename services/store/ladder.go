@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/assent-io/assent/events"
@@ -41,9 +42,10 @@ type taken struct {
 	sequence uint64
 }
 
-// climb reads where a verification stands. It fails with ErrNotFound, and with ErrClosed where nothing
+// climb reads where a verification stands; told are reports that are known to be stored, though a replica that
+// lags may not have them yet. It fails with ErrNotFound, and with ErrClosed where nothing
 // is to be done any more.
-func (s *Resolver) climb(ctx context.Context, id string) (ladder, error) {
+func (s *Resolver) climb(ctx context.Context, id string, told ...events.DeliverySettled) (ladder, error) {
 	l := ladder{steps: map[int]taken{}}
 	var err error
 	if l.record, l.sequence, err = s.freshActivation(ctx, id); err != nil {
@@ -61,6 +63,7 @@ func (s *Resolver) climb(ctx context.Context, id string) (ladder, error) {
 	if l.reports, err = s.deliveries.Reports(ctx, id); err != nil && !errors.Is(err, events.ErrUndecodable) {
 		return l, unavailable(err)
 	}
+	l.reports = ours(append(l.reports, told...), l.record.CreatedAt)
 	for i := range l.record.Fallback {
 		step := i + 1
 		rec, err := s.activations.Latest(ctx, events.FallbackSubject(l.record.Fallback[i].Channel, id, step))
@@ -83,32 +86,78 @@ func (s *Resolver) climb(ctx context.Context, id string) (ladder, error) {
 	return l, nil
 }
 
-// read finds in the reports which messages cannot arrive. Only the newest message of a step counts, and
-// one that arrived after all did not fail.
-func (l *ladder) read() {
-	l.progress.Failed = map[int]verification.Reason{}
-	best := map[int]int{}
+// ours leaves out the reports of an earlier life of an idempotent id.
+func ours(reports []events.DeliverySettled, created time.Time) []events.DeliverySettled {
+	return slices.DeleteFunc(reports, func(r events.DeliverySettled) bool { return r.At.Before(created.Add(-stream.Grace / 2)) })
+}
+
+// call is one attempt to deliver one message.
+type call struct{ step, send, attempt int }
+
+// calls is the report of each call that tells the most. What is told of no attempt in particular, as older
+// programs do, is told of all of its message.
+func (l *ladder) calls() map[call]events.DeliverySettled {
+	best := map[call]events.DeliverySettled{}
 	for _, r := range l.reports {
-		if r.At.Before(l.record.CreatedAt.Add(-stream.Grace / 2)) {
-			continue
-		}
-		l.progress.Taken = max(l.progress.Taken, min(r.Step, len(l.record.Fallback)))
-		if r.Send < max(l.steps[r.Step].a.Send, 1) || events.Rank(r.Status) < best[r.Step] {
-			continue
-		}
-		best[r.Step] = events.Rank(r.Status)
-		delete(l.progress.Failed, r.Step)
-		if r.Status != events.DeliveryFailed {
-			continue
-		}
-		switch r.Reason {
-		case events.ReasonProviderUnavailable: // it may be back before the end
-		case events.ReasonLimited:
-			l.progress.Failed[r.Step] = ""
-		default:
-			l.progress.Failed[r.Step] = verification.Reason(r.Reason)
+		c := call{r.Step, r.Send, r.Attempt}
+		if known, ok := best[c]; !ok || events.Rank(r.Status) >= events.Rank(known.Status) {
+			best[c] = r
 		}
 	}
+	for c, r := range best {
+		if c.attempt != 0 {
+			continue
+		}
+		for other, known := range best {
+			if other.step == c.step && other.send == c.send && other.attempt != 0 && events.Rank(r.Status) >= events.Rank(known.Status) {
+				best[other] = r
+			}
+		}
+	}
+	return best
+}
+
+// standing tells of a call that its message may still arrive, or has.
+func standing(status string) bool {
+	switch status {
+	case events.DeliveryBegun, events.DeliveryUnknown, events.DeliverySent, events.DeliveryDelivered:
+		return true
+	default:
+		return false
+	}
+}
+
+// read finds in the reports which steps' messages cannot arrive: those of which the newest failed, and no
+// other stands.
+func (l *ladder) read() {
+	l.progress.Failed = map[int]verification.Reason{}
+	stands := map[int]bool{}
+	for c, r := range l.calls() {
+		l.progress.Taken = max(l.progress.Taken, min(c.step, len(l.record.Fallback)))
+		switch {
+		case standing(r.Status):
+			stands[c.step] = true
+		case r.Status != events.DeliveryFailed, c.send < l.steps[c.step].a.Send, r.Reason == events.ReasonProviderUnavailable:
+			// A newer message is on its way, or the provider may be back before the end.
+		case r.Reason == events.ReasonLimited:
+			l.progress.Failed[c.step] = ""
+		default:
+			l.progress.Failed[c.step] = verification.Reason(r.Reason)
+		}
+	}
+	for step := range stands {
+		delete(l.progress.Failed, step)
+	}
+}
+
+// stands tells whether a call for the newest message of a step may still bring it, or has.
+func (l *ladder) stands(step, send int) bool {
+	for c, r := range l.calls() {
+		if c.step == step && c.send == send && standing(r.Status) {
+			return true
+		}
+	}
+	return false
 }
 
 // heard tells whether anything was heard of the newest message of a step since its provider took it.
@@ -134,25 +183,15 @@ func (s *Resolver) Timed(ctx context.Context, id string, step int) (verification
 // Undelivered does what follows from a message that did not arrive: the next step is taken, or, where
 // there is none and no message can arrive any more, the verification closes. It fails as Timed does.
 func (s *Resolver) Undelivered(ctx context.Context, d events.DeliverySettled) (verification.Move, error) {
-	l, err := s.climb(ctx, d.ID)
+	l, err := s.climb(ctx, d.ID, d)
 	if err != nil {
 		return verification.Move{}, err
 	}
-	// A newer message is on its way, or this one arrived after all.
-	if d.Send < l.steps[d.Step].a.Send || l.arrived(d.Step, d.Send) {
+	// A newer message is on its way, or another call has brought this one, or may.
+	if d.Send < l.steps[d.Step].a.Send || l.stands(d.Step, d.Send) {
 		return verification.Move{}, nil
 	}
 	return s.move(ctx, l, l.v.Missed(l.progress, d.Step), d.Reason, d.Provider)
-}
-
-// arrived tells whether the newest message of a step is known to have arrived.
-func (l *ladder) arrived(step, send int) bool {
-	for _, r := range l.reports {
-		if r.Step == step && r.Send == send && r.Status == events.DeliveryDelivered {
-			return true
-		}
-	}
-	return false
 }
 
 // Unheard does what follows where the receipt of a message has not come in its time: the message is asked
@@ -182,11 +221,20 @@ func (s *Resolver) Unheard(ctx context.Context, t events.TimerDue) (verification
 func (s *Resolver) askAgain(ctx context.Context, l ladder, last taken, t events.TimerDue) (verification.Move, error) {
 	a := last.a
 	a.Avoid = append(a.Avoid, t.Provider)
-	_, err := s.sendAgain(ctx, a, last.sequence, asked{events.ReasonNoReceipt, t.Provider, l.route(t.Step)})
+	_, err := s.sendAgain(ctx, a, last.sequence, asked{events.ReasonNoReceipt, a.Channel, t.Provider, l.route(t.Step)})
 	if errors.As(err, new(*verification.LimitError)) {
 		return verification.Move{}, nil // the person has had as many as they may get
 	}
 	return verification.Move{Again: err == nil}, err
+}
+
+// why is the reason for which the next step is taken; where it is that nothing was heard, of which message.
+func (l *ladder) why(reason, provider string) asked {
+	if reason != events.ReasonNoReceipt {
+		return asked{reason: reason}
+	}
+	last := l.progress.Taken
+	return asked{reason, l.steps[last].a.Channel, provider, l.route(last)}
 }
 
 // route is the country of a step's address, as its send records name it.
@@ -208,7 +256,7 @@ func (s *Resolver) move(ctx context.Context, l ladder, m verification.Move, reas
 	case m.Take == 0:
 		return m, nil
 	default:
-		return m, s.take(ctx, l, m.Take, asked{reason, provider, l.route(l.progress.Taken)})
+		return m, s.take(ctx, l, m.Take, l.why(reason, provider))
 	}
 }
 

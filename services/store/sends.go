@@ -30,6 +30,11 @@ func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivat
 			_ = stream.Delete(context.WithoutCancel(ctx), s.js, stream.Windows, seq)
 		}
 	}
+	undo := giveBack
+	if once != "" {
+		// Somebody else may have been told of the same entry, and the broker would drop a second one.
+		giveBack = func(context.Context) {}
+	}
 	for _, w := range []struct{ policy, key string }{
 		{events.WindowDestination, e.Destination},
 		{events.WindowUser, e.UserID},
@@ -44,7 +49,7 @@ func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivat
 		}
 		seq, err := s.pub.Put(ctx, subject, entry, options...)
 		if errors.Is(err, stream.ErrFull) {
-			giveBack(ctx)
+			undo(ctx)
 			return nil, s.limited(ctx, w.policy, subject)
 		}
 		if err != nil {
@@ -69,7 +74,9 @@ func (s *Resolver) limited(ctx context.Context, policy, subject string) error {
 // asked says why a message is asked for, for the timeline.
 type asked struct {
 	reason string
-	// provider is the one that nothing was heard of, and route the country of the address.
+	// missed is the channel of the message that nothing was heard of, where there is one, and provider and
+	// route are that one's.
+	missed          events.Channel
 	provider, route string
 }
 
@@ -78,7 +85,7 @@ type asked struct {
 func (s *Resolver) note(ctx context.Context, a events.VerificationActivated, why asked) {
 	_ = s.pub.Settle(ctx, events.DeliverySettled{
 		EventID: fmt.Sprintf("requested:%s:%d:%d", a.ID, a.Step, a.Send), ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send,
-		Status: events.DeliveryRequested, Reason: why.reason, Provider: why.provider, Route: why.route, At: a.RequestedAt,
+		Status: events.DeliveryRequested, Reason: why.reason, Missed: why.missed, Provider: why.provider, Route: why.route, At: a.RequestedAt,
 	})
 }
 

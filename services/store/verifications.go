@@ -273,11 +273,15 @@ func (s *Verifications) Deliveries(ctx context.Context, id string) ([]events.Del
 	if !idForm.MatchString(id) {
 		return nil, verification.ErrNotFound
 	}
+	a, err := s.activation(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	reports, err := s.deliveries.Reports(ctx, id)
 	if err != nil && !errors.Is(err, events.ErrUndecodable) { // those that can be read are told
 		return nil, unavailable(err)
 	}
-	return reports, nil
+	return ours(reports, a.CreatedAt), nil
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", verification.ErrUnavailable, err) }

@@ -180,3 +180,57 @@ func TestAFailureAfterTheArrivalChangesNothing(t *testing.T) {
 	_, called := h.at(events.FallbackSubject(events.Voice, v.ID, 1))
 	require.False(t, called)
 }
+
+// tells stores a report of one call.
+func (h *house) tells(id string, send, attempt int, status, reason string) {
+	h.t.Helper()
+	require.NoError(h.t, h.pub.Settle(h.t.Context(), events.DeliverySettled{
+		ID: id, Channel: events.SMS, Send: send, Status: status, Reason: reason, Provider: "twilio", Attempt: attempt, At: h.clock.now(),
+	}))
+}
+
+func TestACallThatFailsLateLeavesTheOneAfterItAlone(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.verify()
+	v := h.askWith(spoken)
+	h.tells(v.ID, 1, 1, events.DeliveryUnknown, "")
+	h.tells(v.ID, 1, 2, events.DeliverySent, "")
+	h.tells(v.ID, 1, 1, events.DeliveryFailed, events.ReasonUndeliverable)
+	require.Equal(t, "delivery nothing", next(t, h.counted))
+	_, called := h.at(events.FallbackSubject(events.Voice, v.ID, 1))
+	require.False(t, called)
+	h.tells(v.ID, 1, 2, events.DeliveryFailed, events.ReasonUndeliverable)
+	require.Equal(t, "delivery fallback", next(t, h.counted))
+}
+
+func TestACodeThatArrivedIsNotTakenBackByTheFailureOfTheNextMessage(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.verify()
+	v := h.askWith()
+	h.tells(v.ID, 1, 1, events.DeliveryDelivered, "")
+	_, err := h.store.Resend(t.Context(), v.ID)
+	require.NoError(t, err)
+	h.tells(v.ID, 2, 1, events.DeliveryFailed, events.ReasonUnsubscribed)
+	require.Equal(t, "delivery nothing", next(t, h.counted))
+	require.Equal(t, verification.Pending, h.get(v.ID).Status)
+}
+
+func TestATimerThatComesBeforeItsRecordIsNotLost(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.verify()
+	id := uuid.NewString()
+	require.NoError(t, h.pub.Schedule(t.Context(), time.Now(), events.TimerDue{Kind: events.TimerFallback, ID: id, Step: 1}))
+	require.Equal(t, "-NAK", next(t, h.settled))
+	v, secrets, err := verification.New(verification.Params{
+		ID: id, Credential: "shop", Channel: verification.SMS, Fallback: []verification.Step{spoken},
+	}, h.clock.now(), rand.Reader)
+	require.NoError(t, err)
+	_, _, err = h.store.Create(t.Context(), verification.Activation{
+		Verification: v, Secrets: secrets, To: "+14155550123", Roads: []verification.Road{{To: "+14155550123"}},
+	})
+	require.NoError(t, err)
+	require.Equal(t, "fallback fallback", next(t, h.counted))
+}

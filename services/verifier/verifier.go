@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -88,6 +89,9 @@ func (v *Verifier) HandleTimer(m *message.Message) error {
 	switch t.Kind {
 	case events.TimerFallback:
 		move, err := v.Verifications.Timed(m.Context(), t.ID, t.Step)
+		if d := stream.DeliveryOf(m.Context()); errors.Is(err, verification.ErrNotFound) && d != nil && time.Since(d.StoredAt) < recordWithin {
+			return fmt.Errorf("take step of fallback: %w", err) // its record is stored after its timer
+		}
 		return v.moved(t.Kind, t.ID, events.ReasonUnanswered, move, err)
 	case events.TimerReceipt:
 		move, err := v.Verifications.Unheard(m.Context(), t)
@@ -98,6 +102,9 @@ func (v *Verifier) HandleTimer(m *message.Message) error {
 }
 
 const kindDelivery = "delivery"
+
+// recordWithin is longer than a create takes between a fallback's timer and its record.
+const recordWithin = 15 * time.Second
 
 // moved tells what became of a message that did not arrive, or of a time that has come.
 func (v *Verifier) moved(kind, id, reason string, move verification.Move, err error) error {

@@ -51,6 +51,9 @@ func (e *misconfiguredError) Unwrap() error { return e.err }
 // retried until the deadline, because the operator may be quicker, and raises an alarm.
 func Misconfigured(err error) error { return &misconfiguredError{err} }
 
+// ErrNotAsked ends a call that was allowed and not made.
+var ErrNotAsked = errors.New("the provider was not asked")
+
 // Class is the kind of an error, for metrics and the log.
 type Class string
 

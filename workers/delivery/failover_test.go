@@ -316,3 +316,48 @@ func TestARefusalIsNotFinalWhileAnotherProviderIsLeftAlone(t *testing.T) {
 	require.Equal(t, "-NAK", next(t, h.verdicts).word)
 	require.Equal(t, []string{"begun b 1", "retrying b 1"}, h.words(a.ID))
 }
+
+// An idempotency key that is used again after its grace gives the same id, and send records outlive the grace.
+func TestASendRecordOfAnEarlierLifeTakesAPlaceAndStopsNothing(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.activation()
+	h.begun(a, life+stream.Grace, false)
+	h.work(nil, providers(answering("a", nil)))
+	h.publish(a)
+	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
+	require.Equal(t, []string{"begun a 1", "begun a 2", "sent a 2"}, h.words(a.ID))
+}
+
+func TestAProviderThatWasTriedInVainIsNoOther(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	second := answering("b", nil)
+	second.Receipts, second.Patience = true, 7*time.Second
+	s := scheduling{made: make(chan events.TimerDue, 4), at: make(chan time.Time, 4)}
+	h.work(nil, providers(answering("a", nil), second), func(d *delivery.Handler) { s.Journal = d.Journal; d.Journal = s })
+	a := h.activation(func(a *events.VerificationActivated) {
+		a.Send, a.Avoid, a.Fallback = 2, []string{"a"}, []events.FallbackStep{{Channel: events.Voice, After: 30}}
+	})
+	h.publish(a)
+	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
+	due := next(t, s.made)
+	require.Equal(t, "b", due.Provider)
+	require.False(t, due.Other, "it is the fallback's turn, not the first provider's again")
+}
+
+func TestWhatMayHaveBeenAnsweredIsNotCalledExpired(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.activation()
+	h.begun(a, 20*time.Second, false)
+	closed := h.clock.now()
+	outcome, err := events.Encode(events.VerificationChanged{Version: events.Version, ID: a.ID, Status: "approved", ClosedAt: &closed, ChangedAt: closed})
+	require.NoError(t, err)
+	_, err = h.pub.Put(t.Context(), events.OutcomeSubject(a.ID), outcome)
+	require.NoError(t, err)
+	h.work(nil, providers(answering("a", nil)))
+	h.publish(a)
+	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
+	require.Equal(t, []string{"begun a 1", "unknown a 1"}, h.words(a.ID))
+}

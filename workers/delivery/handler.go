@@ -177,6 +177,9 @@ func (h *Handler) step(ctx context.Context, a events.VerificationActivated, past
 		if err != nil {
 			return err
 		}
+		if closed && past.open {
+			return nil // it may have been delivered, and be what was answered
+		}
 		if closed {
 			return h.drop(ctx, a, past, events.ReasonClosed)
 		}
@@ -273,7 +276,7 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 		m.Attempt = past.attempts
 		next := i < len(candidates)-1
 		call := attempt{
-			h: h, a: a, m: m, c: candidate, next: next, more: next || skipped, others: len(candidates) > 1,
+			h: h, a: a, m: m, c: candidate, next: next, more: next || skipped, others: others(candidates, candidate.Provider, a.Avoid),
 			last: past.tried+1 >= h.Policy.MaxAttempts,
 		}
 		settled, err := call.make(ctx, done)
@@ -330,7 +333,7 @@ func (t *attempt) make(ctx context.Context, done func(error)) (settled bool, err
 	until := began.Add(limit).UTC()
 	record.Status, record.Until, record.Receipts = events.DeliveryBegun, &until, t.c.Receipts
 	if err := h.Journal.Begin(ctx, record); err != nil {
-		done(nil) // the provider was not asked
+		done(ErrNotAsked)
 		return true, fmt.Errorf("store send record: %w", err)
 	}
 	sendCtx, cancel := context.WithTimeout(ctx, limit)
@@ -443,10 +446,17 @@ func (h *Handler) awaitReceipt(ctx context.Context, a events.VerificationActivat
 	candidates := h.Routes.Candidates(messageOf(a, c), nil)
 	for _, candidate := range candidates {
 		if candidate.Provider == provider {
-			return h.schedule(ctx, a, candidate, past.settled.At, len(candidates) > 1)
+			return h.schedule(ctx, a, candidate, past.settled.At, others(candidates, provider, a.Avoid))
 		}
 	}
 	return nil
+}
+
+// others tells whether a provider that has not been tried in vain could carry what this one has.
+func others(candidates []Candidate, provider string, avoid []string) bool {
+	return slices.ContainsFunc(candidates, func(c Candidate) bool {
+		return c.Provider != provider && !slices.Contains(avoid, c.Provider)
+	})
 }
 
 // schedule has the verifier look for a receipt, where one is to be expected and something could be done

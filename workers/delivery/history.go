@@ -28,13 +28,15 @@ type history struct {
 func historyOf(a events.VerificationActivated, reports []events.DeliverySettled) history {
 	var h history
 	for i, r := range reports {
+		if r.Status == events.DeliveryBegun && r.Step == a.Step && r.Send == a.Send {
+			h.attempts = max(h.attempts, r.Attempt) // its place is taken, whosoever it is
+		}
 		// An id that comes from an idempotency key returns after its grace; reports stay a little longer.
 		if r.Step != a.Step || r.Send != a.Send || r.Channel != a.Channel || r.At.Before(a.CreatedAt.Add(-stream.Grace/2)) {
 			continue
 		}
 		switch r.Status {
 		case events.DeliveryBegun:
-			h.attempts = max(h.attempts, r.Attempt)
 			h.last, h.open, h.noted = r, true, false
 		case events.DeliveryRetrying:
 			h.ended(r)

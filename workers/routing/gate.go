@@ -37,6 +37,7 @@ func newGate(name string, now func() time.Time, changed func(open bool)) *gate {
 	g := &gate{now: now}
 	g.circuit = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: name, MaxRequests: 1, Interval: tripInterval, Timeout: circuitPause,
+		IsExcluded: func(err error) bool { return errors.Is(err, delivery.ErrNotAsked) },
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			return c.ConsecutiveFailures >= tripInARow ||
 				c.Requests >= tripOf && float64(c.TotalFailures) >= tripShare*float64(c.Requests)

@@ -26,7 +26,8 @@ const (
 // Patience knows how long the receipts of each route take, and which routes stopped giving any. It is
 // safe for concurrent use.
 type Patience struct {
-	now func() time.Time
+	channel events.Channel
+	now     func() time.Time
 
 	mu     sync.Mutex
 	routes map[route]*learned
@@ -43,18 +44,20 @@ type learned struct {
 	until  time.Time // left for others until then
 }
 
-// NewPatience knows nothing yet.
-func NewPatience(now func() time.Time) *Patience {
-	return &Patience{now: now, routes: map[route]*learned{}}
+// NewPatience learns of one channel, and knows nothing yet: a call's receipt comes when it has ended, a
+// text's when it has arrived.
+func NewPatience(channel events.Channel, now func() time.Time) *Patience {
+	return &Patience{channel: channel, now: now, routes: map[route]*learned{}}
 }
 
 // maxRoutes bounds the memory: there are some 230 countries, and a handful of providers.
 const maxRoutes = 4096
 
-// Learn takes in one report of a delivery: a receipt and how long it took, or that one was missed.
+// Learn takes in one report of a delivery: a receipt and how long it took, or that one was missed. Those
+// of other channels say nothing.
 func (p *Patience) Learn(d events.DeliverySettled) {
-	missed := d.Status == events.DeliveryRequested && d.Reason == events.ReasonNoReceipt
-	if d.Provider == "" || d.Status != events.DeliveryDelivered && !missed {
+	missed := d.Status == events.DeliveryRequested && d.Missed == p.channel
+	if d.Provider == "" || !missed && (d.Status != events.DeliveryDelivered || d.Channel != p.channel) {
 		return
 	}
 	p.mu.Lock()

@@ -63,7 +63,7 @@ func table(t *testing.T, rules ...string) (*routing.Table, *routing.Patience, *t
 	clock := func() time.Time { return now }
 	parsed, faults := routing.ParseRules(rules, known, true)
 	require.Empty(t, faults)
-	p := routing.NewPatience(clock)
+	p := routing.NewPatience(events.SMS, clock)
 	var list []routing.Provider
 	for _, name := range known {
 		list = append(list, routing.Provider{Name: name, Receipts: name != "backup"})
@@ -170,10 +170,10 @@ func TestAProviderThatThrottlesIsLeftAloneForAsLongAsItSays(t *testing.T) {
 }
 
 func receipt(took float64) events.DeliverySettled {
-	return events.DeliverySettled{Status: events.DeliveryDelivered, Provider: "twilio", Route: "+33", Took: took}
+	return events.DeliverySettled{Channel: events.SMS, Status: events.DeliveryDelivered, Provider: "twilio", Route: "+33", Took: took}
 }
 
-var missed = events.DeliverySettled{Status: events.DeliveryRequested, Reason: events.ReasonNoReceipt, Provider: "twilio", Route: "+33"}
+var missed = events.DeliverySettled{Channel: events.Voice, Status: events.DeliveryRequested, Reason: events.ReasonNoReceipt, Missed: events.SMS, Provider: "twilio", Route: "+33"}
 
 func TestPatienceIsLearnedForEachRoute(t *testing.T) {
 	t.Parallel()
@@ -188,6 +188,10 @@ func TestPatienceIsLearnedForEachRoute(t *testing.T) {
 	p.Learn(receipt(10))
 	require.Equal(t, 36*time.Second, patience("+33612345678"), "twice what nearly all take")
 	require.Zero(t, patience("+4915123456789"), "another country is another route")
+	for range 30 {
+		p.Learn(events.DeliverySettled{Channel: events.Voice, Status: events.DeliveryDelivered, Provider: "twilio", Route: "+33", Took: 40})
+	}
+	require.Equal(t, 36*time.Second, patience("+33612345678"), "a call's receipt comes when it has ended")
 	for range 300 {
 		p.Learn(receipt(0.2))
 	}
@@ -223,9 +227,27 @@ func TestAMessageGoesOnlyToThoseWhoCarryIt(t *testing.T) {
 	now := time.Now
 	parsed, faults := routing.ParseRules(nil, []string{"apns", "fcm"}, false)
 	require.Empty(t, faults)
-	r := routing.New(routing.Config{Channel: events.Push, Rules: parsed, Patience: routing.NewPatience(now), Now: now, Providers: []routing.Provider{
+	r := routing.New(routing.Config{Channel: events.Push, Rules: parsed, Patience: routing.NewPatience(events.Push, now), Now: now, Providers: []routing.Provider{
 		{Name: "apns", Carries: func(m delivery.Message) bool { return m.Device.Platform == "apns" }},
 		{Name: "fcm", Carries: func(m delivery.Message) bool { return m.Device.Platform == "fcm" }},
 	}})
 	require.Equal(t, []string{"fcm"}, names(r.Candidates(delivery.Message{Device: &events.PushDevice{Platform: "fcm"}}, nil)))
+}
+
+func TestACallThatWasNotMadeSaysNothingAboutItsProvider(t *testing.T) {
+	t.Parallel()
+	r, _, _ := table(t, "*: twilio")
+	one := func() delivery.Candidate { return r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0] }
+	for i := range 8 {
+		done, _ := one().Admit()
+		if i >= 5 {
+			require.Nil(t, done, "five failures in a row, whatever was not asked in between")
+			return
+		}
+		require.NotNil(t, done)
+		done(fmt.Errorf("status 503"))
+		if done, _ = one().Admit(); done != nil {
+			done(fmt.Errorf("store send record: %w", delivery.ErrNotAsked))
+		}
+	}
 }

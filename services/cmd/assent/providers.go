@@ -181,7 +181,7 @@ func (p *process) routes(channel events.Channel, providers []routing.Provider) (
 	if len(faults) > 0 {
 		return nil, faults[0]
 	}
-	patience := routing.NewPatience(p.now)
+	patience := routing.NewPatience(channel, p.now)
 	quiet, err := stream.Listen(p.js.Conn(), patience.Learn)
 	if err != nil {
 		return nil, err

@@ -62,8 +62,10 @@ func rolesNamed(names []string) ([]role, error) {
 
 func checkNothing(config) []string { return nil }
 
-// maxAckPending bounds what all workers of a channel hold at once.
-const maxAckPending = 8192
+// maxAckPending bounds what all workers of a channel hold or have put off at once. What waits for a provider
+// that is away must not keep the messages of others back, so it is more than any life of a code brings in;
+// what is sent at once is bounded by each process.
+const maxAckPending = 1 << 20
 
 // work runs the delivery loop of one channel.
 func (p *process) work(ctx context.Context, channel events.Channel, providers []routing.Provider) error {
