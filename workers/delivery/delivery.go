@@ -85,8 +85,7 @@ func (m Message) Name() Name {
 
 // Receipt is the provider's word that it took the message.
 type Receipt struct {
-	Provider string // twilio, sendgrid, apns, fcm
-	ID       string // the provider's id of the message or call
+	ID string // the provider's id of the message or call
 }
 
 // Candidate is one provider that may carry a message.
@@ -111,8 +110,7 @@ type Routes interface {
 }
 
 // Sender renders a message and makes exactly one call to its provider. It returns within
-// the context's deadline. Its error is one of this package's marks, or transient when bare; beside
-// it the receipt names the provider that was chosen, for the timeline, the metrics and the log.
+// the context's deadline. Its error is one of this package's marks, or transient when bare.
 type Sender interface {
 	Send(ctx context.Context, m Message) (Receipt, error)
 }

@@ -88,7 +88,7 @@ func TestAPermanentRefusalIsReportedOnceWithItsReason(t *testing.T) {
 	h.work(func(_ context.Context, m delivery.Message) (delivery.Receipt, error) {
 		calls <- m
 		err := fmt.Errorf("send sms: %w", coded("21610"))
-		return delivery.Receipt{Provider: "twilio"}, delivery.Permanent(events.ReasonUnsubscribed, err)
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonUnsubscribed, err)
 	})
 	a := h.activation()
 	h.publish(a)
@@ -108,7 +108,7 @@ func TestASendIsDatedByItsCallNotByItsAnswer(t *testing.T) {
 	began := h.clock.now()
 	h.work(func(context.Context, delivery.Message) (delivery.Receipt, error) {
 		h.clock.set(began.Add(4 * time.Second))
-		return delivery.Receipt{Provider: "twilio", ID: "SM"}, nil
+		return delivery.Receipt{ID: "SM"}, nil
 	})
 	a := h.activation()
 	h.publish(a)
@@ -269,7 +269,7 @@ func TestAReportOfAnEarlierSendDoesNotStandForThisOne(t *testing.T) {
 		if m.Attempt == 1 {
 			return delivery.Receipt{}, errors.New("busy")
 		}
-		return delivery.Receipt{Provider: "twilio", ID: "SM2"}, nil
+		return delivery.Receipt{ID: "SM2"}, nil
 	})
 	a := h.activation(func(a *events.VerificationActivated) { a.Send = 2 })
 	require.NoError(t, h.pub.Settle(t.Context(), events.DeliverySettled{

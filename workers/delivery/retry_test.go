@@ -32,9 +32,9 @@ func TestEveryErrorButAPermanentOneIsTriedAgain(t *testing.T) {
 	h.work(func(_ context.Context, m delivery.Message) (delivery.Receipt, error) {
 		calls <- m
 		if m.Attempt == 1 {
-			return delivery.Receipt{Provider: "twilio"}, classes[m.ID]
+			return delivery.Receipt{}, classes[m.ID]
 		}
-		return delivery.Receipt{Provider: "twilio", ID: "SM"}, nil
+		return delivery.Receipt{ID: "SM"}, nil
 	})
 	h.publish(as...)
 	attempts := map[string][]int{}
@@ -155,7 +155,7 @@ func TestACarrierThatHangsIsCutAndTriedAgain(t *testing.T) {
 			<-ctx.Done()
 			return delivery.Receipt{}, ctx.Err()
 		}
-		return delivery.Receipt{Provider: "twilio", ID: "SM"}, nil
+		return delivery.Receipt{ID: "SM"}, nil
 	}, func(d *delivery.Handler) { d.Policy.SendTimeout = 10 * time.Millisecond })
 	a := h.activation()
 	h.publish(a)
@@ -171,7 +171,7 @@ func TestASenderThatPanicsIsTriedAgain(t *testing.T) {
 		if m.Attempt == 1 {
 			panic("a fault in the channel")
 		}
-		return delivery.Receipt{Provider: "twilio", ID: "SM"}, nil
+		return delivery.Receipt{ID: "SM"}, nil
 	})
 	a := h.activation()
 	h.publish(a)
@@ -193,7 +193,7 @@ func TestReportsThatCannotBeReadHoldAMessageBackAndBuryNothing(t *testing.T) {
 				if m.Attempt == 1 {
 					return delivery.Receipt{}, delivery.RetryAfter(time.Millisecond, errors.New("status 429"))
 				}
-				return delivery.Receipt{Provider: "twilio", ID: "SM"}, nil
+				return delivery.Receipt{ID: "SM"}, nil
 			}, func(d *delivery.Handler) {
 				read := d.Journal.Reports
 				d.Journal = reporting{d.Journal, func(ctx context.Context, id string) ([]events.DeliverySettled, error) {

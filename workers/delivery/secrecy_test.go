@@ -23,7 +23,7 @@ func quoting(mark func(attempt int, id string, err error) error) delivery.Sender
 	return func(_ context.Context, m delivery.Message) (delivery.Receipt, error) {
 		asJSON, _ := json.Marshal(m)
 		quoted := fmt.Errorf("carrier said no to %v, %+v, %#v, %s", m, m, m, asJSON)
-		return delivery.Receipt{Provider: "twilio", ID: "SM"}, mark(m.Attempt, m.ID, quoted)
+		return delivery.Receipt{ID: "SM"}, mark(m.Attempt, m.ID, quoted)
 	}
 }
 
@@ -135,9 +135,9 @@ func TestMetricsCountWhatEachAttemptCameTo(t *testing.T) {
 	as = append(as, h.activation(func(a *events.VerificationActivated) { a.ExpiresAt = h.clock.now() }))
 	h.work(func(_ context.Context, m delivery.Message) (delivery.Receipt, error) {
 		if m.Attempt > 1 {
-			return delivery.Receipt{Provider: "twilio"}, nil
+			return delivery.Receipt{}, nil
 		}
-		return delivery.Receipt{Provider: "twilio"}, fates[m.ID]
+		return delivery.Receipt{}, fates[m.ID]
 	})
 	h.publish(as...)
 	for range len(as) + 4 {

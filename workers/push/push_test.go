@@ -28,7 +28,7 @@ func (f gatewayFunc) SendPush(ctx context.Context, m delivery.Push) (delivery.Re
 func accepts(name string, got *delivery.Push) gatewayFunc {
 	return func(_ context.Context, m delivery.Push) (delivery.Receipt, error) {
 		*got = m
-		return delivery.Receipt{Provider: name, ID: "1"}, nil
+		return delivery.Receipt{ID: name}, nil
 	}
 }
 
@@ -174,7 +174,7 @@ func TestThePlatformChoosesTheGateway(t *testing.T) {
 			}
 			receipt, err := push.New(config, gateways).Send(t.Context(), message(platform))
 			require.NoError(t, err)
-			assert.Equal(t, platform, receipt.Provider)
+			assert.Equal(t, platform, receipt.ID)
 		})
 	}
 }
@@ -221,10 +221,9 @@ func TestWhatNoPushCanCarryIsRefusedForGood(t *testing.T) {
 func TestTheGatewaysMarkPassesThrough(t *testing.T) {
 	t.Parallel()
 	gateway := gatewayFunc(func(context.Context, delivery.Push) (delivery.Receipt, error) {
-		return delivery.Receipt{Provider: "apns"}, delivery.Permanent(events.ReasonDeviceGone, errors.New("gone"))
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonDeviceGone, errors.New("gone"))
 	})
-	receipt, err := push.New(config, push.Gateways{APNs: gateway}).Send(t.Context(), message("apns"))
-	assert.Equal(t, "apns", receipt.Provider)
+	_, err := push.New(config, push.Gateways{APNs: gateway}).Send(t.Context(), message("apns"))
 	assert.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
 	assert.Equal(t, events.ReasonDeviceGone, delivery.ReasonOf(err))
 }

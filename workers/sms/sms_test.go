@@ -27,7 +27,7 @@ func (g *gateway) SendSMS(_ context.Context, m delivery.SMS) (delivery.Receipt, 
 	if g.err != nil {
 		return delivery.Receipt{}, g.err
 	}
-	return delivery.Receipt{Provider: "stub", ID: "SM1"}, nil
+	return delivery.Receipt{ID: "SM1"}, nil
 }
 
 func message(challenge events.Challenge) delivery.Message {
@@ -69,7 +69,7 @@ func TestEachChallengeIsRendered(t *testing.T) {
 			for _, public := range []string{"https://id.example.com", "https://id.example.com/"} {
 				receipt, err := sms.New(sms.Config{PublicURL: public, Callbacks: "/callbacks/twilio/sms", Replies: true}, g).Send(t.Context(), message(c.challenge))
 				require.NoError(t, err)
-				require.Equal(t, delivery.Receipt{Provider: "stub", ID: "SM1"}, receipt)
+				require.Equal(t, delivery.Receipt{ID: "SM1"}, receipt)
 			}
 			require.Len(t, g.sent, 2)
 			for _, sent := range g.sent {

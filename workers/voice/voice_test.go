@@ -28,7 +28,7 @@ func (g *gateway) StartCall(_ context.Context, c delivery.Call) (delivery.Receip
 	if g.err != nil {
 		return delivery.Receipt{}, g.err
 	}
-	return delivery.Receipt{Provider: "stub", ID: "CA1"}, nil
+	return delivery.Receipt{ID: "CA1"}, nil
 }
 
 func message(challenge events.Challenge) delivery.Message {
@@ -50,7 +50,7 @@ func send(t *testing.T, cfg voice.Config, m delivery.Message) (heard, delivery.C
 	g := &gateway{}
 	receipt, err := voice.New(cfg, g).Send(t.Context(), m)
 	require.NoError(t, err)
-	require.Equal(t, delivery.Receipt{Provider: "stub", ID: "CA1"}, receipt)
+	require.Equal(t, delivery.Receipt{ID: "CA1"}, receipt)
 	require.Len(t, g.calls, 1)
 	return listen(t, g.calls[0].Script.Reveal()), g.calls[0]
 }

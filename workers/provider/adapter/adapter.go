@@ -33,7 +33,7 @@ type Gateway struct {
 	http     *http.Client
 }
 
-// New builds the gateway from a valid configuration; receipts carry its name. The client is copied, not changed.
+// New builds the gateway from a valid configuration; errors carry its name. The client is copied, not changed.
 func New(name string, cfg Config, client *http.Client) (*Gateway, error) {
 	if err := CheckName(name); err != nil {
 		return nil, fmt.Errorf("configure adapter: its name: %w", err)
@@ -88,7 +88,7 @@ func (g *Gateway) SendSMS(ctx context.Context, m delivery.SMS) (delivery.Receipt
 // says that the phone will ring, not that somebody answered.
 func (g *Gateway) StartCall(ctx context.Context, c delivery.Call) (delivery.Receipt, error) {
 	if len(c.Lines) == 0 {
-		return delivery.Receipt{Provider: g.name}, delivery.Permanent(events.ReasonNotConfigured,
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonNotConfigured,
 			errors.New("adapters take no keys, and this call asks for some"))
 	}
 	script := make([]line, len(c.Lines))
@@ -108,7 +108,7 @@ func seconds(d time.Duration) int { return int(d / time.Second) }
 
 // send signs and posts one message.
 func (g *Gateway) send(ctx context.Context, name delivery.Name, m message) (delivery.Receipt, error) {
-	refused := delivery.Receipt{Provider: g.name}
+	refused := delivery.Receipt{}
 	if !slices.Contains(g.channels, m.Channel) {
 		return refused, delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("adapter %s does not carry %s", g.name, m.Channel))
 	}

@@ -100,7 +100,7 @@ func TestATextMessageIsPostedSigned(t *testing.T) {
 	url, got := program(t, http.StatusCreated, `{"id":"m-1"}`)
 	receipt, err := gateway(t, config(url+"/messages?v=1")).SendSMS(t.Context(), text())
 	require.NoError(t, err)
-	require.Equal(t, delivery.Receipt{Provider: "acme", ID: "m-1"}, receipt)
+	require.Equal(t, delivery.Receipt{ID: "m-1"}, receipt)
 
 	calls := got()
 	require.Len(t, calls, 1)
@@ -126,7 +126,7 @@ func TestACallIsPostedAsWhatIsToBeSaid(t *testing.T) {
 	url, got := program(t, http.StatusAccepted, `{"id":"c-1"}`)
 	receipt, err := gateway(t, config(url)).StartCall(t.Context(), call())
 	require.NoError(t, err)
-	require.Equal(t, delivery.Receipt{Provider: "acme", ID: "c-1"}, receipt)
+	require.Equal(t, delivery.Receipt{ID: "c-1"}, receipt)
 
 	calls := got()
 	require.Len(t, calls, 1)
@@ -171,7 +171,7 @@ func TestWhatAnAdapterDoesNotCarryIsNotSent(t *testing.T) {
 		"a call with keys": func() (delivery.Receipt, error) { return gateway(t, callOnly).StartCall(t.Context(), keys) },
 	} {
 		receipt, err := send()
-		require.Equal(t, delivery.Receipt{Provider: "acme"}, receipt, name)
+		require.Equal(t, delivery.Receipt{}, receipt, name)
 		require.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err), name)
 		require.Equal(t, events.ReasonNotConfigured, delivery.ReasonOf(err), name)
 	}
@@ -186,10 +186,10 @@ func cases() []providertest.Case {
 		unknown       = delivery.ClassUnknown
 	)
 	all := []providertest.Case{
-		{Name: "200 is taken", Status: 200, Body: `{"id":"m-1"}`, Receipt: delivery.Receipt{Provider: "acme", ID: "m-1"}},
-		{Name: "202 is taken", Status: 202, Body: `{"id":"m-1","more":[1]}`, Receipt: delivery.Receipt{Provider: "acme", ID: "m-1"}},
-		{Name: "409 was taken before", Status: 409, Body: `{"id":"m-1"}`, Receipt: delivery.Receipt{Provider: "acme", ID: "m-1"}},
-		{Name: "a long id of digits is fine", Status: 200, Body: `{"id":"1728482913004415"}`, Receipt: delivery.Receipt{Provider: "acme", ID: "1728482913004415"}},
+		{Name: "200 is taken", Status: 200, Body: `{"id":"m-1"}`, Receipt: delivery.Receipt{ID: "m-1"}},
+		{Name: "202 is taken", Status: 202, Body: `{"id":"m-1","more":[1]}`, Receipt: delivery.Receipt{ID: "m-1"}},
+		{Name: "409 was taken before", Status: 409, Body: `{"id":"m-1"}`, Receipt: delivery.Receipt{ID: "m-1"}},
+		{Name: "a long id of digits is fine", Status: 200, Body: `{"id":"1728482913004415"}`, Receipt: delivery.Receipt{ID: "1728482913004415"}},
 		{Name: "409 without an id leaves the fate unknown", Status: 409, Body: `{}`, Class: unknown},
 		{Name: "an accepting status with a page leaves the fate unknown", Status: 200, Body: "<html>hello</html>", Class: unknown},
 		{Name: "an accepting status without a body leaves the fate unknown", Status: 204, Class: unknown},
@@ -254,7 +254,7 @@ func suite(t *testing.T, secrets []string, send func(*adapter.Gateway) providert
 		Secrets:  secrets,
 		Override: map[string]delivery.Class{providertest.QuotingRefusal: delivery.ClassMisconfigured},
 		OK: providertest.Case{
-			Status: http.StatusCreated, Body: `{"id":"m-1"}`, Receipt: delivery.Receipt{Provider: "acme", ID: "m-1"},
+			Status: http.StatusCreated, Body: `{"id":"m-1"}`, Receipt: delivery.Receipt{ID: "m-1"},
 		},
 		Cases: cases(),
 	})

@@ -44,13 +44,13 @@ func (g *Gateway) receipt(record *exchange.Record, m message) (delivery.Receipt,
 		a = answer{} // a proxy's page, or half a body; what could be read of it does not count
 	}
 	r := &refusal{name: g.name, status: record.Status()}
-	refused := delivery.Receipt{Provider: g.name}
+	refused := delivery.Receipt{}
 	switch {
 	case r.status >= 200 && r.status <= 299, r.status == http.StatusConflict: // 409: it was taken before
 		if !plain(a.ID, 128) || m.quotedBy(a.ID) {
 			return refused, delivery.Unknown(fmt.Errorf("adapter %s answered %d without an id that can be used", g.name, r.status))
 		}
-		return delivery.Receipt{Provider: g.name, ID: a.ID}, nil
+		return delivery.Receipt{ID: a.ID}, nil
 	case r.status == http.StatusUnprocessableEntity && final(a.Reason):
 		if plain(a.Detail, 32) && !m.quotedBy(a.Detail) {
 			r.detail = a.Detail

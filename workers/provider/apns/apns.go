@@ -68,23 +68,20 @@ func New(cfg Config, client *http.Client) (*Gateway, error) {
 	}, nil
 }
 
-// providerName stands in receipts, of refused calls too.
-const providerName = "apns"
-
 // SendPush makes one call. The same verification and send always carry the same apns-id,
 // and all sends of a verification one collapse id, so that a repeat shows one banner.
 func (g *Gateway) SendPush(ctx context.Context, m delivery.Push) (delivery.Receipt, error) {
 	device := m.To.Reveal()
 	if !pathSafe(device) {
-		return delivery.Receipt{Provider: providerName}, delivery.Permanent(events.ReasonDeviceGone, errors.New("the push token is not one of APNs"))
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonDeviceGone, errors.New("the push token is not one of APNs"))
 	}
 	n := g.notification(device, m)
 	body, err := n.MarshalJSON()
 	if err != nil {
-		return delivery.Receipt{Provider: providerName}, delivery.Permanent(events.ReasonMessageRefused, fmt.Errorf("encode the notification: %w", err))
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused, fmt.Errorf("encode the notification: %w", err))
 	}
 	if len(body) > maxPayload {
-		return delivery.Receipt{Provider: providerName}, delivery.Permanent(events.ReasonMessageRefused,
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused,
 			fmt.Errorf("the notification has %d bytes, APNs takes %d", len(body), maxPayload))
 	}
 
@@ -95,17 +92,17 @@ func (g *Gateway) SendPush(ctx context.Context, m delivery.Push) (delivery.Recei
 		if err == nil {
 			err = errors.New("no answer was recorded")
 		}
-		return delivery.Receipt{Provider: providerName}, record.Lost(fmt.Errorf("call apns: %w", exchange.Bare(err)))
+		return delivery.Receipt{}, record.Lost(fmt.Errorf("call apns: %w", exchange.Bare(err)))
 	}
 	// The SDK's own response has no status where the body is not JSON, and no headers at all.
 	if err := classify(record); err != nil {
-		return delivery.Receipt{Provider: providerName}, err
+		return delivery.Receipt{}, err
 	}
 	id := record.Get("Apns-Id")
 	if id == "" {
 		id = n.ApnsID
 	}
-	return delivery.Receipt{Provider: providerName, ID: id}, nil
+	return delivery.Receipt{ID: id}, nil
 }
 
 func (g *Gateway) notification(device string, m delivery.Push) *apns2.Notification {

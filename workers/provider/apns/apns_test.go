@@ -93,7 +93,7 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 		Secrets: []string{device, "203.0.113.7", "Example Bank", "482913"},
 		OK: providertest.Case{
 			Status: 200, Header: map[string]string{"apns-id": "8c5f0a52-1c0e-4f6e-9a2f-2a9a7f0b8a11"},
-			Receipt: delivery.Receipt{Provider: "apns", ID: "8c5f0a52-1c0e-4f6e-9a2f-2a9a7f0b8a11"},
+			Receipt: delivery.Receipt{ID: "8c5f0a52-1c0e-4f6e-9a2f-2a9a7f0b8a11"},
 		},
 		// 200 is the whole of APNs' promise: its body is empty and means nothing.
 		Override: map[string]delivery.Class{
@@ -178,7 +178,7 @@ func TestANotificationIsSentWhole(t *testing.T) {
 	assert.Equal(t, strconv.FormatInt(m.ExpiresAt.Unix(), 10), got.header.Get("apns-expiration"))
 	id, err := uuid.Parse(got.header.Get("apns-id"))
 	require.NoError(t, err)
-	assert.Equal(t, delivery.Receipt{Provider: "apns", ID: id.String()}, receipt)
+	assert.Equal(t, delivery.Receipt{ID: id.String()}, receipt)
 	assert.Equal(t, map[string]any{
 		"aps": map[string]any{
 			"alert":              map[string]any{"title": "Example Bank", "body": "Are you signing in?"},

@@ -56,25 +56,22 @@ func New(ctx context.Context, cfg Config, client *http.Client) (*Gateway, error)
 	return &Gateway{client: messages, tokens: account.tokens}, nil
 }
 
-// providerName stands in receipts, of refused calls too.
-const providerName = "fcm"
-
 // SendPush makes one call. All sends of a verification share a collapse key, so that of two
 // waiting for a device that is offline only the newer is handed over.
 func (g *Gateway) SendPush(ctx context.Context, m delivery.Push) (delivery.Receipt, error) {
 	if m.To == "" {
-		return delivery.Receipt{Provider: providerName}, delivery.Permanent(events.ReasonDeviceGone, errors.New("the device has no push token"))
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonDeviceGone, errors.New("the device has no push token"))
 	}
 	data := data(m)
 	if size := size(data); size > maxData {
-		return delivery.Receipt{Provider: providerName}, delivery.Permanent(events.ReasonMessageRefused,
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused,
 			fmt.Errorf("the data has %d bytes, FCM takes %d", size, maxData))
 	}
 
 	ctx, record, end := exchange.Begin(ctx, callTimeout)
 	defer end()
 	if err := g.tokens.refresh(ctx); err != nil {
-		return delivery.Receipt{Provider: providerName}, err
+		return delivery.Receipt{}, err
 	}
 	ttl := max(0, time.Until(m.ExpiresAt)).Truncate(time.Second)
 	id, err := g.client.Send(ctx, &messaging.Message{
@@ -85,9 +82,9 @@ func (g *Gateway) SendPush(ctx context.Context, m delivery.Push) (delivery.Recei
 		Android: &messaging.AndroidConfig{Priority: "high", TTL: &ttl, CollapseKey: m.VerificationID},
 	})
 	if err := classify(record, id, err); err != nil {
-		return delivery.Receipt{Provider: providerName}, err
+		return delivery.Receipt{}, err
 	}
-	return delivery.Receipt{Provider: providerName, ID: id}, nil
+	return delivery.Receipt{ID: id}, nil
 }
 
 // data is what the app gets: the message's data, the sentences to draw, and the code of a message that brings one.

@@ -73,7 +73,7 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 		Secrets: []string{device, bearer, "203.0.113.7", "482913"},
 		OK: providertest.Case{
 			Status: 200, Body: providertest.Body(t, "200_sent.json"),
-			Receipt: delivery.Receipt{Provider: "fcm", ID: "projects/example/messages/0:1500415314455276%31bd1c9631bd1c96"},
+			Receipt: delivery.Receipt{ID: "projects/example/messages/0:1500415314455276%31bd1c9631bd1c96"},
 		},
 		Override: map[string]delivery.Class{providertest.QuotingRefusal: permanent},
 		Cases: []providertest.Case{

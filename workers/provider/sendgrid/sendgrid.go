@@ -80,9 +80,6 @@ func New(cfg Config, client *http.Client) (*Gateway, error) {
 // NewHTTPClient is a client whose connections outlive a burst.
 func NewHTTPClient() *http.Client { return exchange.Pool(callTimeout) }
 
-// providerName stands in receipts, of refused calls too.
-const providerName = "sendgrid"
-
 // SendMail makes one call. SendGrid has no idempotency key, so a mail of unknown fate may
 // arrive twice when it is sent again.
 func (g *Gateway) SendMail(ctx context.Context, m delivery.Mail) (delivery.Receipt, error) {
@@ -97,12 +94,12 @@ func (g *Gateway) SendMail(ctx context.Context, m delivery.Mail) (delivery.Recei
 		if err == nil {
 			err = errors.New("no answer was recorded")
 		}
-		return delivery.Receipt{Provider: providerName}, record.Lost(fmt.Errorf("call sendgrid: %w", exchange.Bare(err)))
+		return delivery.Receipt{}, record.Lost(fmt.Errorf("call sendgrid: %w", exchange.Bare(err)))
 	}
 	if err := classify(record); err != nil {
-		return delivery.Receipt{Provider: providerName}, err
+		return delivery.Receipt{}, err
 	}
-	return delivery.Receipt{Provider: providerName, ID: record.Get("X-Message-Id")}, nil
+	return delivery.Receipt{ID: record.Get("X-Message-Id")}, nil
 }
 
 // compose puts the mail into SendGrid's form.

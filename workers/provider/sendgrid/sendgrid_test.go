@@ -66,7 +66,7 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 		Secrets: []string{"ana@example.org", "482913", key},
 		OK: providertest.Case{
 			Status: http.StatusAccepted, Header: accepted,
-			Receipt: delivery.Receipt{Provider: "sendgrid", ID: "14c5d75ce93.dfd.64b469"},
+			Receipt: delivery.Receipt{ID: "14c5d75ce93.dfd.64b469"},
 		},
 		// 202 is the whole of SendGrid's promise: its body is empty and means nothing.
 		Override: map[string]delivery.Class{

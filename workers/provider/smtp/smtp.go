@@ -23,9 +23,6 @@ import (
 	"github.com/assent-io/assent/workers/delivery"
 )
 
-// providerName stands in receipts, of refused mails too.
-const providerName = "smtp"
-
 // callTimeout bounds one call from the wait for a connection to the answer, even where the
 // delivery has longer to live. RFC 5321 would have a client wait for minutes: a one-time code
 // does not live that long.
@@ -72,7 +69,7 @@ func (g *Gateway) control(_ context.Context, _, address string, _ syscall.RawCon
 // SendMail makes one transaction. The server takes a mail of unknown fate twice when it is sent
 // again; its Message-ID is the same, so that the mailbox may drop the second.
 func (g *Gateway) SendMail(ctx context.Context, m delivery.Mail) (delivery.Receipt, error) {
-	receipt := delivery.Receipt{Provider: providerName}
+	receipt := delivery.Receipt{}
 	l, err := compose(m, time.Now())
 	if err != nil {
 		return receipt, err

@@ -89,7 +89,7 @@ func (g *Gateway) SendSMS(ctx context.Context, m delivery.SMS) (delivery.Receipt
 // Its receipt says that the phone will ring, not that somebody answered.
 func (g *Gateway) StartCall(ctx context.Context, c delivery.Call) (delivery.Receipt, error) {
 	if g.cfg.From == "" {
-		return delivery.Receipt{Provider: providerName}, delivery.Permanent(events.ReasonNotConfigured,
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonNotConfigured,
 			errors.New("twilio.from is not configured, and calls need a number"))
 	}
 	params := (&api.CreateCallParams{}).
@@ -116,9 +116,6 @@ func (g *Gateway) service(ctx context.Context) *api.ApiService {
 	return api.NewApiServiceWithClient(bound{ctx: ctx, gateway: g})
 }
 
-// providerName stands in receipts, of refused calls too.
-const providerName = "twilio"
-
 // receipt settles what the call came to.
 func receipt(record *exchange.Record, id *string, err error) (delivery.Receipt, error) {
 	switch status := record.Status(); {
@@ -126,14 +123,14 @@ func receipt(record *exchange.Record, id *string, err error) (delivery.Receipt, 
 		if err == nil {
 			err = errors.New("no answer was recorded")
 		}
-		return delivery.Receipt{Provider: providerName}, record.Lost(fmt.Errorf("call twilio: %w", exchange.Bare(err)))
+		return delivery.Receipt{}, record.Lost(fmt.Errorf("call twilio: %w", exchange.Bare(err)))
 	case status < 200 || status > 299:
-		return delivery.Receipt{Provider: providerName}, classify(record)
+		return delivery.Receipt{}, classify(record)
 	case err != nil || id == nil || *id == "":
 		// The decoder's error is left out: it may quote the answer, and the answer the message.
-		return delivery.Receipt{Provider: providerName}, delivery.Unknown(fmt.Errorf("twilio answered %d without an id that can be read", status))
+		return delivery.Receipt{}, delivery.Unknown(fmt.Errorf("twilio answered %d without an id that can be read", status))
 	default:
-		return delivery.Receipt{Provider: providerName, ID: *id}, nil
+		return delivery.Receipt{ID: *id}, nil
 	}
 }
 

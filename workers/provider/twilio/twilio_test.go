@@ -162,7 +162,7 @@ func TestEveryAnswerToATextMessageIsClassified(t *testing.T) {
 		Override: map[string]delivery.Class{providertest.QuotingRefusal: delivery.ClassPermanent},
 		OK: providertest.Case{
 			Status: http.StatusCreated, Body: providertest.Body(t, "201_message.json"),
-			Receipt: delivery.Receipt{Provider: "twilio", ID: "SM0123456789abcdef0123456789abcdef"},
+			Receipt: delivery.Receipt{ID: "SM0123456789abcdef0123456789abcdef"},
 		},
 		Cases: cases(t),
 	})
@@ -180,7 +180,7 @@ func TestEveryAnswerToACallIsClassified(t *testing.T) {
 		Override: map[string]delivery.Class{providertest.QuotingRefusal: delivery.ClassPermanent},
 		OK: providertest.Case{
 			Status: http.StatusCreated, Body: providertest.Body(t, "201_call.json"),
-			Receipt: delivery.Receipt{Provider: "twilio", ID: "CA0123456789abcdef0123456789abcdef"},
+			Receipt: delivery.Receipt{ID: "CA0123456789abcdef0123456789abcdef"},
 		},
 		Cases: cases(t),
 	})
