@@ -106,15 +106,15 @@ func TestAFallbackFiresOnceAndOnlyIfUnansweredWhereverItsProcessesDie(t *testing
 	voice := h.consumer(stream.Activations, events.ActivationsOf(events.Voice))
 	for _, c := range order {
 		h.create(c)
-	}
-	expected := 0
-	for _, c := range order {
 		if _, err := h.store.Get(t.Context(), c.id); err == nil {
 			c.made = true
 		}
 		if c.made && c.answer == "early" {
 			h.approve(c)
 		}
+	}
+	expected := 0
+	for _, c := range order {
 		if h.timed(c.id) {
 			expected++
 		}
