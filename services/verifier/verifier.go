@@ -111,54 +111,55 @@ func (v *Verifier) moved(kind, id, reason string, move verification.Move, err er
 	log := v.Log.With("verification_id", id, "kind", kind, "reason", reason)
 	result := "nothing"
 	switch {
-	case err == nil && move.Take > 0:
+	case err != nil:
+		return v.refused(log, kind, err)
+	case move.Take > 0:
 		result = "fallback"
 		log.Info("fallback taken", "step", move.Take)
-	case err == nil && move.Again:
+	case move.Again:
 		result = "again"
 		log.Info("message asked for again")
-	case err == nil && move.Close:
+	case move.Close:
 		result = string(verification.Failed)
 		log.Info("verification resolved", "status", result)
-	case err == nil:
+	default:
 		log.Debug("nothing to do")
+	}
+	v.count(kind, result)
+	return nil
+}
+
+// resolve applies a fact.
+func (v *Verifier) resolve(ctx context.Context, kind, id string, f verification.Fact) error {
+	after, err := v.Verifications.Resolve(ctx, id, f)
+	log := v.Log.With("verification_id", id, "kind", kind)
+	if err != nil {
+		return v.refused(log, kind, err)
+	}
+	log.Info("verification resolved", "status", string(after.Status), "reason", string(after.Reason))
+	v.count(kind, string(after.Status))
+	return nil
+}
+
+// refused settles what comes too late, or what no verification waits for: delivering it again would change
+// nothing. What the broker could not answer is tried again.
+func (v *Verifier) refused(log *slog.Logger, kind string, err error) error {
+	switch {
 	case errors.Is(err, verification.ErrClosed):
-		result = "late"
 		log.Info("fact came too late")
-	case errors.Is(err, verification.ErrNotFound):
-		result = "ignored"
+		v.count(kind, "late")
+	case errors.Is(err, verification.ErrNotFound), errors.Is(err, verification.ErrChallenge):
 		log.Warn("fact fits no verification", "err", err)
+		v.count(kind, "ignored")
 	default:
 		log.Warn("fact not applied yet", "err", err)
 		return err
-	}
-	if v.Resolved != nil {
-		v.Resolved(kind, result)
 	}
 	return nil
 }
 
-// resolve applies a fact. One that comes too late, or that no verification waits for, is settled:
-// delivering it again would change nothing. What the broker could not answer is tried again.
-func (v *Verifier) resolve(ctx context.Context, kind, id string, f verification.Fact) error {
-	after, err := v.Verifications.Resolve(ctx, id, f)
-	log := v.Log.With("verification_id", id, "kind", kind)
-	result := string(after.Status)
-	switch {
-	case err == nil:
-		log.Info("verification resolved", "status", result, "reason", string(after.Reason))
-	case errors.Is(err, verification.ErrClosed):
-		result = "late"
-		log.Info("fact came too late", "status", string(after.Status))
-	case errors.Is(err, verification.ErrNotFound), errors.Is(err, verification.ErrChallenge):
-		result = "ignored"
-		log.Warn("fact fits no verification", "err", err)
-	default:
-		log.Warn("fact not applied yet", "err", err)
-		return err
-	}
+func (v *Verifier) count(kind, result string) {
 	if v.Resolved != nil {
 		v.Resolved(kind, result)
 	}
-	return nil
 }

@@ -1,0 +1,120 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/assent-io/assent/events"
+)
+
+// attempt is one call to one provider.
+type attempt struct {
+	h      *Handler
+	a      events.VerificationActivated
+	m      Message
+	c      Candidate
+	next   bool // another provider follows at once
+	more   bool // another provider follows, at once or when it may be called again
+	others bool // another provider could carry the message
+	last   bool // if this one counts, the budget is used up
+
+	report events.DeliverySettled
+	counts bool // against the budget
+	stop   bool // nobody else is to be asked now
+}
+
+// make writes the send record, calls, and writes what came of it. settled tells that nobody else is to be
+// asked: the message has ended, or what happened could not be written.
+func (t *attempt) make(ctx context.Context, done func(error)) (settled bool, err error) {
+	h := t.h
+	began := h.Now()
+	limit := min(h.Policy.SendTimeout, t.a.ExpiresAt.Sub(began))
+	t.report = report(t.a, t.c, t.m.Attempt, began)
+	record := t.report
+	until := began.Add(limit).UTC()
+	record.Status, record.Until, record.Receipts = events.DeliveryBegun, &until, t.c.Receipts
+	if err := h.Journal.Begin(ctx, record); err != nil {
+		done(ErrNotAsked)
+		return true, fmt.Errorf("store send record: %w", err)
+	}
+	sendCtx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	receipt, err := t.send(sendCtx)
+	done(err)
+	ended := h.Now()
+	h.Metrics.sent(h.Channel, t.c.Provider, t.a.RequestedAt, began, ended, err)
+	log := h.Log.With("verification_id", t.a.ID, "channel", string(t.a.Channel), "provider", t.c.Provider,
+		"attempt", t.m.Attempt, "duration_ms", ended.Sub(began).Milliseconds())
+	if err == nil {
+		log.Info("delivery sent", "provider_id", receipt.ID)
+		t.report.Status, t.report.ProviderID = events.DeliverySent, receipt.ID
+		if err := h.settle(ctx, t.report, t.a.ExpiresAt); err != nil {
+			return true, err
+		}
+		return true, h.schedule(ctx, t.a, t.c, began, t.others)
+	}
+	return t.refused(ctx, log, record, err)
+}
+
+// send calls. A sender that panics may have called its provider before.
+func (t *attempt) send(ctx context.Context) (receipt Receipt, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			t.h.Log.Error("sender panicked", "verification_id", t.a.ID, "provider", t.c.Provider, "stack", string(debug.Stack()))
+			err = Unknown(errors.New("the sender panicked"))
+		}
+	}()
+	return t.c.Sender.Send(ctx, t.m)
+}
+
+// refused settles a call that came to nothing, or may have.
+func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.DeliverySettled, err error) (settled bool, _ error) {
+	h, class := t.h, ClassOf(err)
+	switch {
+	case class == ClassPermanent && (!t.more || final(ReasonOf(err))):
+		return true, h.fail(ctx, t.a, t.report, err)
+	case class == ClassUnknown:
+		// Nobody else is asked at once: a receipt may tell in a moment that the message is on its way.
+		t.counts, t.stop = true, true
+		if unreported := h.unknown(ctx, t.a, record, err); unreported != nil {
+			return true, unreported
+		}
+		return false, err
+	case class == ClassMisconfigured:
+		log.Error("delivery refused: the provider's configuration needs the operator", "err", err)
+	default:
+		log.Warn("delivery attempt failed", "class", string(class), "err", err)
+	}
+	if t.counts = class != ClassRetryAfter; t.counts && t.last {
+		return true, h.giveUp(ctx, t.a, t.report)
+	}
+	t.report.Status, t.report.Class, t.report.Reason, t.report.Detail = events.DeliveryRetrying, string(class), ReasonOf(err), detailOf(err)
+	next := h.Now().UTC()
+	if !t.next {
+		next = next.Add(max(AfterOf(err), firstBackoff))
+	}
+	t.report.Until = &next
+	if unreported := h.settle(ctx, t.report, t.a.ExpiresAt); unreported != nil {
+		return true, unreported
+	}
+	return false, err
+}
+
+// final tells of a permanent failure that it is the address that cannot be reached, by no provider.
+func final(reason string) bool {
+	return reason == events.ReasonUndeliverable || reason == events.ReasonUnsubscribed || reason == events.ReasonDeviceGone
+}
+
+// report is what all reports of a call have in common.
+func report(a events.VerificationActivated, c Candidate, attempt int, began time.Time) events.DeliverySettled {
+	return events.DeliverySettled{
+		ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send, Provider: c.Provider, Route: c.Route, Attempt: attempt,
+		// The time is that of the call: a receipt may overtake the answer, and the timeline keeps its order.
+		At: began.UTC(),
+	}
+}
+
