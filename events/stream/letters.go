@@ -16,7 +16,18 @@ type Seal func(subject, consumer string, payload []byte) (events.Sealed, error)
 
 // Sealing is the same publisher with a seal for its dead letters. One that has none, or whose seal
 // fails, stores them without the payload: a letter that tells of it is better than none.
-func (p *Publisher) Sealing(seal Seal) *Publisher { return &Publisher{js: p.js, seal: seal} }
+func (p *Publisher) Sealing(seal Seal) *Publisher {
+	other := *p
+	other.seal = seal
+	return &other
+}
+
+// Counting is the same publisher, which tells of each dead letter that it stored.
+func (p *Publisher) Counting(stored func(consumer, kind string)) *Publisher {
+	other := *p
+	other.stored = stored
+	return &other
+}
 
 // Letter puts a message aside: the payload that its consumer met at its subject and sequence, sealed. It
 // returns once the broker has it. The place is the letter's id, so a repetition is dropped.
@@ -37,6 +48,9 @@ func (p *Publisher) Letter(ctx context.Context, l events.DeadLetter, payload []b
 	id := fmt.Sprintf("dead-%s-%d", l.Consumer, l.Sequence)
 	if _, err := p.Put(ctx, events.DeadLetterSubject(l.Consumer), data, WithID(id)); err != nil {
 		return fmt.Errorf("store dead letter: %w", err)
+	}
+	if p.stored != nil {
+		p.stored(l.Consumer, l.Kind)
 	}
 	return nil
 }

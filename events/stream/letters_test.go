@@ -49,7 +49,7 @@ func (b broker) letters(t *testing.T) []events.DeadLetter {
 func TestAnUndecodableMessageIsBuriedSealedAndStopsNobody(t *testing.T) {
 	b := start(t, stream.Topology{})
 	buried, handled := make(chan string, 1), make(chan string, 1)
-	b.subscribe(t, 4, func(c string) { buried <- c }, func(m *message.Message) error {
+	b.subscribe(t, 4, func(consumer, kind string) { buried <- consumer + " " + kind }, func(m *message.Message) error {
 		if _, err := events.Decode[events.VerificationActivated](m.Payload); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func TestAnUndecodableMessageIsBuriedSealedAndStopsNobody(t *testing.T) {
 	b.activate(t, "bad", "not json")
 	b.activate(t, "good", `{"version":1}`)
 	require.Equal(t, events.ActivationSubject(events.SMS, "good"), <-handled)
-	require.Equal(t, "sms", <-buried)
+	require.Equal(t, "sms undecodable", <-buried)
 	letters := b.letters(t)
 	require.Len(t, letters, 1)
 	l := letters[0]

@@ -60,8 +60,9 @@ func WithHeader(key, value string) Option {
 
 // Publisher stores events. It is safe for concurrent use and owns no connection.
 type Publisher struct {
-	js   jetstream.JetStream
-	seal Seal // of dead letters; may be nil
+	js     jetstream.JetStream
+	seal   Seal                        // of dead letters; may be nil
+	stored func(consumer, kind string) // told of each dead letter; may be nil
 }
 
 // NewPublisher publishes through js.

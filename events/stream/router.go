@@ -27,13 +27,13 @@ func NewRouter(log *slog.Logger, grace time.Duration) (*message.Router, error) {
 }
 
 // Middleware is what every handler of Assent runs inside, outermost first.
-func Middleware(p *Publisher, dead func(consumer string)) []message.HandlerMiddleware {
-	return []message.HandlerMiddleware{Bury(p, dead), middleware.Recoverer}
+func Middleware(p *Publisher) []message.HandlerMiddleware {
+	return []message.HandlerMiddleware{Bury(p), middleware.Recoverer}
 }
 
 // Bury puts what cannot be decoded aside, with the reason, so that it stops nobody: the
-// letter is stored before the original ends. dead counts them and may be nil.
-func Bury(p *Publisher, dead func(consumer string)) message.HandlerMiddleware {
+// letter is stored before the original ends.
+func Bury(p *Publisher) message.HandlerMiddleware {
 	return func(next message.HandlerFunc) message.HandlerFunc {
 		return func(m *message.Message) ([]*message.Message, error) {
 			produced, err := next(m)
@@ -47,9 +47,6 @@ func Bury(p *Publisher, dead func(consumer string)) message.HandlerMiddleware {
 			name(&letter, m.Payload)
 			if stored := p.Letter(m.Context(), letter, m.Payload); stored != nil {
 				return nil, errors.Join(err, stored)
-			}
-			if dead != nil {
-				dead(d.Consumer)
 			}
 			d.Terminate(err.Error())
 			return nil, err

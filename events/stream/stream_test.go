@@ -146,7 +146,7 @@ func TestARepeatedEventIDIsStoredOnce(t *testing.T) {
 
 // subscribe runs a router with one handler on the sms consumer until the test ends, and returns
 // what stops it early and waits.
-func (b broker) subscribe(t *testing.T, inFlight int, dead func(string), h message.NoPublishHandlerFunc) (stop func()) {
+func (b broker) subscribe(t *testing.T, inFlight int, dead func(consumer, kind string), h message.NoPublishHandlerFunc) (stop func()) {
 	t.Helper()
 	log := discard()
 	sub := stream.NewSubscriber(b.js, stream.SubscriberConfig{MaxInFlight: inFlight, Log: log}, stream.Consumer{
@@ -154,7 +154,7 @@ func (b broker) subscribe(t *testing.T, inFlight int, dead func(string), h messa
 	})
 	r, err := stream.NewRouter(log, 10*time.Second)
 	require.NoError(t, err)
-	r.AddMiddleware(stream.Middleware(b.sealing(), dead)...)
+	r.AddMiddleware(stream.Middleware(b.sealing().Counting(dead))...)
 	r.AddConsumerHandler("sms", "sms", sub, h)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -110,7 +110,7 @@ func (h *house) verifyWith(change func(*verifier.Verifier)) {
 	sub := stream.NewSubscriber(js, stream.SubscriberConfig{MaxInFlight: 32, Log: log}, verifier.Consumers()...)
 	router, err := stream.NewRouter(log, waitLong)
 	require.NoError(h.t, err)
-	router.AddMiddleware(stream.Middleware(stream.NewPublisher(js), nil)...)
+	router.AddMiddleware(stream.Middleware(stream.NewPublisher(js))...)
 	router.AddConsumerHandler(verifier.ResponsesConsumer, verifier.ResponsesConsumer, sub, v.HandleResponse)
 	router.AddConsumerHandler(verifier.DeliveriesConsumer, verifier.DeliveriesConsumer, sub, v.HandleDelivery)
 	router.AddConsumerHandler(verifier.TimersConsumer, verifier.TimersConsumer, sub, v.HandleTimer)

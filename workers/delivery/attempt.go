@@ -117,4 +117,3 @@ func report(a events.VerificationActivated, c Candidate, attempt int, began time
 		At: began.UTC(),
 	}
 }
-

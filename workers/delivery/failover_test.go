@@ -133,6 +133,7 @@ func TestAMessageThatNobodyTakesIsGivenUpAndKept(t *testing.T) {
 	require.Equal(t, events.LetterUndelivered, letters[0].Kind)
 	require.Equal(t, events.ReasonProviderUnavailable, letters[0].Reason)
 	require.Equal(t, a.ID, letters[0].VerificationID)
+	require.Equal(t, events.LetterUndelivered, next(t, h.letters), "it is counted")
 }
 
 // begun writes the send record that a process left behind that was killed during its call.

@@ -271,4 +271,3 @@ func messageOf(a events.VerificationActivated, c events.DeliveryContent) Message
 		Locale: a.Locale, Brand: a.Brand, Context: a.Context, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
 	}
 }
-

@@ -50,4 +50,3 @@ func (h *Handler) schedule(ctx context.Context, a events.VerificationActivated, 
 	}
 	return nil
 }
-

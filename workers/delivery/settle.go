@@ -79,4 +79,3 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
-

@@ -95,6 +95,7 @@ type house struct {
 	registry *prometheus.Registry
 	metrics  *delivery.Metrics
 	verdicts chan verdict
+	letters  chan string // the kinds of the dead letters that the workers counted
 }
 
 func build(t *testing.T) *house {
@@ -102,6 +103,7 @@ func build(t *testing.T) *house {
 	h := &house{
 		t: t, server: embednatstest.Start(t, t.TempDir()), keys: newKeys(t), clock: &clock{at: time.Now().UTC().Round(0)}, journal: &journal{},
 		registry: prometheus.NewRegistry(), verdicts: make(chan verdict, 1024),
+		letters: make(chan string, 16),
 	}
 	h.log = slog.New(slog.NewJSONHandler(h.journal, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.metrics = delivery.NewMetrics(h.registry)
@@ -190,7 +192,7 @@ func (h *house) work(send delivery.SenderFunc, change ...func(*delivery.Handler)
 
 func (h *house) workOn(js jetstream.JetStream, send delivery.SenderFunc, change ...func(*delivery.Handler)) (stop func()) {
 	h.t.Helper()
-	pub := stream.NewPublisher(js)
+	pub := stream.NewPublisher(js).Counting(func(_, kind string) { h.letters <- kind })
 	streams, err := delivery.NewStreams(h.t.Context(), js, pub)
 	require.NoError(h.t, err)
 	handler := &delivery.Handler{
@@ -208,7 +210,7 @@ func (h *house) workOn(js jetstream.JetStream, send delivery.SenderFunc, change 
 	})
 	r, err := stream.NewRouter(h.log, waitLong)
 	require.NoError(h.t, err)
-	r.AddMiddleware(stream.Middleware(pub, nil)...)
+	r.AddMiddleware(stream.Middleware(pub)...)
 	r.AddConsumerHandler(consumer, consumer, sub, handler.Handle)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

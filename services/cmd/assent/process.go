@@ -22,7 +22,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/workers/delivery"
@@ -198,7 +197,7 @@ func (p *process) publisher() *stream.Publisher { return p.once.publisher() }
 // openPublisher takes the key that dead letters are sealed with from the keyring. A process that has none
 // serves all the same: its letters tell what could not be taken, and why.
 func (p *process) openPublisher() *stream.Publisher {
-	pub := stream.NewPublisher(p.js)
+	pub := stream.NewPublisher(p.js).Counting(p.metrics.bury)
 	keys, err := p.keys()
 	if err == nil {
 		err = keys.SealsLetters()
@@ -242,9 +241,7 @@ func (p *process) consume(ctx context.Context, name string, handlers map[string]
 	if err != nil {
 		return err
 	}
-	router.AddMiddleware(stream.Middleware(p.publisher(), func(consumer string) {
-		p.metrics.bury(consumer, events.LetterUndecodable)
-	})...)
+	router.AddMiddleware(stream.Middleware(p.publisher())...)
 	var subscribers []*stream.Subscriber
 	for _, c := range consumers {
 		s := stream.NewSubscriber(p.js, stream.SubscriberConfig{MaxInFlight: p.cfg.Workers.MaxInFlight, Grace: grace, Log: log}, c)
