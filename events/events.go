@@ -349,7 +349,8 @@ func Encode(v any) ([]byte, error) {
 
 // versioned is a payload of this package.
 type versioned interface {
-	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter | TimerDue
+	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter | TimerDue |
+		NotificationQueued | NotificationProgressed | MessageReceipt | Suppression
 	version() int
 }
 

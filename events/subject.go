@@ -20,6 +20,10 @@ const (
 	// TimerSubjects hold what waits for its time, and DueSubjects what it became then.
 	TimerSubjects = namespace + ".timer.>"
 	DueSubjects   = namespace + ".due.>"
+	// NotificationSubjects hold the parts of notifications, ProgressSubjects what became of them.
+	NotificationSubjects = namespace + ".notification.>"
+	ProgressSubjects     = namespace + ".progress.>"
+	SuppressionSubjects  = namespace + ".suppression.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
 	// AskedSubjects is where stored activations of app installs are republished for the phones that wait; core
@@ -120,3 +124,51 @@ func DueSubject(kind, id string) string { return fmt.Sprintf("%s.due.%s.%s", nam
 
 // DeadLetterSubject is where a consumer puts what it cannot decode.
 func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }
+
+// later stands in place of the lane where a part waits for its time.
+const later = "later"
+
+// NotificationSubject is where one part of a notification stands: its record, and the work of the channel's worker.
+func NotificationSubject(lane Lane, channel Channel, id string, part int) string {
+	return fmt.Sprintf("%s.notification.%s.%s.%s.%d", namespace, lane, channel, id, part)
+}
+
+// LaterSubject is where a part of a notification waits for its time.
+func LaterSubject(channel Channel, id string, part int) string {
+	return fmt.Sprintf("%s.notification.%s.%s.%s.%d", namespace, later, channel, id, part)
+}
+
+// NotificationByID matches one part of a notification on any lane and channel, also while it waits for its time.
+func NotificationByID(id string, part int) string {
+	return fmt.Sprintf("%s.notification.*.*.%s.%d", namespace, id, part)
+}
+
+// NotificationsOf matches the parts of one lane and channel: the filter of a worker.
+func NotificationsOf(lane Lane, channel Channel) string {
+	return fmt.Sprintf("%s.notification.%s.%s.>", namespace, lane, channel)
+}
+
+// ProgressSubject is the log of one part of a notification.
+func ProgressSubject(id string, part int) string {
+	return fmt.Sprintf("%s.progress.%s.%d.log", namespace, id, part)
+}
+
+// ReceiptSubject is where the providers' reports about the messages of one part stand, one after the other.
+func ReceiptSubject(id string, part int) string {
+	return fmt.Sprintf("%s.progress.%s.%d.receipt", namespace, id, part)
+}
+
+// ProgressOf matches the log and the reports of one part of a notification.
+func ProgressOf(id string, part int) string {
+	return fmt.Sprintf("%s.progress.%s.%d.*", namespace, id, part)
+}
+
+// SuppressionSubject is where the entry of one address in one scope stands.
+func SuppressionSubject(destination, scope string) string {
+	return fmt.Sprintf("%s.suppression.%s.%s", namespace, destination, scope)
+}
+
+// SuppressionsOf matches the entries of one address in all scopes.
+func SuppressionsOf(destination string) string {
+	return fmt.Sprintf("%s.suppression.%s.*", namespace, destination)
+}

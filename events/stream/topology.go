@@ -26,6 +26,10 @@ const (
 	Numbers     = "ASSENT_NUMBERS"
 	Timers      = "ASSENT_TIMERS"
 	DeadLetters = "ASSENT_DEADLETTERS"
+	// Notifications holds the parts of notifications, Progress what became of them.
+	Notifications = "ASSENT_NOTIFICATIONS"
+	Progress      = "ASSENT_PROGRESS"
+	Suppressions  = "ASSENT_SUPPRESSIONS"
 )
 
 // Topology is what the operator may set about the streams.
@@ -60,14 +64,19 @@ const firstNumber = 10_000_001
 // reads how it ended, and support staff the timeline.
 const Grace = 15 * time.Minute
 
+// NotificationGrace is how long the parts of a notification, and what became of them, outlive it.
+const NotificationGrace = 24 * time.Hour
+
 // How long the streams keep what nobody reads.
 const (
 	responsesAge   = time.Hour
 	deliveriesAge  = 24 * time.Hour
 	deadLettersAge = 30 * 24 * time.Hour
+	progressAge    = 60 * 24 * time.Hour
 	timersAge      = time.Hour
 	duplicates     = 2 * time.Minute
 	maxMessage     = 64 << 10
+	maxPart        = 768 << 10 // below what a broker takes by default, 1 MiB
 	maxDeadLetters = 1 << 30
 )
 
@@ -134,6 +143,22 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			// The oldest leave for the newest.
 			MaxAge: deadLettersAge, MaxBytes: maxDeadLetters, Discard: jetstream.DiscardOld,
 			AllowDirect: true, Duplicates: duplicates,
+		},
+		{
+			Name: Notifications, Subjects: []string{events.NotificationSubjects},
+			Description:       "The parts of notifications: the records of their messages, and the work.",
+			MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, AllowMsgSchedules: true, AllowAtomicPublish: true,
+			MaxMsgSize: maxPart,
+		},
+		{
+			Name: Progress, Subjects: []string{events.ProgressSubjects},
+			Description: "What became of each part of a notification, by compare-and-set, and what providers reported.",
+			MaxAge:      progressAge, AllowDirect: true, AllowMsgTTL: true, Duplicates: duplicates, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Suppressions, Subjects: []string{events.SuppressionSubjects},
+			Description:       "The addresses that get no messages.",
+			MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
 		},
 	}
 }

@@ -50,9 +50,10 @@ func (Address) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
 // Reveal is the address itself, for the call to the provider.
 func (a Address) Reveal() string { return string(a) }
 
-// Message is one opened activation: what a channel needs to render and send.
+// Message is one opened activation, or one message of a notification: what a channel needs to render and send.
 type Message struct {
-	ID        string // of the verification
+	ID        string // of the verification, or of the message
+	Lane      events.Lane
 	Channel   events.Channel
 	Challenge events.Challenge
 	Step      int // of the fallback; 0: the road that the client named
@@ -68,6 +69,9 @@ type Message struct {
 	// Text is the client's own wording of a text message, with {{otp_code}} and {{otp_expiry}} in it;
 	// empty: ours. It prints as REDACTED: it may name the person.
 	Text Code
+	// Notice is the text of a notification's message, ready to be sent; nil for a verification, which has a
+	// challenge instead.
+	Notice *Notice
 	// Device is set for push only.
 	Device    *events.PushDevice
 	DeviceID  string
@@ -76,6 +80,13 @@ type Message struct {
 	Context   events.Context
 	CreatedAt time.Time
 	ExpiresAt time.Time
+}
+
+// Notice is one ordinary message. Its parts print as REDACTED: they may name the person.
+type Notice struct {
+	Subject Code // of a mail; the title of a push
+	Text    Code
+	HTML    Code // of a mail; may be empty
 }
 
 // Name is what the provider's reports bring back.
@@ -98,9 +109,18 @@ type Candidate struct {
 	Receipts bool
 	// Patience is how long such a report takes on this route; zero where that is not known.
 	Patience time.Duration
-	// Admit allows a call, whose end must then be told to done; or done is nil, and wait is how long to
-	// leave the provider alone.
-	Admit func() (done func(error), wait time.Duration)
+	// Admit allows a call of this message, whose end must then be told to done; or done is nil, and the
+	// refusal says for how long to leave the provider alone. It waits for a part of the provider's quota,
+	// at most for patience.
+	Admit func(ctx context.Context, patience time.Duration) (done func(error), no Refusal)
+}
+
+// Refusal says why a provider is not to be called now.
+type Refusal struct {
+	// Wait is how long at least.
+	Wait time.Duration
+	// Reason is one of the waits of package events: provider_paused, provider_unavailable, provider_throttled.
+	Reason string
 }
 
 // Routes lists who may carry a message, the one to try first first; those in avoid come last. None

@@ -84,7 +84,9 @@ func TestAProviderThatIsLeftAloneIsNotAskedAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	shut := answering("a", nil)
-	shut.Admit = func() (func(error), time.Duration) { return nil, 40 * time.Second }
+	shut.Admit = func(context.Context, time.Duration) (func(error), delivery.Refusal) {
+		return nil, delivery.Refusal{Wait: 40 * time.Second}
+	}
 	alone := h.activation()
 	h.work(nil, providers(shut))
 	h.publish(alone)
@@ -310,7 +312,9 @@ func TestARefusalIsNotFinalWhileAnotherProviderIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	shut := answering("a", nil)
-	shut.Admit = func() (func(error), time.Duration) { return nil, time.Second }
+	shut.Admit = func(context.Context, time.Duration) (func(error), delivery.Refusal) {
+		return nil, delivery.Refusal{Wait: time.Second}
+	}
 	h.work(nil, providers(shut, answering("b", delivery.Permanent(events.ReasonRegionBlocked, errBusy))))
 	a := h.activation()
 	h.publish(a)

@@ -48,6 +48,8 @@ type Journal interface {
 const (
 	// stale is how old an activation is when it is worth a look whether its verification is still open.
 	stale = time.Second
+	// quotaWait is how long a message waits for its turn with one provider before the next is asked.
+	quotaWait = 500 * time.Millisecond
 	// heldLook is between two looks for the receipt of a message that is held.
 	heldLook = time.Second
 )
@@ -222,11 +224,11 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 	}
 	var last error
 	for i, candidate := range candidates {
-		done, wait := candidate.Admit()
+		done, no := candidate.Admit(ctx, quotaWait)
 		if done == nil {
-			note(wait)
+			note(no.Wait)
 			skipped = true
-			last = errors.Join(last, fmt.Errorf("%s is left alone for %s", candidate.Provider, wait))
+			last = errors.Join(last, fmt.Errorf("%s is left alone for %s: %s", candidate.Provider, no.Wait, no.Reason))
 			continue
 		}
 		past.attempts++
@@ -265,7 +267,7 @@ func nobody(c events.Channel) error {
 
 func messageOf(a events.VerificationActivated, c events.DeliveryContent) Message {
 	return Message{
-		ID: a.ID, Channel: a.Channel, Challenge: a.Challenge, Step: a.Step, Send: a.Send,
+		ID: a.ID, Lane: events.LaneVerification, Channel: a.Channel, Challenge: a.Challenge, Step: a.Step, Send: a.Send,
 		To: Address(c.To), Code: Code(c.Code), LinkToken: Code(c.Token), NumberLength: a.NumberLength, Choices: c.Choices, Text: Code(c.Text),
 		Device: a.Device, DeviceID: a.DeviceID,
 		Locale: a.Locale, Brand: a.Brand, Context: a.Context, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,

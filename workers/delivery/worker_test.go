@@ -282,7 +282,9 @@ func (c carried) Candidates(_ delivery.Message, avoid []string) []delivery.Candi
 	found := slices.Clone(c)
 	for i := range found {
 		if found[i].Admit == nil {
-			found[i].Admit = func() (func(error), time.Duration) { return func(error) {}, 0 }
+			found[i].Admit = func(context.Context, time.Duration) (func(error), delivery.Refusal) {
+				return func(error) {}, delivery.Refusal{}
+			}
 		}
 	}
 	slices.SortStableFunc(found, func(a, b delivery.Candidate) int {

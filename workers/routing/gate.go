@@ -1,12 +1,14 @@
 package routing
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/workers/delivery"
 )
 
@@ -55,23 +57,23 @@ func newGate(name string, now func() time.Time, changed func(open bool)) *gate {
 }
 
 // admit allows a call, whose end must be told to done, or says how long to leave the provider alone.
-func (g *gate) admit() (done func(error), wait time.Duration) {
+func (g *gate) admit(context.Context, time.Duration) (done func(error), no delivery.Refusal) {
 	g.mu.Lock()
-	wait = g.throttled.Sub(g.now())
+	wait := g.throttled.Sub(g.now())
 	g.mu.Unlock()
 	if wait > 0 {
-		return nil, wait
+		return nil, delivery.Refusal{Wait: wait, Reason: events.WaitThrottled}
 	}
 	end, err := g.circuit.Allow()
 	if err != nil {
 		if errors.Is(err, gobreaker.ErrTooManyRequests) {
-			return nil, probeWait // one is looking just now
+			return nil, delivery.Refusal{Wait: probeWait, Reason: events.WaitUnavailable} // one is looking just now
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		return nil, max(g.opened.Add(circuitPause).Sub(g.now()), probeWait)
+		return nil, delivery.Refusal{Wait: max(g.opened.Add(circuitPause).Sub(g.now()), probeWait), Reason: events.WaitUnavailable}
 	}
-	return func(err error) { g.ended(err, end) }, 0
+	return func(err error) { g.ended(err, end) }, delivery.Refusal{}
 }
 
 // ended counts what a call came to. What is wrong with a message is no failure of its provider, and a

@@ -132,21 +132,21 @@ func TestAProviderThatFailsIsLeftAloneAndThenLookedAt(t *testing.T) {
 	r, _, _ := table(t, "*: twilio")
 	one := func() delivery.Candidate { return r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0] }
 	for range 5 {
-		done, _ := one().Admit()
+		done, _ := one().Admit(t.Context(), 0)
 		require.NotNil(t, done)
 		done(fmt.Errorf("status 503"))
 	}
-	done, wait := one().Admit()
+	done, no := one().Admit(t.Context(), 0)
 	require.Nil(t, done, "after five failures in a row nobody calls")
-	require.Positive(t, wait)
-	require.LessOrEqual(t, wait, 5*time.Second)
+	require.Positive(t, no.Wait)
+	require.LessOrEqual(t, no.Wait, 5*time.Second)
 }
 
 func TestRefusalsOfAMessageDoNotCountAgainstItsProvider(t *testing.T) {
 	t.Parallel()
 	r, _, _ := table(t, "*: twilio")
 	for range 30 {
-		done, _ := r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0].Admit()
+		done, _ := r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0].Admit(t.Context(), 0)
 		require.NotNil(t, done)
 		done(delivery.Permanent(events.ReasonUndeliverable, fmt.Errorf("no such number")))
 	}
@@ -156,17 +156,17 @@ func TestAProviderThatThrottlesIsLeftAloneForAsLongAsItSays(t *testing.T) {
 	t.Parallel()
 	r, _, now := table(t, "*: twilio")
 	one := func() delivery.Candidate { return r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0] }
-	done, _ := one().Admit()
+	done, _ := one().Admit(t.Context(), 0)
 	done(delivery.RetryAfter(20*time.Second, fmt.Errorf("status 429")))
-	done, wait := one().Admit()
+	done, no := one().Admit(t.Context(), 0)
 	require.Nil(t, done)
-	require.Equal(t, 20*time.Second, wait)
+	require.Equal(t, 20*time.Second, no.Wait)
 	*now = now.Add(20 * time.Second)
-	done, _ = one().Admit()
+	done, _ = one().Admit(t.Context(), 0)
 	require.NotNil(t, done)
 	done(delivery.RetryAfter(time.Hour, fmt.Errorf("status 429")))
-	_, wait = one().Admit()
-	require.Equal(t, 15*time.Minute, wait, "no message lives longer")
+	_, no = one().Admit(t.Context(), 0)
+	require.Equal(t, 15*time.Minute, no.Wait, "no message lives longer")
 }
 
 func receipt(took float64) events.DeliverySettled {
@@ -239,14 +239,14 @@ func TestACallThatWasNotMadeSaysNothingAboutItsProvider(t *testing.T) {
 	r, _, _ := table(t, "*: twilio")
 	one := func() delivery.Candidate { return r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0] }
 	for i := range 8 {
-		done, _ := one().Admit()
+		done, _ := one().Admit(t.Context(), 0)
 		if i >= 5 {
 			require.Nil(t, done, "five failures in a row, whatever was not asked in between")
 			return
 		}
 		require.NotNil(t, done)
 		done(fmt.Errorf("status 503"))
-		if done, _ = one().Admit(); done != nil {
+		if done, _ = one().Admit(t.Context(), 0); done != nil {
 			done(fmt.Errorf("store send record: %w", delivery.ErrNotAsked))
 		}
 	}
