@@ -87,6 +87,18 @@ chaos: build bin/nats-server ## load while a SIGKILL hits one role after the oth
 chaos/outage: build bin/nats-server ## load while the provider is away for ten minutes, told in one, without and with a backup (ARGS="--factor 1")
 	@go run ./services/cmd/chaos outage --assent $(BINARY) --nats bin/nats-server $(ARGS)
 
+.PHONY: chaos/lanes
+chaos/lanes: build bin/nats-server ## verifications alone, and beside 200,000 notifications (ARGS="--count 50000")
+	@go run ./services/cmd/chaos lanes --assent $(BINARY) --nats bin/nats-server $(ARGS)
+
+.PHONY: chaos/quota
+chaos/quota: build bin/nats-server ## four workers under one quota of 100 a second, each killed and replaced (ARGS="--quota 50")
+	@go run ./services/cmd/chaos quota --sms 4 --assent $(BINARY) --nats bin/nats-server $(ARGS)
+
+.PHONY: chaos/queue
+chaos/queue: build bin/nats-server ## a million notifications that wait, and a restart in the middle (ARGS="--count 100000")
+	@go run ./services/cmd/chaos queue --assent $(BINARY) --nats bin/nats-server $(ARGS)
+
 .PHONY: bin/nats-server
 bin/nats-server:
 	@.ci/build "Building NATS" $@ github.com/nats-io/nats-server/v2

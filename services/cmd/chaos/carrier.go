@@ -66,6 +66,9 @@ type carrier struct {
 	address string
 	weather atomic.Int32
 	post    *http.Client
+	// bulk and calls are what else is noted; nil where nobody asks.
+	bulk  *bulk
+	calls *calls
 
 	ctx      context.Context //nolint:containedctx // the life of the callbacks
 	end      context.CancelFunc
@@ -134,6 +137,13 @@ func (c *carrier) message(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	to, body := r.PostFormValue("To"), r.PostFormValue("Body")
+	if c.calls != nil {
+		c.calls.note(time.Now())
+	}
+	if c.bulk != nil && c.bulk.take(to) {
+		c.notice(w, r, to)
+		return
+	}
 	code := sixDigits.FindString(body)
 	if to == "" || code == "" {
 		c.book.count(countMalformed)
@@ -176,6 +186,18 @@ func (c *carrier) message(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 		_, _ = fmt.Fprintf(w, `{"sid":%q,"status":"queued","to":%q}`, sid, to)
 	}
+}
+
+// notice answers a call for a notification, in fair weather: its moods are not what is tried with those.
+func (c *carrier) notice(w http.ResponseWriter, r *http.Request, to string) {
+	latency := c.moods.latency[0] + rand.N(c.moods.latency[1]-c.moods.latency[0]+1) //nolint:gosec // a delay, not a secret
+	if !wait(r.Context(), latency) {
+		c.bulk.cut.Add(1)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	_, _ = fmt.Fprintf(w, `{"sid":"SM%032x","status":"queued","to":%q}`, c.messages.Add(1), to)
 }
 
 var sixDigits = regexp.MustCompile(`\b\d{6}\b`)

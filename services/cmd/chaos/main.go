@@ -1,7 +1,7 @@
 // Command chaos shows that delivery survives: it starts Assent as an operator would, each role a
 // process of its own with a stock NATS server, offers it a steady load, and stands in for the
 // carriers outside. `chaos kill` ends the processes with SIGKILL, one after the other; `chaos outage`
-// takes the provider away. What it counts is its own: what the API answered, and what the carriers
+// takes the provider away. `chaos lanes`, `quota` and `queue` do the same with notifications. What it counts is its own: what the API answered, and what the carriers
 // took. It fails when something was lost, came late, or came twice without a cause. It starts the
 // programs as they ship and calls nothing of theirs; nobody imports it.
 package main
@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-// program is what both commands get.
+// program is what every command gets.
 type program struct {
 	ctx    context.Context //nolint:containedctx // one value for the life of the process, handed to the command that kong runs
 	stdout io.Writer
@@ -38,6 +38,9 @@ type program struct {
 type commandLine struct {
 	Kill   killCommand   `cmd:"" help:"Load, and a SIGKILL to one role after the other."`
 	Outage outageCommand `cmd:"" help:"Load, and a provider that is away for ten minutes, told in one."`
+	Lanes  lanesCommand  `cmd:"" help:"Verifications alone, and beside notifications by the hundred thousand."`
+	Quota  quotaCommand  `cmd:"" help:"Workers under one quota, each killed and replaced."`
+	Queue  queueCommand  `cmd:"" help:"A million notifications that wait, and a restart in the middle."`
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
@@ -55,7 +58,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return parsed.Run(&program{ctx: ctx, stdout: stdout})
 }
 
-// common are the flags of both commands.
+// common are the flags of every command.
 type common struct {
 	Seed    uint64          `help:"What the carrier's moods and the times of the kills are drawn from." default:"1"`
 	SMS     int             `name:"sms" help:"SMS workers." default:"2"`

@@ -8,12 +8,17 @@ import (
 	"time"
 )
 
-// quantile of sorted times; zero of none.
+// quantile of sorted times, in milliseconds; zero of none.
 func quantile(sorted []time.Duration, q float64) time.Duration {
+	return fine(sorted, q).Round(time.Millisecond)
+}
+
+// fine is quantile in tenths of milliseconds.
+func fine(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-	return sorted[int(q*float64(len(sorted)-1)+0.5)].Round(time.Millisecond)
+	return sorted[int(q*float64(len(sorted)-1)+0.5)].Round(100 * time.Microsecond)
 }
 
 func policyName(p string) string {
@@ -73,7 +78,7 @@ in flight: messages taken whose sender may not have been told, or not have store
 	t := newTable(w)
 	fmt.Fprintln(t, "at\trole\trecovered\tcaught up\tin flight\t")
 	for _, k := range r.kills {
-		fmt.Fprintf(t, "%.1fs\t%s\t%s\t%s\t%d\t\n", k.at.Sub(r.began).Seconds(), k.life, orElse(k.recovered, "never"), orElse(k.caught, "-"), k.inFlight)
+		fmt.Fprintf(t, "%.1fs\t%s\t%s\t%s\t%d\t\n", k.at.Sub(r.began).Seconds(), k.life, orElse(k.recovered.Round(time.Millisecond), "never"), orElse(k.caught.Round(time.Millisecond), "-"), k.inFlight)
 	}
 	_ = t.Flush()
 	fmt.Fprintln(w)
@@ -102,5 +107,5 @@ func orElse(d time.Duration, none string) string {
 	if d == 0 {
 		return none
 	}
-	return d.Round(time.Millisecond).String()
+	return d.String()
 }

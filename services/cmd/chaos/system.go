@@ -36,10 +36,15 @@ const (
 // system is one Assent: a stock broker, one api behind a fixed address, so that the callbacks find it
 // again, one verifier, and the SMS workers.
 type system struct {
-	dir     string
-	client  *client.Client
-	http    *http.Client // of the client
-	members []*member    // in the order of their start
+	dir    string
+	client *client.Client
+	http   *http.Client // of the client
+	base   string       // where the api answers
+	// worker is the command of an SMS worker.
+	worker func(life string) (path string, args, env []string)
+
+	mu      sync.Mutex
+	members []*member // in the order of their start
 }
 
 // member is one process that is started again whenever it ends, as an operator's supervisor would.
@@ -98,8 +103,8 @@ func start(ctx context.Context, c common, dir string, outside *carrier, extra ..
 			return assent, append([]string{"run"}, args...), append(slices.Clone(env), "ASSENT_TWILIO__BASE_URL="+outside.url(life))
 		}
 	}
-	s := &system{dir: dir, http: newHTTPClient()}
-	if s.client, err = client.New("http://"+listen, clientID, clientSecret, client.WithHTTPClient(s.http)); err != nil {
+	s := &system{dir: dir, http: newHTTPClient(), base: "http://" + listen, worker: ours(roleSMS)}
+	if s.client, err = client.New(s.base, clientID, clientSecret, client.WithHTTPClient(s.http)); err != nil {
 		return nil, err
 	}
 	host, port, _ := strings.Cut(broker, ":")
@@ -112,7 +117,7 @@ func start(ctx context.Context, c common, dir string, outside *carrier, extra ..
 	}
 	s.add(roleVerifier, roleVerifier, ours(roleVerifier))
 	for i := range c.SMS {
-		s.add(roleSMS, roleSMS+"-"+strconv.Itoa(i+1), ours(roleSMS))
+		s.add(roleSMS, roleSMS+"-"+strconv.Itoa(i+1), s.worker)
 	}
 	return s, s.delivers(ctx, outside.book)
 }
@@ -212,14 +217,23 @@ func (s *system) within(ctx context.Context, try func(context.Context) error) er
 
 func (s *system) add(role, name string, command func(string) (string, []string, []string)) {
 	m := &member{role: role, name: name, dir: s.dir, command: command, ended: make(chan struct{})}
+	s.mu.Lock()
 	s.members = append(s.members, m)
+	s.mu.Unlock()
 	go m.supervise()
+}
+
+// all are the members so far.
+func (s *system) all() []*member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.members)
 }
 
 // of are the members of a role.
 func (s *system) of(role string) []*member {
 	var found []*member
-	for _, m := range s.members {
+	for _, m := range s.all() {
 		if m.role == role {
 			found = append(found, m)
 		}
@@ -230,7 +244,7 @@ func (s *system) of(role string) []*member {
 // faults are the ends that nobody asked for.
 func (s *system) faults() []string {
 	var all []string
-	for _, m := range s.members {
+	for _, m := range s.all() {
 		m.mu.Lock()
 		all = append(all, m.faults...)
 		m.mu.Unlock()
@@ -242,7 +256,7 @@ func (s *system) faults() []string {
 func (s *system) stop() {
 	// A connection that was opened and never used would hold the end up for five seconds.
 	s.http.CloseIdleConnections()
-	for _, m := range slices.Backward(s.members) {
+	for _, m := range slices.Backward(s.all()) {
 		m.stop()
 	}
 }
@@ -318,6 +332,15 @@ func (m *member) kill() (name string, at, over time.Time) {
 	_ = l.cmd.Process.Kill() // it may have ended by itself
 	<-l.ended
 	return l.name, at, time.Now()
+}
+
+// retire kills the process for good.
+func (m *member) retire() {
+	m.mu.Lock()
+	m.stopping = true
+	m.mu.Unlock()
+	m.kill()
+	<-m.ended
 }
 
 // stop has the process end, and waits for it.
