@@ -232,6 +232,7 @@ func TestAMessageGoesOnlyToThoseWhoCarryIt(t *testing.T) {
 		{Name: "fcm", Carries: func(m delivery.Message) bool { return m.Device.Platform == "fcm" }},
 	}})
 	require.Equal(t, []string{"fcm"}, names(r.Candidates(delivery.Message{Device: &events.PushDevice{Platform: "fcm"}}, nil)))
+	require.Empty(t, r.Candidates(delivery.Message{Device: &events.PushDevice{Platform: "pigeon"}}, nil))
 }
 
 func TestACallThatWasNotMadeSaysNothingAboutItsProvider(t *testing.T) {

@@ -326,9 +326,9 @@ func startPush(ctx context.Context, p *process) error {
 		return err
 	}
 	var providers []routing.Provider
-	add := func(name string, gateways push.Gateways) {
+	add := func(name string, g push.Gateway) {
 		providers = append(providers, routing.Provider{
-			Name: name, Sender: push.New(push.Config{PublicURL: p.publicURL()}, gateways),
+			Name: name, Sender: push.New(push.Config{PublicURL: p.publicURL()}, g),
 			Carries: func(m delivery.Message) bool { return m.Device == nil || m.Device.Platform == name },
 		})
 	}
@@ -337,14 +337,14 @@ func startPush(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		add(apnsName, push.Gateways{APNs: g})
+		add(apnsName, g)
 	}
 	if fcmCfg != (fcm.Config{}) {
 		g, err := fcm.New(ctx, fcmCfg, fcm.NewHTTPClient())
 		if err != nil {
 			return err
 		}
-		add(fcmName, push.Gateways{FCM: g})
+		add(fcmName, g)
 	}
 	return p.work(ctx, events.Push, providers)
 }
