@@ -221,6 +221,9 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 	}
 	var last error
 	for i, candidate := range candidates {
+		if !h.Now().Before(a.ExpiresAt) { // the call before this one took what was left
+			break
+		}
 		done, wait := candidate.Admit()
 		if done == nil {
 			note(wait)
