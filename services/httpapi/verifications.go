@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/address"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
@@ -324,7 +325,7 @@ func (s *Server) owned(w http.ResponseWriter, r *http.Request, id string, needs 
 // find reads a verification for whoever asks. An id that is none of ours never reaches the store,
 // where it would become part of a subject.
 func (s *Server) find(w http.ResponseWriter, r *http.Request, id string) (verification.Verification, error) {
-	if !isID(id) {
+	if !events.ValidID(id) {
 		return verification.Verification{}, verification.ErrNotFound
 	}
 	if rec := observed(w); rec != nil {
@@ -335,24 +336,6 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request, id string) (verifi
 		return v, fmt.Errorf("read verification: %w", err)
 	}
 	return v.At(s.config.Now()), nil
-}
-
-// isID tells whether s is a UUID in its usual form.
-func isID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash {
-			if c != '-' {
-				return false
-			}
-		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }
 
 func (s *Server) writeVerification(w http.ResponseWriter, status int, v verification.Verification) {

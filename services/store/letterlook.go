@@ -144,7 +144,7 @@ func (l *Letters) decode(rec stream.Record, d events.DeadLetter, f *opened) erro
 		}
 		f.id, subjects = t.ID, []string{events.DueSubject(t.Kind, t.ID)}
 	}
-	if !idForm.MatchString(f.id) || !slices.Contains(subjects, d.Subject) {
+	if !events.ValidID(f.id) || !slices.Contains(subjects, d.Subject) {
 		return fmt.Errorf("%w: not an event of this subject", events.ErrUndecodable)
 	}
 	f.letter.VerificationID = f.id

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -54,9 +53,6 @@ func NewResolver(ctx context.Context, js jetstream.JetStream, limits Limits, now
 	return s, nil
 }
 
-// idForm keeps everything but a UUID out of subjects, where * and > would match other records.
-var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-
 // activation reads the record that never changes but for the count of its sends; recent ones
 // come from this process's memory.
 func (s *Resolver) activation(ctx context.Context, id string) (events.VerificationActivated, error) {
@@ -73,7 +69,7 @@ func (s *Resolver) activation(ctx context.Context, id string) (events.Verificati
 
 // freshActivation reads the record and its sequence from the broker.
 func (s *Resolver) freshActivation(ctx context.Context, id string) (events.VerificationActivated, uint64, error) {
-	if !idForm.MatchString(id) {
+	if !events.ValidID(id) {
 		return events.VerificationActivated{}, 0, verification.ErrNotFound
 	}
 	rec, err := s.activations.Last(ctx, events.ActivationByID(id))

@@ -270,7 +270,7 @@ func (s *Verifications) destination(address string) (string, error) {
 
 // Deliveries is what was reported of a verification's messages, oldest first.
 func (s *Verifications) Deliveries(ctx context.Context, id string) ([]events.DeliverySettled, error) {
-	if !idForm.MatchString(id) {
+	if !events.ValidID(id) {
 		return nil, verification.ErrNotFound
 	}
 	a, err := s.activation(ctx, id)

@@ -60,7 +60,7 @@ const clocks = 5 * time.Minute
 // settle publishes a receipt where it says something new of a message that its provider was called for. An
 // error is worth a repetition.
 func (h *handler) settle(ctx context.Context, c receipt) (result string, err error) {
-	if !plainID(c.name.id) {
+	if !events.ValidID(c.name.id) {
 		return resultUnknown, nil
 	}
 	v, err := h.Verifications.Asked(ctx, c.name.id)
