@@ -10,7 +10,7 @@ import (
 )
 
 // reportLife is how long the steps of a delivery stay readable: the longest verification and its grace.
-const reportLife = 15*time.Minute + Grace
+const reportLife = 15*time.Minute + events.Grace
 
 // Settle reports a step of a delivery. It returns once the broker has the report.
 func (p *Publisher) Settle(ctx context.Context, d events.DeliverySettled) error {

@@ -44,7 +44,7 @@ func (u *Users) life(d device.Device) time.Duration {
 	if d.Active() {
 		return 0
 	}
-	return max(time.Second, d.Pending.ExpiresAt.Add(stream.Grace).Sub(u.cfg.Now()))
+	return max(time.Second, d.Pending.ExpiresAt.Add(events.Grace).Sub(u.cfg.Now()))
 }
 
 // entriesOf are the entries that lead to a device, with what stands in them.

@@ -88,7 +88,7 @@ func (s *Resolver) climb(ctx context.Context, id string, told ...events.Delivery
 
 // ours leaves out the reports of an earlier life of an idempotent id.
 func ours(reports []events.DeliverySettled, created time.Time) []events.DeliverySettled {
-	return slices.DeleteFunc(reports, func(r events.DeliverySettled) bool { return r.At.Before(created.Add(-stream.Grace / 2)) })
+	return slices.DeleteFunc(reports, func(r events.DeliverySettled) bool { return events.EarlierLife(created, r.At) })
 }
 
 // call is one attempt to deliver one message.

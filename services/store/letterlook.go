@@ -200,7 +200,7 @@ func (l *Letters) obstruct(ctx context.Context, f *opened) error {
 		return nil
 	case f.activation == nil:
 		if below(f.subject, events.DeliverySubjects) {
-			f.life = v.ExpiresAt.Sub(l.cfg.Verifications.now()) + stream.Grace
+			f.life = v.ExpiresAt.Sub(l.cfg.Verifications.now()) + events.Grace
 		}
 		return nil
 	case !f.standing:
@@ -229,13 +229,12 @@ func (l *Letters) verification(ctx context.Context, f *opened) (verification.Ver
 	return s.folded(a, rec, err)
 }
 
-// fate is what the reports tell of one message: an obstacle where a provider took it or is being called, and
-// whether one may have taken it whose answer never came.
+// fate is what the reports of a verification tell of one message: an obstacle where a provider took it or is
+// being called, and whether one may have taken it whose answer never came.
 func fate(reports []events.DeliverySettled, a events.VerificationActivated, now time.Time) (o letter.Obstacle, uncertain bool) {
 	var until *time.Time // of a call that was begun, and of which nothing more is known
 	for _, r := range reports {
-		// An id that comes from an idempotency key returns after its grace; reports stay a little longer.
-		if r.Channel != a.Channel || r.Step != a.Step || r.Send != a.Send || r.At.Before(a.CreatedAt.Add(-stream.Grace/2)) {
+		if r.Channel != a.Channel || r.Step != a.Step || r.Send != a.Send {
 			continue
 		}
 		switch r.Status {

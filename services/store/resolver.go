@@ -57,7 +57,7 @@ func NewResolver(ctx context.Context, js jetstream.JetStream, limits Limits, now
 // come from this process's memory.
 func (s *Resolver) activation(ctx context.Context, id string) (events.VerificationActivated, error) {
 	// What outlived its grace is gone from the broker, its outcome too: memory must not answer for it.
-	if e, ok := s.recent.get(id); ok && s.now().Before(e.ExpiresAt.Add(stream.Grace)) {
+	if e, ok := s.recent.get(id); ok && s.now().Before(e.ExpiresAt.Add(events.Grace)) {
 		return e, nil
 	}
 	e, _, err := s.freshActivation(ctx, id)
@@ -115,7 +115,7 @@ func (s *Resolver) folded(a events.VerificationActivated, rec stream.Record, err
 	if err != nil {
 		return verification.Verification{}, err
 	}
-	if o.ChangedAt.Before(a.CreatedAt.Add(-stream.Grace / 2)) {
+	if events.EarlierLife(a.CreatedAt, o.ChangedAt) {
 		// An id that comes from an idempotency key returns when its records have left, and the broker
 		// drops two records of one life only to the second. This one's outcome is no answer to the next.
 		return fold(a, nil, rec.Sequence).At(s.now()), nil
@@ -186,6 +186,6 @@ func (s *Resolver) putOutcome(ctx context.Context, v verification.Verification, 
 	if err != nil {
 		return 0, err
 	}
-	life := v.ExpiresAt.Sub(s.now()) + stream.Grace
+	life := v.ExpiresAt.Sub(s.now()) + events.Grace
 	return s.pub.Put(ctx, events.OutcomeSubject(v.ID), data, stream.Expecting(revision), stream.WithTTL(life))
 }

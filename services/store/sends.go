@@ -120,7 +120,7 @@ func (s *Resolver) putActivation(ctx context.Context, a events.VerificationActiv
 	if err != nil {
 		return err
 	}
-	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(before), stream.WithTTL(a.ExpiresAt.Sub(s.now())+stream.Grace))
+	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(before), stream.WithTTL(a.ExpiresAt.Sub(s.now())+events.Grace))
 	if err != nil && !errors.Is(err, stream.ErrConflict) {
 		return unavailable(err)
 	}

@@ -338,7 +338,7 @@ func TestASendRecordOfAnEarlierLifeTakesAPlaceAndStopsNothing(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	a := h.activation()
-	h.begun(a, life+stream.Grace, false)
+	h.begun(a, life+events.Grace, false)
 	h.work(nil, providers(answering("a", nil)))
 	h.publish(a)
 	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
