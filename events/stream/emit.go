@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
 	"github.com/assent-io/assent/events"
 )
 
@@ -36,17 +34,22 @@ func (p *Publisher) Respond(ctx context.Context, r events.ResponseReceived) erro
 	return p.emit(ctx, events.ResponseSubject(r.Kind, r.ID), r.EventID, r, 0)
 }
 
+// emit stores what happened. What is reported while the broker is away may well be stored when it is back, and
+// must then be there before the broker delivers again what it reports of. So this does not wait as Put does.
 func (p *Publisher) emit(ctx context.Context, subject, id string, event any, life time.Duration) error {
 	data, err := events.Encode(event)
 	if err != nil {
 		return err
 	}
-	m := message.NewMessage(id, data)
-	m.SetContext(ctx)
-	if life > 0 {
-		m.Metadata.Set(MetadataTTL, life.String())
+	var options []Option
+	if id != "" {
+		options = append(options, WithID(id))
 	}
-	return p.Publish(subject, m)
+	if life > 0 {
+		options = append(options, WithTTL(life))
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	_, err = p.put(ctx, subject, data, options)
+	return err
 }
-
-var _ message.Publisher = (*Publisher)(nil)
