@@ -174,14 +174,6 @@ func (l *Letters) openActivation(channel events.Channel, d events.DeadLetter, pa
 	return a, nil
 }
 
-// activationPlace is the subject that an activation stands at.
-func activationPlace(a events.VerificationActivated) string {
-	if a.Step > 0 {
-		return events.FallbackSubject(a.Channel, a.ID, a.Step)
-	}
-	return events.ActivationSubject(a.Channel, a.ID)
-}
-
 // obstruct finds what stands in the way of a replay: first what ended the verification, then what became
 // of the message.
 func (l *Letters) obstruct(ctx context.Context, f *opened) error {
@@ -221,12 +213,8 @@ func (l *Letters) verification(ctx context.Context, f *opened) (verification.Ver
 	if f.activation != nil && !s.now().Before(f.activation.ExpiresAt) {
 		return verification.Verification{}, verification.ErrNotFound // without a look: most letters are old
 	}
-	a, _, err := s.freshActivation(ctx, f.id)
-	if err != nil {
-		return verification.Verification{}, err
-	}
-	rec, err := s.outcomes.Latest(ctx, events.OutcomeSubject(f.id))
-	return s.folded(a, rec, err)
+	_, _, v, err := s.fresh(ctx, f.id)
+	return v, err
 }
 
 // fate is what the reports of a verification tell of one message: an obstacle where a provider took it or is

@@ -83,6 +83,16 @@ func (s *Resolver) freshActivation(ctx context.Context, id string) (events.Verif
 	return e, rec.Sequence, err
 }
 
+// fresh is a verification as the broker has it now, with its record and that one's sequence.
+func (s *Resolver) fresh(ctx context.Context, id string) (a events.VerificationActivated, sequence uint64, v verification.Verification, err error) {
+	if a, sequence, err = s.freshActivation(ctx, id); err != nil {
+		return a, sequence, v, err
+	}
+	rec, err := s.outcomes.Latest(ctx, events.OutcomeSubject(id))
+	v, err = s.folded(a, rec, err)
+	return a, sequence, v, err
+}
+
 // Get is a verification as it reads now; ErrNotFound when there is none, or no longer.
 func (s *Resolver) Get(ctx context.Context, id string) (verification.Verification, error) {
 	a, err := s.activation(ctx, id)
