@@ -91,7 +91,7 @@ func (l *Letters) fill(ctx context.Context, d events.DeadLetter, f *opened) erro
 		return nil
 	}
 	var err error
-	f.payload, err = l.cfg.Keys.OpenLetter(d.Subject, d.Consumer, *d.Sealed)
+	f.payload, err = l.cfg.Verifications.cfg.Keys.OpenLetter(d.Subject, d.Consumer, *d.Sealed)
 	f.kept = err == nil
 	if err != nil && !errors.Is(err, keyring.ErrNoKey) && !errors.Is(err, keyring.ErrForged) {
 		return fmt.Errorf("open letter: %w", err)
@@ -166,7 +166,7 @@ func (l *Letters) openActivation(channel events.Channel, d events.DeadLetter, pa
 	if a.Channel != channel || d.Credential != "" && d.Credential != a.Credential {
 		return a, fmt.Errorf("%w: not an activation of channel %s", events.ErrUndecodable, channel)
 	}
-	plain, err := l.cfg.Keys.Open(keyring.Channel(channel), a.ID, a.Content)
+	plain, err := l.cfg.Verifications.cfg.Keys.Open(keyring.Channel(channel), a.ID, a.Content)
 	var c events.DeliveryContent
 	if err != nil || json.Unmarshal(plain, &c) != nil || c.To == "" {
 		return a, fmt.Errorf("%w: sealed content does not open", events.ErrUndecodable)
