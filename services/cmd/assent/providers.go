@@ -111,11 +111,16 @@ func (c config) carried(channel events.Channel, section, others string) []string
 		}
 	}
 	var faults []string
-	_, wrong := routing.ParseRules(c.Routes.of(channel), names, channel == events.SMS || channel == events.Voice)
+	_, wrong := c.rules(channel, names)
 	for _, err := range wrong {
 		faults = append(faults, fault("routes."+string(channel), "%v", err))
 	}
 	return faults
+}
+
+// rules are those of a channel for its providers, and what is wrong with them.
+func (c config) rules(channel events.Channel, providers []string) ([]routing.Rule, []error) {
+	return routing.ParseRules(c.Routes.of(channel), providers, channel == events.SMS || channel == events.Voice)
 }
 
 func checkSMS(c config) []string   { return c.checkNumbers(events.SMS) }
@@ -177,7 +182,7 @@ func (p *process) routes(channel events.Channel, providers []routing.Provider) (
 	for i, provider := range providers {
 		names[i] = provider.Name
 	}
-	rules, faults := routing.ParseRules(p.cfg.Routes.of(channel), names, channel == events.SMS || channel == events.Voice)
+	rules, faults := p.cfg.rules(channel, names)
 	if len(faults) > 0 {
 		return nil, faults[0]
 	}
