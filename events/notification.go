@@ -120,7 +120,8 @@ func ParseMessageID(s string) (id string, part, place int, ok bool) {
 	first, second, found := strings.Cut(s[uuidLength+1:], "-")
 	part, err1 := strconv.Atoi(first)
 	place, err2 := strconv.Atoi(second)
-	if !found || err1 != nil || err2 != nil || part < 0 || place < 0 || MessageID(s[:uuidLength], part, place) != s {
+	if !found || err1 != nil || err2 != nil || part < 0 || place < 0 ||
+		!ValidID(s[:uuidLength]) || MessageID(s[:uuidLength], part, place) != s {
 		return "", 0, 0, false
 	}
 	return s[:uuidLength], part, place, true

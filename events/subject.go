@@ -33,6 +33,25 @@ const (
 	NumberSubject = namespace + ".number"
 )
 
+// ValidID tells whether s is an id of ours: a UUID in its usual form. Anything else has no place in a subject,
+// where * and > would match other records.
+func ValidID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash {
+			if c != '-' {
+				return false
+			}
+		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
 // ActivationSubject is where the activation of one verification stands.
 func ActivationSubject(channel Channel, id string) string {
 	return fmt.Sprintf("%s.activation.%s.%s", namespace, channel, id)
@@ -122,7 +141,7 @@ func TimersOf(kind, id string) string { return fmt.Sprintf("%s.timer.%s.%s.>", n
 // DueSubject is where a schedule arrives when its time has come.
 func DueSubject(kind, id string) string { return fmt.Sprintf("%s.due.%s.%s", namespace, kind, id) }
 
-// DeadLetterSubject is where a consumer puts what it cannot decode.
+// DeadLetterSubject is where a consumer puts what it cannot decode or deliver.
 func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }
 
 // later stands in place of the lane where a part waits for its time.

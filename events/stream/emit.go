@@ -4,13 +4,11 @@ import (
 	"context"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
 	"github.com/assent-io/assent/events"
 )
 
 // reportLife is how long the steps of a delivery stay readable: the longest verification and its grace.
-const reportLife = 15*time.Minute + Grace
+const reportLife = 15*time.Minute + events.Grace
 
 // Settle reports a step of a delivery. It returns once the broker has the report.
 func (p *Publisher) Settle(ctx context.Context, d events.DeliverySettled) error {
@@ -36,17 +34,22 @@ func (p *Publisher) Respond(ctx context.Context, r events.ResponseReceived) erro
 	return p.emit(ctx, events.ResponseSubject(r.Kind, r.ID), r.EventID, r, 0)
 }
 
+// emit stores what happened. What is reported while the broker is away may well be stored when it is back, and
+// must then be there before the broker delivers again what it reports of. So this does not wait as Put does.
 func (p *Publisher) emit(ctx context.Context, subject, id string, event any, life time.Duration) error {
 	data, err := events.Encode(event)
 	if err != nil {
 		return err
 	}
-	m := message.NewMessage(id, data)
-	m.SetContext(ctx)
-	if life > 0 {
-		m.Metadata.Set(MetadataTTL, life.String())
+	var options []Option
+	if id != "" {
+		options = append(options, WithID(id))
 	}
-	return p.Publish(subject, m)
+	if life > 0 {
+		options = append(options, WithTTL(life))
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	_, err = p.put(ctx, subject, data, options)
+	return err
 }
-
-var _ message.Publisher = (*Publisher)(nil)

@@ -55,11 +55,8 @@ func (p *Publisher) Letter(ctx context.Context, l events.DeadLetter, payload []b
 	return nil
 }
 
-// What a letter may be found by has these forms, and nothing else of an unknown payload is in clear.
-var (
-	verificationForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	accountForm      = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-)
+// What a letter may be found by has its form, and nothing else of an unknown payload is in clear.
+var accountForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // name keeps what an undecodable payload may still tell of whose it is.
 func name(l *events.DeadLetter, payload []byte) {
@@ -73,7 +70,7 @@ func name(l *events.DeadLetter, payload []byte) {
 		}
 		return s
 	}
-	if id := text("id"); verificationForm.MatchString(id) {
+	if id := text("id"); events.ValidID(id) {
 		l.VerificationID = id
 	}
 	if account := text("credential"); accountForm.MatchString(account) {

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -137,41 +136,3 @@ func publishError(err error) error {
 	}
 	return fmt.Errorf("publish: %w", err)
 }
-
-// MetadataTTL is the metadata key for the Go duration after which the broker drops a message.
-const MetadataTTL = "assent-ttl"
-
-// Publish is Watermill's Publisher: it stores all messages and returns once all are acknowledged.
-// A message's UUID, where it has one, is the id that drops repetitions.
-func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
-	var errs []error
-	for _, m := range messages {
-		var options []Option
-		if m.UUID != "" {
-			options = append(options, WithID(m.UUID))
-		}
-		for k, v := range m.Metadata {
-			if k != MetadataTTL {
-				options = append(options, WithHeader(k, v))
-				continue
-			}
-			ttl, err := time.ParseDuration(v)
-			if err != nil {
-				return fmt.Errorf("publish: metadata %s: %w", MetadataTTL, err)
-			}
-			options = append(options, WithTTL(ttl))
-		}
-		// What is reported while the broker is away may well be stored when it is back, and must then
-		// be there before the broker delivers again what it reports of. So this does not wait as Put does.
-		ctx, cancel := context.WithTimeout(m.Context(), publishTimeout)
-		_, err := p.put(ctx, topic, m.Payload, options)
-		cancel()
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Close does nothing: a router closes its publishers, and the connection belongs to the process.
-func (p *Publisher) Close() error { return nil }

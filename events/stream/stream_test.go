@@ -131,17 +131,20 @@ func TestReadsFindTheLastAndAllInOrder(t *testing.T) {
 	require.Equal(t, all[2], last)
 }
 
-func TestARepeatedEventIDIsStoredOnce(t *testing.T) {
+func TestAReportIsStoredOnceAndLeavesWithItsVerification(t *testing.T) {
 	b := start(t, stream.Topology{})
-	for range 3 {
-		m := message.NewMessage("same", []byte("{}"))
-		m.Metadata.Set(stream.MetadataTTL, "1m")
-		m.SetContext(t.Context())
-		require.NoError(t, b.pub.Publish(events.DeliverySubject("a", "sent"), m))
+	report := events.DeliverySettled{EventID: "same", ID: "a", Channel: events.SMS, Send: 1, Status: events.DeliverySent}
+	for range 2 {
+		require.NoError(t, b.pub.Settle(t.Context(), report))
 	}
 	all, err := b.reader(t, stream.Deliveries).All(t.Context(), events.DeliveriesOf("a"))
 	require.NoError(t, err)
 	require.Len(t, all, 1)
+	s, err := b.js.Stream(t.Context(), stream.Deliveries)
+	require.NoError(t, err)
+	raw, err := s.GetMsg(t.Context(), all[0].Sequence)
+	require.NoError(t, err)
+	require.Equal(t, "1800s", raw.Header.Get(jetstream.MsgTTLHeader), "the longest life and the grace")
 }
 
 // subscribe runs a router with one handler on the sms consumer until the test ends, and returns

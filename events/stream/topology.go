@@ -60,10 +60,6 @@ const MaxCount = 100
 // it for a count, and far from the end of 32 bits.
 const firstNumber = 10_000_001
 
-// Grace is how long records outlive their verification, so that a client that comes late still
-// reads how it ended, and support staff the timeline.
-const Grace = 15 * time.Minute
-
 // NotificationGrace is how long the parts of a notification, and what became of them, outlive it.
 const NotificationGrace = 24 * time.Hour
 

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/address"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
@@ -188,7 +189,7 @@ func (s *Server) DeleteDevice(w http.ResponseWriter, r *http.Request, id contrac
 // device reads a device that may be asked. One that its owner has not proved yet exists in the door
 // that enrols it only.
 func (s *Server) device(ctx context.Context, account, id string) (device.Device, error) {
-	if !isID(id) {
+	if !events.ValidID(id) {
 		return device.Device{}, verification.ErrNotFound
 	}
 	d, err := s.config.Users.Device(ctx, account, id)

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/assent-io/assent/api"
-	"github.com/assent-io/assent/services/address"
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -59,35 +58,17 @@ func (t stepReader) read(step api.FallbackStep) error {
 	return err
 }
 
-// kindOf is the kind of what a channel reaches by its address alone; empty for the others.
-func kindOf(c verification.Channel) device.Kind {
-	switch c {
-	case verification.SMS, verification.Voice:
-		return device.Phone
-	case verification.Email:
-		return device.Mailbox
-	default:
-		return ""
-	}
-}
-
 // address takes an address that the request gives.
 func (t stepReader) address(to string, into *verification.Step, road *verification.Road) {
-	var err error
-	switch kind := kindOf(into.Channel); kind {
-	case device.Phone:
-		road.To, err = address.Phone(to)
-		into.ToMasked = device.Mask(kind, road.To)
-	case device.Mailbox:
-		road.To, err = address.Mailbox(to)
-		into.ToMasked = device.Mask(kind, road.To)
-	default:
+	kind := kindOf(into.Channel)
+	if kind == "" {
 		if into.Channel == verification.Push {
 			t.f.add(t.field("device_id"), "is required for the channel push")
 		}
 		return // any other channel is a fault of its own
 	}
-	if err != nil {
+	var err error
+	if road.To, into.ToMasked, err = readAddress(kind, to); err != nil {
 		t.f.add(t.field("to"), err.Error())
 	}
 }
@@ -103,24 +84,15 @@ func (t stepReader) device(id string, into *verification.Step, road *verificatio
 	if err != nil {
 		return err
 	}
-	owner, err := t.s.config.Users.User(t.r.Context(), t.account, d.UserID)
-	if err != nil && !errors.Is(err, verification.ErrNotFound) {
-		return fmt.Errorf("read user of device: %w", err)
-	}
-	if owner.Barred() {
-		t.f.add(t.field("device_id"), "belongs to a user who is locked or disabled")
+	if err := t.s.checkOwner(t.r, t.account, d, t.field("device_id"), t.f); err != nil {
+		return err
 	}
 	t.take(d, into, road)
 	return nil
 }
 
 func (t stepReader) take(d device.Device, into *verification.Step, road *verification.Road) {
-	channels := d.Kind.Channels()
-	if into.Channel == "" {
-		into.Channel = verification.Channel(channels[0])
-	} else if !contains(channels, string(into.Channel)) {
-		t.f.add(t.field("channel"), fmt.Sprintf("must be %s for this device", strings.Join(channels, " or ")))
-	}
+	into.Channel = channelOf(d, into.Channel, t.field("channel"), t.f)
 	into.DeviceID, into.ToMasked = d.ID, device.Mask(d.Kind, d.Address)
 	road.To, road.Platform, road.PublicKey = d.Address, d.Platform, d.PublicKey
 }
@@ -150,7 +122,7 @@ func (t stepReader) known(into *verification.Step, road *verification.Road) erro
 			}
 		}
 	}
-	if contains([]string{"sms", "voice", "email", "push"}, string(into.Channel)) {
+	if slices.Contains(events.Channels(), events.Channel(into.Channel)) {
 		t.f.add(t.field("channel"), fmt.Sprintf("has no address: there is none for %s to go to; give to, or the device_id of another device", into.Channel))
 	}
 	return nil

@@ -180,7 +180,7 @@ func (s *Server) phone(r *http.Request, id string) (device.Device, error) {
 		detail: `Send Authorization: Phone at="…", signature="…", signed by the key of this device, with the present time.`,
 	}
 	at, signature, ok := readPhoneAuthorization(r.Header.Values("Authorization"))
-	if !ok || !isID(id) {
+	if !ok || !events.ValidID(id) {
 		return device.Device{}, refused
 	}
 	signed, err := time.Parse(time.RFC3339, at)

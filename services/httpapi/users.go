@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
@@ -135,7 +136,7 @@ func (s *Server) DeleteUser(w http.ResponseWriter, r *http.Request, id contract.
 		s.fail(w, r, err)
 		return
 	}
-	if !isID(id) {
+	if !events.ValidID(id) {
 		s.fail(w, r, verification.ErrNotFound)
 		return
 	}
@@ -147,7 +148,7 @@ func (s *Server) DeleteUser(w http.ResponseWriter, r *http.Request, id contract.
 }
 
 func (s *Server) user(r *http.Request, account, id string) (device.User, error) {
-	if !isID(id) {
+	if !events.ValidID(id) {
 		return device.User{}, verification.ErrNotFound
 	}
 	u, err := s.config.Users.User(r.Context(), account, id)

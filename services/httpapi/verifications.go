@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/address"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
@@ -132,25 +133,37 @@ func (s *Server) addressee(
 	if request.Channel == "" {
 		f.add("channel", "is required with to")
 	}
-	var err error
-	var kind device.Kind
-	switch {
-	case request.To == "":
+	kind := kindOf(p.Channel)
+	if request.To == "" || kind == "" { // a fault already
 		return nil
-	case request.Channel == api.ChannelSMS, request.Channel == api.ChannelVoice:
-		kind = device.Phone
-		a.To, err = address.Phone(request.To)
-	case request.Channel == api.ChannelEmail:
-		kind = device.Mailbox
-		a.To, err = address.Mailbox(request.To)
-	default:
-		return nil // the channel is a fault already
 	}
-	if err != nil {
+	var err error
+	if a.To, p.ToMasked, err = readAddress(kind, request.To); err != nil {
 		f.add("to", err.Error())
 	}
-	p.ToMasked = device.Mask(kind, a.To)
 	return nil
+}
+
+// kindOf is the kind of what a channel reaches by its address alone; empty for the others.
+func kindOf(c verification.Channel) device.Kind {
+	switch c {
+	case verification.SMS, verification.Voice:
+		return device.Phone
+	case verification.Email:
+		return device.Mailbox
+	default:
+		return ""
+	}
+}
+
+// readAddress is the full form of a number or a mailbox, and what may be shown of it.
+func readAddress(kind device.Kind, to string) (full, masked string, err error) {
+	if kind == device.Phone {
+		full, err = address.Phone(to)
+	} else {
+		full, err = address.Mailbox(to)
+	}
+	return full, device.Mask(kind, full), err
 }
 
 func (s *Server) registered(
@@ -167,22 +180,37 @@ func (s *Server) registered(
 	if err != nil {
 		return err
 	}
+	if err := s.checkOwner(r, account, d, "device_id", f); err != nil {
+		return err
+	}
+	p.Channel = channelOf(d, p.Channel, "channel", f)
+	p.UserID, p.DeviceID, p.ToMasked = d.UserID, d.ID, device.Mask(d.Kind, d.Address)
+	a.To, a.Platform, a.PublicKey = d.Address, d.Platform, d.PublicKey
+	return nil
+}
+
+// checkOwner finds whether the user of a device may be asked.
+func (s *Server) checkOwner(r *http.Request, account string, d device.Device, field string, f *faults) error {
 	owner, err := s.config.Users.User(r.Context(), account, d.UserID)
 	if err != nil && !errors.Is(err, verification.ErrNotFound) {
 		return fmt.Errorf("read user of device: %w", err)
 	}
 	if owner.Barred() {
-		f.add("device_id", "belongs to a user who is locked or disabled")
+		f.add(field, "belongs to a user who is locked or disabled")
 	}
-	channels := d.Kind.Channels()
-	if p.Channel == "" {
-		p.Channel = verification.Channel(channels[0])
-	} else if !contains(channels, string(p.Channel)) {
-		f.add("channel", fmt.Sprintf("must be %s for this device", strings.Join(channels, " or ")))
-	}
-	p.UserID, p.DeviceID, p.ToMasked = d.UserID, d.ID, device.Mask(d.Kind, d.Address)
-	a.To, a.Platform, a.PublicKey = d.Address, d.Platform, d.PublicKey
 	return nil
+}
+
+// channelOf is the channel that a device is asked on: the one that is named, or else its first.
+func channelOf(d device.Device, named verification.Channel, field string, f *faults) verification.Channel {
+	channels := d.Kind.Channels()
+	if named == "" {
+		return verification.Channel(channels[0])
+	}
+	if !contains(channels, string(named)) {
+		f.add(field, fmt.Sprintf("must be %s for this device", strings.Join(channels, " or ")))
+	}
+	return named
 }
 
 // CheckCode compares a code with the one that was sent.
@@ -324,7 +352,7 @@ func (s *Server) owned(w http.ResponseWriter, r *http.Request, id string, needs 
 // find reads a verification for whoever asks. An id that is none of ours never reaches the store,
 // where it would become part of a subject.
 func (s *Server) find(w http.ResponseWriter, r *http.Request, id string) (verification.Verification, error) {
-	if !isID(id) {
+	if !events.ValidID(id) {
 		return verification.Verification{}, verification.ErrNotFound
 	}
 	if rec := observed(w); rec != nil {
@@ -335,24 +363,6 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request, id string) (verifi
 		return v, fmt.Errorf("read verification: %w", err)
 	}
 	return v.At(s.config.Now()), nil
-}
-
-// isID tells whether s is a UUID in its usual form.
-func isID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash {
-			if c != '-' {
-				return false
-			}
-		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }
 
 func (s *Server) writeVerification(w http.ResponseWriter, status int, v verification.Verification) {

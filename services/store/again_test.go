@@ -29,7 +29,7 @@ func TestAnOutcomeOfAnEarlierLifeAnswersNothingInTheNext(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, valid)
 
-	h.clock.forward(verification.DefaultLife + stream.Grace + time.Second)
+	h.clock.forward(verification.DefaultLife + events.Grace + time.Second)
 	js := h.js()
 	r, err := stream.NewReader(t.Context(), js, stream.Activations)
 	require.NoError(t, err)

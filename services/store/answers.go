@@ -81,7 +81,7 @@ type waiter struct {
 
 // await registers before it reads, so that no change falls between.
 func (s *Verifications) await(ctx context.Context, id string) (*waiter, error) {
-	if !idForm.MatchString(id) {
+	if !events.ValidID(id) {
 		return nil, verification.ErrNotFound
 	}
 	w := &waiter{s: s}

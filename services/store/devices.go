@@ -44,7 +44,7 @@ func (u *Users) life(d device.Device) time.Duration {
 	if d.Active() {
 		return 0
 	}
-	return max(time.Second, d.Pending.ExpiresAt.Add(stream.Grace).Sub(u.cfg.Now()))
+	return max(time.Second, d.Pending.ExpiresAt.Add(events.Grace).Sub(u.cfg.Now()))
 }
 
 // entriesOf are the entries that lead to a device, with what stands in them.
@@ -162,7 +162,7 @@ func (u *Users) Device(ctx context.Context, account, id string) (device.Device, 
 }
 
 func (u *Users) device(ctx context.Context, account, id string, get reading) (device.Device, uint64, error) {
-	if !idForm.MatchString(id) {
+	if !events.ValidID(id) {
 		return device.Device{}, 0, verification.ErrNotFound
 	}
 	b, revision, err := get(ctx, deviceKey(account, id))
@@ -189,7 +189,7 @@ func (u *Users) DeviceByNumber(ctx context.Context, account string, number int64
 // DeviceByID reads an active app install by its id alone, whatever account it belongs to: for the
 // phone itself, which proves by its signature that it is the one.
 func (u *Users) DeviceByID(ctx context.Context, id string) (device.Device, error) {
-	if !idForm.MatchString(id) {
+	if !events.ValidID(id) {
 		return device.Device{}, verification.ErrNotFound
 	}
 	account, _, err := u.devices.get(ctx, ownerKey(id))
@@ -205,7 +205,7 @@ func (u *Users) DeviceByID(ctx context.Context, id string) (device.Device, error
 
 // Devices lists the devices of one user, pending ones too, newest first.
 func (u *Users) Devices(ctx context.Context, account, userID string) ([]device.Device, error) {
-	if !idForm.MatchString(userID) {
+	if !events.ValidID(userID) {
 		return nil, verification.ErrNotFound
 	}
 	ids, err := list(ctx, u.devices, ofKey(account, userID, "*"))

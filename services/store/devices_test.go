@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/store"
@@ -41,7 +42,7 @@ func app(d *device.Device) {
 // pendingFor lets the broker drop a device after d.
 func (h *house) pendingFor(d time.Duration) func(*device.Device) {
 	return func(x *device.Device) {
-		x.Pending = &device.Pending{VerificationID: uuid.NewString(), ExpiresAt: h.clock.now().Add(d - stream.Grace).UTC()}
+		x.Pending = &device.Pending{VerificationID: uuid.NewString(), ExpiresAt: h.clock.now().Add(d - events.Grace).UTC()}
 	}
 }
 

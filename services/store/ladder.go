@@ -29,7 +29,6 @@ func (s *Resolver) stopLadder(ctx context.Context, v verification.Verification) 
 // ladder is a verification with what is known of its messages.
 type ladder struct {
 	record   events.VerificationActivated
-	sequence uint64
 	v        verification.Verification
 	progress verification.Progress
 	reports  []events.DeliverySettled
@@ -48,14 +47,11 @@ type taken struct {
 func (s *Resolver) climb(ctx context.Context, id string, told ...events.DeliverySettled) (ladder, error) {
 	l := ladder{steps: map[int]taken{}}
 	var err error
-	if l.record, l.sequence, err = s.freshActivation(ctx, id); err != nil {
+	var sequence uint64
+	if l.record, sequence, l.v, err = s.fresh(ctx, id); err != nil {
 		return l, err
 	}
-	l.steps[0] = taken{l.record, l.sequence}
-	rec, err := s.outcomes.Latest(ctx, events.OutcomeSubject(id))
-	if l.v, err = s.folded(l.record, rec, err); err != nil {
-		return l, err
-	}
+	l.steps[0] = taken{l.record, sequence}
 	if l.v.Status.Closed() {
 		return l, verification.ErrClosed
 	}
@@ -88,7 +84,7 @@ func (s *Resolver) climb(ctx context.Context, id string, told ...events.Delivery
 
 // ours leaves out the reports of an earlier life of an idempotent id.
 func ours(reports []events.DeliverySettled, created time.Time) []events.DeliverySettled {
-	return slices.DeleteFunc(reports, func(r events.DeliverySettled) bool { return r.At.Before(created.Add(-stream.Grace / 2)) })
+	return slices.DeleteFunc(reports, func(r events.DeliverySettled) bool { return events.EarlierLife(created, r.At) })
 }
 
 // call is one attempt to deliver one message.
@@ -177,7 +173,7 @@ func (s *Resolver) Timed(ctx context.Context, id string, step int) (verification
 	if err != nil {
 		return verification.Move{}, err
 	}
-	return s.move(ctx, l, l.v.Timed(l.progress, step), events.ReasonUnanswered, "")
+	return s.move(ctx, l, l.v.Timed(l.progress, step), asked{reason: events.ReasonUnanswered})
 }
 
 // Undelivered does what follows from a message that did not arrive: the next step is taken, or, where
@@ -191,7 +187,7 @@ func (s *Resolver) Undelivered(ctx context.Context, d events.DeliverySettled) (v
 	if d.Send < l.steps[d.Step].a.Send || l.stands(d.Step, d.Send) {
 		return verification.Move{}, nil
 	}
-	return s.move(ctx, l, l.v.Missed(l.progress, d.Step), d.Reason, d.Provider)
+	return s.move(ctx, l, l.v.Missed(l.progress, d.Step), asked{reason: d.Reason})
 }
 
 // Unheard does what follows where the receipt of a message has not come in its time: the message is asked
@@ -206,35 +202,27 @@ func (s *Resolver) Unheard(ctx context.Context, t events.TimerDue) (verification
 		if !ok || last.a.Send != t.Send || l.heard(t.Step, t.Send) {
 			return verification.Move{}, nil
 		}
+		why := asked{events.ReasonNoReceipt, last.a.Channel, t.Provider, l.route(t.Step)}
 		if !t.Other {
-			return s.move(ctx, l, l.v.Missed(l.progress, t.Step), events.ReasonNoReceipt, t.Provider)
+			return s.move(ctx, l, l.v.Missed(l.progress, t.Step), why)
 		}
-		asked, err := s.askAgain(ctx, l, last, t)
+		move, err := s.askAgain(ctx, last, why)
 		if !errors.Is(err, stream.ErrConflict) {
-			return asked, err
+			return move, err
 		}
 	}
 	return verification.Move{}, fmt.Errorf("%w: lost %d compare-and-sets", verification.ErrUnavailable, resolveTries)
 }
 
-// askAgain asks for a message once more, from another provider.
-func (s *Resolver) askAgain(ctx context.Context, l ladder, last taken, t events.TimerDue) (verification.Move, error) {
+// askAgain asks for a message once more, from another provider than the one that nothing was heard of.
+func (s *Resolver) askAgain(ctx context.Context, last taken, why asked) (verification.Move, error) {
 	a := last.a
-	a.Avoid = append(a.Avoid, t.Provider)
-	_, err := s.sendAgain(ctx, a, last.sequence, asked{events.ReasonNoReceipt, a.Channel, t.Provider, l.route(t.Step)})
+	a.Avoid = append(a.Avoid, why.provider)
+	_, err := s.sendAgain(ctx, a, last.sequence, why)
 	if errors.As(err, new(*verification.LimitError)) {
 		return verification.Move{}, nil // the person has had as many as they may get
 	}
 	return verification.Move{Again: err == nil}, err
-}
-
-// why is the reason for which the next step is taken; where it is that nothing was heard, of which message.
-func (l *ladder) why(reason, provider string) asked {
-	if reason != events.ReasonNoReceipt {
-		return asked{reason: reason}
-	}
-	last := l.progress.Taken
-	return asked{reason, l.steps[last].a.Channel, provider, l.route(last)}
 }
 
 // route is the country of a step's address, as its send records name it.
@@ -248,7 +236,7 @@ func (l *ladder) route(step int) string {
 }
 
 // move takes a step, or closes.
-func (s *Resolver) move(ctx context.Context, l ladder, m verification.Move, reason, provider string) (verification.Move, error) {
+func (s *Resolver) move(ctx context.Context, l ladder, m verification.Move, why asked) (verification.Move, error) {
 	switch {
 	case m.Close:
 		_, err := s.Resolve(ctx, l.record.ID, verification.Undelivered{Send: l.record.Send, Reason: m.Reason})
@@ -256,7 +244,7 @@ func (s *Resolver) move(ctx context.Context, l ladder, m verification.Move, reas
 	case m.Take == 0:
 		return m, nil
 	default:
-		return m, s.take(ctx, l, m.Take, l.why(reason, provider))
+		return m, s.take(ctx, l, m.Take, why)
 	}
 }
 
@@ -273,7 +261,8 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 			return unavailable(err)
 		}
 	}
-	giveBack, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
+	// Nothing is given back: whoever takes the step after us counts this very entry.
+	_, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
 	if errors.As(err, new(*verification.LimitError)) {
 		return s.skip(ctx, a)
 	}
@@ -282,7 +271,6 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	}
 	err = s.putActivation(ctx, a, 0)
 	if errors.Is(err, stream.ErrConflict) {
-		giveBack(ctx)
 		return nil
 	}
 	if err != nil {

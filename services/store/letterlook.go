@@ -91,7 +91,7 @@ func (l *Letters) fill(ctx context.Context, d events.DeadLetter, f *opened) erro
 		return nil
 	}
 	var err error
-	f.payload, err = l.cfg.Keys.OpenLetter(d.Subject, d.Consumer, *d.Sealed)
+	f.payload, err = l.cfg.Verifications.cfg.Keys.OpenLetter(d.Subject, d.Consumer, *d.Sealed)
 	f.kept = err == nil
 	if err != nil && !errors.Is(err, keyring.ErrNoKey) && !errors.Is(err, keyring.ErrForged) {
 		return fmt.Errorf("open letter: %w", err)
@@ -144,7 +144,7 @@ func (l *Letters) decode(rec stream.Record, d events.DeadLetter, f *opened) erro
 		}
 		f.id, subjects = t.ID, []string{events.DueSubject(t.Kind, t.ID)}
 	}
-	if !idForm.MatchString(f.id) || !slices.Contains(subjects, d.Subject) {
+	if !events.ValidID(f.id) || !slices.Contains(subjects, d.Subject) {
 		return fmt.Errorf("%w: not an event of this subject", events.ErrUndecodable)
 	}
 	f.letter.VerificationID = f.id
@@ -166,20 +166,12 @@ func (l *Letters) openActivation(channel events.Channel, d events.DeadLetter, pa
 	if a.Channel != channel || d.Credential != "" && d.Credential != a.Credential {
 		return a, fmt.Errorf("%w: not an activation of channel %s", events.ErrUndecodable, channel)
 	}
-	plain, err := l.cfg.Keys.Open(keyring.Channel(channel), a.ID, a.Content)
+	plain, err := l.cfg.Verifications.cfg.Keys.Open(keyring.Channel(channel), a.ID, a.Content)
 	var c events.DeliveryContent
 	if err != nil || json.Unmarshal(plain, &c) != nil || c.To == "" {
 		return a, fmt.Errorf("%w: sealed content does not open", events.ErrUndecodable)
 	}
 	return a, nil
-}
-
-// activationPlace is the subject that an activation stands at.
-func activationPlace(a events.VerificationActivated) string {
-	if a.Step > 0 {
-		return events.FallbackSubject(a.Channel, a.ID, a.Step)
-	}
-	return events.ActivationSubject(a.Channel, a.ID)
 }
 
 // obstruct finds what stands in the way of a replay: first what ended the verification, then what became
@@ -200,7 +192,7 @@ func (l *Letters) obstruct(ctx context.Context, f *opened) error {
 		return nil
 	case f.activation == nil:
 		if below(f.subject, events.DeliverySubjects) {
-			f.life = v.ExpiresAt.Sub(l.cfg.Verifications.now()) + stream.Grace
+			f.life = v.ExpiresAt.Sub(l.cfg.Verifications.now()) + events.Grace
 		}
 		return nil
 	case !f.standing:
@@ -221,21 +213,16 @@ func (l *Letters) verification(ctx context.Context, f *opened) (verification.Ver
 	if f.activation != nil && !s.now().Before(f.activation.ExpiresAt) {
 		return verification.Verification{}, verification.ErrNotFound // without a look: most letters are old
 	}
-	a, _, err := s.freshActivation(ctx, f.id)
-	if err != nil {
-		return verification.Verification{}, err
-	}
-	rec, err := s.outcomes.Latest(ctx, events.OutcomeSubject(f.id))
-	return s.folded(a, rec, err)
+	_, _, v, err := s.fresh(ctx, f.id)
+	return v, err
 }
 
-// fate is what the reports tell of one message: an obstacle where a provider took it or is being called, and
-// whether one may have taken it whose answer never came.
+// fate is what the reports of a verification tell of one message: an obstacle where a provider took it or is
+// being called, and whether one may have taken it whose answer never came.
 func fate(reports []events.DeliverySettled, a events.VerificationActivated, now time.Time) (o letter.Obstacle, uncertain bool) {
 	var until *time.Time // of a call that was begun, and of which nothing more is known
 	for _, r := range reports {
-		// An id that comes from an idempotency key returns after its grace; reports stay a little longer.
-		if r.Channel != a.Channel || r.Step != a.Step || r.Send != a.Send || r.At.Before(a.CreatedAt.Add(-stream.Grace/2)) {
+		if r.Channel != a.Channel || r.Step != a.Step || r.Send != a.Send {
 			continue
 		}
 		switch r.Status {

@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/verification"
@@ -16,8 +15,7 @@ import (
 
 // LettersConfig is what keeping dead letters takes.
 type LettersConfig struct {
-	// Keys opens letters; it holds the root key.
-	Keys          *keyring.Keyring
+	// Verifications are those that letters are about; the root key in their keyring opens letters.
 	Verifications *Verifications
 	// Operator is the account that sees the letters of which nobody knows whose they are.
 	Operator string

@@ -46,7 +46,7 @@ func openDesk(t *testing.T) desk {
 // more are the letters as another process has them.
 func (d desk) more() *store.Letters {
 	d.t.Helper()
-	l, err := store.NewLetters(d.t.Context(), d.js(), store.LettersConfig{Keys: d.keys, Verifications: d.store(), Operator: operator})
+	l, err := store.NewLetters(d.t.Context(), d.js(), store.LettersConfig{Verifications: d.store(), Operator: operator})
 	require.NoError(d.t, err)
 	return l
 }

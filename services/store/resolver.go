@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -54,14 +53,11 @@ func NewResolver(ctx context.Context, js jetstream.JetStream, limits Limits, now
 	return s, nil
 }
 
-// idForm keeps everything but a UUID out of subjects, where * and > would match other records.
-var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-
 // activation reads the record that never changes but for the count of its sends; recent ones
 // come from this process's memory.
 func (s *Resolver) activation(ctx context.Context, id string) (events.VerificationActivated, error) {
 	// What outlived its grace is gone from the broker, its outcome too: memory must not answer for it.
-	if e, ok := s.recent.get(id); ok && s.now().Before(e.ExpiresAt.Add(stream.Grace)) {
+	if e, ok := s.recent.get(id); ok && s.now().Before(e.ExpiresAt.Add(events.Grace)) {
 		return e, nil
 	}
 	e, _, err := s.freshActivation(ctx, id)
@@ -73,7 +69,7 @@ func (s *Resolver) activation(ctx context.Context, id string) (events.Verificati
 
 // freshActivation reads the record and its sequence from the broker.
 func (s *Resolver) freshActivation(ctx context.Context, id string) (events.VerificationActivated, uint64, error) {
-	if !idForm.MatchString(id) {
+	if !events.ValidID(id) {
 		return events.VerificationActivated{}, 0, verification.ErrNotFound
 	}
 	rec, err := s.activations.Last(ctx, events.ActivationByID(id))
@@ -85,6 +81,16 @@ func (s *Resolver) freshActivation(ctx context.Context, id string) (events.Verif
 	}
 	e, err := events.Decode[events.VerificationActivated](rec.Data)
 	return e, rec.Sequence, err
+}
+
+// fresh is a verification as the broker has it now, with its record and that one's sequence.
+func (s *Resolver) fresh(ctx context.Context, id string) (a events.VerificationActivated, sequence uint64, v verification.Verification, err error) {
+	if a, sequence, err = s.freshActivation(ctx, id); err != nil {
+		return a, sequence, v, err
+	}
+	rec, err := s.outcomes.Latest(ctx, events.OutcomeSubject(id))
+	v, err = s.folded(a, rec, err)
+	return a, sequence, v, err
 }
 
 // Get is a verification as it reads now; ErrNotFound when there is none, or no longer.
@@ -119,7 +125,7 @@ func (s *Resolver) folded(a events.VerificationActivated, rec stream.Record, err
 	if err != nil {
 		return verification.Verification{}, err
 	}
-	if o.ChangedAt.Before(a.CreatedAt.Add(-stream.Grace / 2)) {
+	if events.EarlierLife(a.CreatedAt, o.ChangedAt) {
 		// An id that comes from an idempotency key returns when its records have left, and the broker
 		// drops two records of one life only to the second. This one's outcome is no answer to the next.
 		return fold(a, nil, rec.Sequence).At(s.now()), nil
@@ -190,6 +196,6 @@ func (s *Resolver) putOutcome(ctx context.Context, v verification.Verification, 
 	if err != nil {
 		return 0, err
 	}
-	life := v.ExpiresAt.Sub(s.now()) + stream.Grace
+	life := v.ExpiresAt.Sub(s.now()) + events.Grace
 	return s.pub.Put(ctx, events.OutcomeSubject(v.ID), data, stream.Expecting(revision), stream.WithTTL(life))
 }

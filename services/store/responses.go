@@ -185,7 +185,7 @@ func (s *Verifications) openApprovals(ctx context.Context, address string, wante
 }
 
 // replyLife is how long a reply stays bound: longer than any verification that it could answer.
-const replyLife = verification.LongestLife + stream.Grace
+const replyLife = verification.LongestLife + events.Grace
 
 // Bind remembers which verification a reply answered and returns the one it was bound to first.
 // Providers sign callbacks without a time, so a recorded one could otherwise be played again and

@@ -110,17 +110,21 @@ func (s *Resolver) sendAgain(ctx context.Context, a events.VerificationActivated
 	return a, nil
 }
 
+// activationPlace is the subject that an activation stands at.
+func activationPlace(a events.VerificationActivated) string {
+	if a.Step > 0 {
+		return events.FallbackSubject(a.Channel, a.ID, a.Step)
+	}
+	return events.ActivationSubject(a.Channel, a.ID)
+}
+
 // putActivation queues a message in the place of the one before. ErrConflict says that somebody else did.
 func (s *Resolver) putActivation(ctx context.Context, a events.VerificationActivated, before uint64) error {
-	subject := events.ActivationSubject(a.Channel, a.ID)
-	if a.Step > 0 {
-		subject = events.FallbackSubject(a.Channel, a.ID, a.Step)
-	}
 	data, err := events.Encode(a)
 	if err != nil {
 		return err
 	}
-	_, err = s.pub.Put(ctx, subject, data, stream.Expecting(before), stream.WithTTL(a.ExpiresAt.Sub(s.now())+stream.Grace))
+	_, err = s.pub.Put(ctx, activationPlace(a), data, stream.Expecting(before), stream.WithTTL(a.ExpiresAt.Sub(s.now())+events.Grace))
 	if err != nil && !errors.Is(err, stream.ErrConflict) {
 		return unavailable(err)
 	}
@@ -131,12 +135,7 @@ func (s *Resolver) putActivation(ctx context.Context, a events.VerificationActiv
 // ErrNotFound, ErrClosed, ErrChallenge where no message was sent, a *verification.LimitError, or ErrUnavailable.
 func (s *Verifications) Resend(ctx context.Context, id string) (verification.Verification, error) {
 	for range resolveTries {
-		a, seq, err := s.freshActivation(ctx, id)
-		if err != nil {
-			return verification.Verification{}, err
-		}
-		rec, err := s.outcomes.Latest(ctx, events.OutcomeSubject(id))
-		v, err := s.folded(a, rec, err)
+		a, seq, v, err := s.fresh(ctx, id)
 		if err != nil {
 			return v, err
 		}

@@ -186,7 +186,7 @@ func (u *Users) User(ctx context.Context, account, id string) (device.User, erro
 }
 
 func (u *Users) user(ctx context.Context, account, id string, get reading) (device.User, error) {
-	if !idForm.MatchString(id) {
+	if !events.ValidID(id) {
 		return device.User{}, verification.ErrNotFound
 	}
 	b, revision, err := get(ctx, userKey(account, id))

@@ -174,7 +174,7 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 			return verification.Verification{}, false, unavailable(err)
 		}
 	}
-	options = append(options, stream.WithTTL(event.ExpiresAt.Sub(s.cfg.Now())+stream.Grace))
+	options = append(options, stream.WithTTL(event.ExpiresAt.Sub(s.cfg.Now())+events.Grace))
 	if _, err := s.pub.Put(ctx, events.ActivationSubject(event.Channel, event.ID), data, options...); err != nil {
 		if errors.Is(err, stream.ErrConflict) {
 			giveBack(ctx)
@@ -270,7 +270,7 @@ func (s *Verifications) destination(address string) (string, error) {
 
 // Deliveries is what was reported of a verification's messages, oldest first.
 func (s *Verifications) Deliveries(ctx context.Context, id string) ([]events.DeliverySettled, error) {
-	if !idForm.MatchString(id) {
+	if !events.ValidID(id) {
 		return nil, verification.ErrNotFound
 	}
 	a, err := s.activation(ctx, id)

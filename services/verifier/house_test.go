@@ -1,6 +1,7 @@
 package verifier_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -121,15 +122,23 @@ func (h *house) verifyWith(change func(*verifier.Verifier)) {
 	h.t.Cleanup(func() { cancel(); _ = sub.Close(); <-done })
 }
 
-// ask creates a verification to a number of its own.
-func (h *house) ask(challenge verification.Challenge) verification.Verification {
+// ask creates a verification to a number of its own; the steps of its fallback go to the same number.
+func (h *house) ask(challenge verification.Challenge, steps ...verification.Step) verification.Verification {
 	h.t.Helper()
-	id := uuid.NewString()
+	return h.askAs(uuid.NewString(), challenge, steps...)
+}
+
+func (h *house) askAs(id string, challenge verification.Challenge, steps ...verification.Step) verification.Verification {
+	h.t.Helper()
 	v, secrets, err := verification.New(verification.Params{
-		ID: id, Credential: "shop", Channel: verification.SMS, Challenge: challenge,
+		ID: id, Credential: "shop", Channel: verification.SMS, Challenge: challenge, Fallback: steps,
 	}, h.clock.now(), rand.Reader)
 	require.NoError(h.t, err)
-	v, _, err = h.store.Create(h.t.Context(), verification.Activation{Verification: v, Secrets: secrets, To: "+1415" + id[len(id)-7:]})
+	a := verification.Activation{Verification: v, Secrets: secrets, To: "+1415" + id[len(id)-7:]}
+	for range steps {
+		a.Roads = append(a.Roads, verification.Road{To: a.To})
+	}
+	v, _, err = h.store.Create(h.t.Context(), a)
 	require.NoError(h.t, err)
 	return v
 }
@@ -150,9 +159,14 @@ func (h *house) answer(id string, d events.Decision) {
 
 func (h *house) report(id string, send int, status, reason string) {
 	h.t.Helper()
-	require.NoError(h.t, h.pub.Settle(h.t.Context(), events.DeliverySettled{
-		ID: id, Channel: events.SMS, Send: send, Status: status, Reason: reason, At: h.clock.now(),
-	}))
+	h.tell(events.DeliverySettled{ID: id, Send: send, Status: status, Reason: reason})
+}
+
+// tell stores a report, of a text message unless it names another channel.
+func (h *house) tell(d events.DeliverySettled) {
+	h.t.Helper()
+	d.Channel, d.At = cmp.Or(d.Channel, events.SMS), h.clock.now()
+	require.NoError(h.t, h.pub.Settle(h.t.Context(), d))
 }
 
 // put stores any bytes under a subject.

@@ -1,7 +1,6 @@
 package verifier_test
 
 import (
-	"crypto/rand"
 	"testing"
 	"time"
 
@@ -13,30 +12,10 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
-// askWith creates a verification with a fallback.
-func (h *house) askWith(steps ...verification.Step) verification.Verification {
+// says stores what is told of one call to Twilio for a message on the first road.
+func (h *house) says(id string, send, attempt int, status, reason string) {
 	h.t.Helper()
-	id := uuid.NewString()
-	v, secrets, err := verification.New(verification.Params{
-		ID: id, Credential: "shop", Channel: verification.SMS, Challenge: verification.CodeChallenge, Fallback: steps,
-	}, h.clock.now(), rand.Reader)
-	require.NoError(h.t, err)
-	to := "+1415" + id[len(id)-7:]
-	a := verification.Activation{Verification: v, Secrets: secrets, To: to}
-	for range steps {
-		a.Roads = append(a.Roads, verification.Road{To: to})
-	}
-	v, _, err = h.store.Create(h.t.Context(), a)
-	require.NoError(h.t, err)
-	return v
-}
-
-// says stores a report of a message on the first road.
-func (h *house) says(id string, send int, status, reason, provider string) {
-	h.t.Helper()
-	require.NoError(h.t, h.pub.Settle(h.t.Context(), events.DeliverySettled{
-		ID: id, Channel: events.SMS, Send: send, Status: status, Reason: reason, Provider: provider, Route: "+1", Attempt: 1, At: h.clock.now(),
-	}))
+	h.tell(events.DeliverySettled{ID: id, Send: send, Attempt: attempt, Status: status, Reason: reason, Provider: "twilio", Route: "+1"})
 }
 
 // due lets a receipt's time have come.
@@ -67,8 +46,8 @@ func TestAMessageOfWhichNothingIsHeardIsAskedForAgainFromAnotherProvider(t *test
 	t.Parallel()
 	h := build(t)
 	h.verify()
-	v := h.askWith(spoken)
-	h.says(v.ID, 1, events.DeliverySent, "", "twilio")
+	v := h.ask(verification.CodeChallenge, spoken)
+	h.says(v.ID, 1, 1, events.DeliverySent, "")
 	for range 2 { // timers may come twice
 		h.due(events.TimerDue{ID: v.ID, Send: 1, Provider: "twilio", Other: true})
 	}
@@ -83,7 +62,7 @@ func TestAMessageOfWhichNothingIsHeardIsAskedForAgainFromAnotherProvider(t *test
 	last := reports[len(reports)-1]
 	require.Equal(t, []any{events.DeliveryRequested, events.ReasonNoReceipt, "twilio", "+1", 2}, []any{last.Status, last.Reason, last.Provider, last.Route, last.Send})
 
-	h.says(v.ID, 2, events.DeliverySent, "", "backup")
+	h.tell(events.DeliverySettled{ID: v.ID, Send: 2, Attempt: 1, Status: events.DeliverySent, Provider: "backup", Route: "+1"})
 	h.due(events.TimerDue{ID: v.ID, Send: 2, Provider: "backup"})
 	for {
 		if got := next(t, h.counted); got != "receipt nothing" { // the second of the timers
@@ -100,16 +79,16 @@ func TestAMessageOfWhichNothingIsHeardIsAskedForAgainFromAnotherProvider(t *test
 func TestAMessageThatWasHeardOfIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for name, tell := range map[string]func(*house, string){
-		"it arrived":            func(h *house, id string) { h.says(id, 1, events.DeliveryDelivered, "", "twilio") },
-		"it did not":            func(h *house, id string) { h.says(id, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio") },
-		"nobody took the call":  func(h *house, id string) { h.says(id, 1, events.DeliveryUnanswered, "", "twilio") },
+		"it arrived":            func(h *house, id string) { h.says(id, 1, 1, events.DeliveryDelivered, "") },
+		"it did not":            func(h *house, id string) { h.says(id, 1, 1, events.DeliveryFailed, events.ReasonUndeliverable) },
+		"nobody took the call":  func(h *house, id string) { h.says(id, 1, 1, events.DeliveryUnanswered, "") },
 		"it was asked for anew": func(h *house, id string) { _, _ = h.store.Resend(h.t.Context(), id) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := build(t)
-			v := h.askWith()
-			h.says(v.ID, 1, events.DeliverySent, "", "twilio")
+			v := h.ask(verification.CodeChallenge)
+			h.says(v.ID, 1, 1, events.DeliverySent, "")
 			tell(h, v.ID)
 			before, _ := h.at(events.ActivationByID(v.ID))
 			h.verify()
@@ -128,12 +107,12 @@ func TestAFallbackWhoseAddressHasHadEnoughIsSkippedForTheNext(t *testing.T) {
 	h := build(t)
 	h.verify()
 	other := verification.Step{Channel: verification.Email, After: 30 * time.Second, ToMasked: "a•••"}
-	v := h.askWith(spoken, other)
+	v := h.ask(verification.CodeChallenge, spoken, other)
 	for range stream.DefaultSendQuota - 1 {
 		_, err := h.store.Resend(t.Context(), v.ID)
 		require.NoError(t, err)
 	}
-	h.says(v.ID, stream.DefaultSendQuota, events.DeliveryFailed, events.ReasonProviderUnavailable, "twilio")
+	h.says(v.ID, stream.DefaultSendQuota, 1, events.DeliveryFailed, events.ReasonProviderUnavailable)
 	require.Equal(t, "delivery fallback", next(t, h.counted), "the call would be next")
 	require.Equal(t, "delivery fallback", next(t, h.counted), "but the number has had enough")
 	_, called := h.at(events.FallbackSubject(events.Voice, v.ID, 1))
@@ -154,16 +133,16 @@ func TestOneMessageThatFailsLeavesTheOthersTheirChance(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.verify()
-	v := h.askWith(spoken)
-	h.says(v.ID, 1, events.DeliverySent, "", "twilio")
-	h.says(v.ID, 1, events.DeliveryUnanswered, "", "twilio")
+	v := h.ask(verification.CodeChallenge, spoken)
+	h.says(v.ID, 1, 1, events.DeliverySent, "")
+	h.says(v.ID, 1, 1, events.DeliveryUnanswered, "")
 	require.Equal(t, "delivery fallback", next(t, h.counted))
-	require.NoError(t, h.pub.Settle(t.Context(), events.DeliverySettled{
-		ID: v.ID, Channel: events.Voice, Step: 1, Send: 1, Status: events.DeliveryFailed, Reason: events.ReasonUndeliverable, Attempt: 1, At: h.clock.now(),
-	}))
+	h.tell(events.DeliverySettled{
+		ID: v.ID, Channel: events.Voice, Step: 1, Send: 1, Attempt: 1, Status: events.DeliveryFailed, Reason: events.ReasonUndeliverable,
+	})
 	require.Equal(t, "delivery nothing", next(t, h.counted), "the first message may have arrived")
 	require.Equal(t, verification.Pending, h.get(v.ID).Status)
-	h.says(v.ID, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio")
+	h.says(v.ID, 1, 1, events.DeliveryFailed, events.ReasonUndeliverable)
 	require.Equal(t, "delivery failed", next(t, h.counted))
 	require.EqualValues(t, events.ReasonUndeliverable, h.get(v.ID).Reason)
 }
@@ -172,35 +151,27 @@ func TestAFailureAfterTheArrivalChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.verify()
-	v := h.askWith(spoken)
-	h.says(v.ID, 1, events.DeliveryDelivered, "", "twilio")
-	h.says(v.ID, 1, events.DeliveryFailed, events.ReasonUndeliverable, "twilio")
+	v := h.ask(verification.CodeChallenge, spoken)
+	h.says(v.ID, 1, 1, events.DeliveryDelivered, "")
+	h.says(v.ID, 1, 1, events.DeliveryFailed, events.ReasonUndeliverable)
 	require.Equal(t, "delivery nothing", next(t, h.counted))
 	require.Equal(t, verification.Pending, h.get(v.ID).Status)
 	_, called := h.at(events.FallbackSubject(events.Voice, v.ID, 1))
 	require.False(t, called)
 }
 
-// tells stores a report of one call.
-func (h *house) tells(id string, send, attempt int, status, reason string) {
-	h.t.Helper()
-	require.NoError(h.t, h.pub.Settle(h.t.Context(), events.DeliverySettled{
-		ID: id, Channel: events.SMS, Send: send, Status: status, Reason: reason, Provider: "twilio", Attempt: attempt, At: h.clock.now(),
-	}))
-}
-
 func TestACallThatFailsLateLeavesTheOneAfterItAlone(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.verify()
-	v := h.askWith(spoken)
-	h.tells(v.ID, 1, 1, events.DeliveryUnknown, "")
-	h.tells(v.ID, 1, 2, events.DeliverySent, "")
-	h.tells(v.ID, 1, 1, events.DeliveryFailed, events.ReasonUndeliverable)
+	v := h.ask(verification.CodeChallenge, spoken)
+	h.says(v.ID, 1, 1, events.DeliveryUnknown, "")
+	h.says(v.ID, 1, 2, events.DeliverySent, "")
+	h.says(v.ID, 1, 1, events.DeliveryFailed, events.ReasonUndeliverable)
 	require.Equal(t, "delivery nothing", next(t, h.counted))
 	_, called := h.at(events.FallbackSubject(events.Voice, v.ID, 1))
 	require.False(t, called)
-	h.tells(v.ID, 1, 2, events.DeliveryFailed, events.ReasonUndeliverable)
+	h.says(v.ID, 1, 2, events.DeliveryFailed, events.ReasonUndeliverable)
 	require.Equal(t, "delivery fallback", next(t, h.counted))
 }
 
@@ -208,11 +179,11 @@ func TestACodeThatArrivedIsNotTakenBackByTheFailureOfTheNextMessage(t *testing.T
 	t.Parallel()
 	h := build(t)
 	h.verify()
-	v := h.askWith()
-	h.tells(v.ID, 1, 1, events.DeliveryDelivered, "")
+	v := h.ask(verification.CodeChallenge)
+	h.says(v.ID, 1, 1, events.DeliveryDelivered, "")
 	_, err := h.store.Resend(t.Context(), v.ID)
 	require.NoError(t, err)
-	h.tells(v.ID, 2, 1, events.DeliveryFailed, events.ReasonUnsubscribed)
+	h.says(v.ID, 2, 1, events.DeliveryFailed, events.ReasonUnsubscribed)
 	require.Equal(t, "delivery nothing", next(t, h.counted))
 	require.Equal(t, verification.Pending, h.get(v.ID).Status)
 }
@@ -224,13 +195,6 @@ func TestATimerThatComesBeforeItsRecordIsNotLost(t *testing.T) {
 	id := uuid.NewString()
 	require.NoError(t, h.pub.Schedule(t.Context(), time.Now(), events.TimerDue{Kind: events.TimerFallback, ID: id, Step: 1}))
 	require.Equal(t, "-NAK", next(t, h.settled))
-	v, secrets, err := verification.New(verification.Params{
-		ID: id, Credential: "shop", Channel: verification.SMS, Fallback: []verification.Step{spoken},
-	}, h.clock.now(), rand.Reader)
-	require.NoError(t, err)
-	_, _, err = h.store.Create(t.Context(), verification.Activation{
-		Verification: v, Secrets: secrets, To: "+14155550123", Roads: []verification.Road{{To: "+14155550123"}},
-	})
-	require.NoError(t, err)
+	h.askAs(id, verification.CodeChallenge, spoken)
 	require.Equal(t, "fallback fallback", next(t, h.counted))
 }

@@ -1,5 +1,5 @@
-// Package verifier consumes what comes back, answers of people and final failures of
-// deliveries, and turns each into a fact for the domain. It decides nothing itself:
+// Package verifier consumes what comes back, answers of people, failures of deliveries and
+// times that have come, and turns each into a fact for the domain. It decides nothing itself:
 // verification.Apply does, under compare-and-set, so that any number of verifiers may
 // run side by side and a repeated event changes nothing. Only a wrong number counts once
 // more where the broker delivers its event again, which errs towards refusing.
@@ -50,7 +50,7 @@ type Resolver interface {
 	Unheard(ctx context.Context, t events.TimerDue) (verification.Move, error)
 }
 
-// Verifier handles the two kinds of events.
+// Verifier handles answers, reports of messages that did not arrive, and times that have come.
 type Verifier struct {
 	Verifications Resolver
 	Log           *slog.Logger

@@ -69,6 +69,21 @@ func TestWhatOneProviderDoesNotTakeTheNextOneGetsAtOnce(t *testing.T) {
 	}
 }
 
+func TestNobodyIsCalledOnceTheCallBeforeHasTakenTheRestOfTheLife(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.activation()
+	slow := answering("a", errBusy)
+	slow.Sender = delivery.SenderFunc(func(context.Context, delivery.Message) (delivery.Receipt, error) {
+		h.clock.set(a.ExpiresAt)
+		return delivery.Receipt{}, errBusy
+	})
+	h.work(nil, providers(slow, answering("b", nil)))
+	h.publish(a)
+	h.acknowledged()
+	require.Equal(t, []string{"begun a 1", "retrying a 1", "expired  1"}, h.words(a.ID))
+}
+
 func TestTheLastProvidersRefusalIsFinal(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -327,7 +342,7 @@ func TestASendRecordOfAnEarlierLifeTakesAPlaceAndStopsNothing(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	a := h.activation()
-	h.begun(a, life+stream.Grace, false)
+	h.begun(a, life+events.Grace, false)
 	h.work(nil, providers(answering("a", nil)))
 	h.publish(a)
 	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))

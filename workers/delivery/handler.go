@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -78,7 +77,7 @@ func (h *Handler) Handle(m *message.Message) error {
 	if d == nil || err == nil {
 		return err
 	}
-	after := max(h.backoff(a, 1), settlePause) // a broker in trouble is not hammered
+	after := max(h.within(a, backoff(1)), settlePause) // a broker in trouble is not hammered
 	var e *again
 	if errors.As(err, &e) {
 		after = h.within(a, e.after)
@@ -224,6 +223,9 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 	}
 	var last error
 	for i, candidate := range candidates {
+		if !h.Now().Before(a.ExpiresAt) { // the call before this one took what was left
+			break
+		}
 		done, no := candidate.Admit(ctx, quotaWait)
 		if done == nil {
 			note(no.Wait)
@@ -250,11 +252,7 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 			break
 		}
 	}
-	wait := h.backoff(a, past.tried)
-	if soonest > wait {
-		wait = soonest + rand.N(firstBackoff) //nolint:gosec // all who wait for one provider must not come back at once
-	}
-	return &again{wait, last}
+	return &again{untilNext(past.tried, soonest), last}
 }
 
 // nobody says why there is no provider for a message.

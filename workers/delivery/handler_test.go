@@ -299,7 +299,7 @@ func TestAReportOfAnEarlierLifeDoesNotStandForThisOne(t *testing.T) {
 	sent := make(chan delivery.Message, 8)
 	a := h.activation()
 	require.NoError(t, h.pub.Settle(t.Context(), events.DeliverySettled{
-		ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliverySent, At: a.CreatedAt.Add(-life - stream.Grace),
+		ID: a.ID, Channel: events.SMS, Send: 1, Status: events.DeliverySent, At: a.CreatedAt.Add(-life - events.Grace),
 	}))
 	h.clock.set(a.RequestedAt.Add(time.Second)) // late, so that the reports are read
 	h.work(took(sent))

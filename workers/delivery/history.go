@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/events/stream"
 )
 
 // history is what is known of one message: of the calls that were made for it, and what became of them.
@@ -31,8 +30,7 @@ func historyOf(a events.VerificationActivated, reports []events.DeliverySettled)
 		if r.Status == events.DeliveryBegun && r.Step == a.Step && r.Send == a.Send {
 			h.attempts = max(h.attempts, r.Attempt) // its place is taken, whosoever it is
 		}
-		// An id that comes from an idempotency key returns after its grace; reports stay a little longer.
-		if r.Step != a.Step || r.Send != a.Send || r.Channel != a.Channel || r.At.Before(a.CreatedAt.Add(-stream.Grace/2)) {
+		if r.Step != a.Step || r.Send != a.Send || r.Channel != a.Channel || events.EarlierLife(a.CreatedAt, r.At) {
 			continue
 		}
 		switch r.Status {

@@ -63,7 +63,7 @@ func (s *Streams) Closed(ctx context.Context, a events.VerificationActivated) (b
 		return false, nil //nolint:nilerr // a report that nobody can decode must not bury a sound activation
 	}
 	// One of an earlier life of an idempotent id says nothing about this one.
-	return o.ClosedAt != nil && !o.ChangedAt.Before(a.CreatedAt.Add(-stream.Grace/2)), nil
+	return o.ClosedAt != nil && !events.EarlierLife(a.CreatedAt, o.ChangedAt), nil
 }
 
 // Bury puts the activation that the context's delivery brought aside, sealed; it does so once.

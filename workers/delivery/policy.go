@@ -50,12 +50,22 @@ const (
 )
 
 // backoff is how long until the next attempt after so many that came to nothing.
-func (h *Handler) backoff(a events.VerificationActivated, tried int) time.Duration {
-	backoff := lastBackoff
+func backoff(tried int) time.Duration {
+	middle := lastBackoff
 	if tried = max(tried, 1); tried < 6 {
-		backoff = min(lastBackoff, firstBackoff<<(tried-1))
+		middle = min(lastBackoff, firstBackoff<<(tried-1))
 	}
-	return h.within(a, backoff/2+rand.N(backoff)) //nolint:gosec // spreads retries, guards nothing
+	return middle/2 + rand.N(middle) //nolint:gosec // spreads retries, guards nothing
+}
+
+// untilNext is how long until the providers are asked again: what the first of them to be free asks for,
+// where that is longer than the backoff.
+func untilNext(tried int, soonest time.Duration) time.Duration {
+	wait := backoff(tried)
+	if soonest > wait {
+		return soonest + rand.N(firstBackoff) //nolint:gosec // all who wait for one provider must not come back at once
+	}
+	return wait
 }
 
 // within keeps a wait inside the life of a verification: towards the end attempts come closer, and

@@ -22,7 +22,7 @@ func waiting(left time.Duration) (*Handler, events.VerificationActivated) {
 
 // wait is how long until the next attempt after one that came to nothing.
 func wait(h *Handler, a events.VerificationActivated, attempt int, err error) time.Duration {
-	return h.within(a, max(h.backoff(a, attempt), AfterOf(err)))
+	return h.within(a, untilNext(attempt, AfterOf(err)))
 }
 
 func TestAWaitIsPositiveAndNeverOutlivesTheVerification(t *testing.T) {
@@ -34,7 +34,7 @@ func TestAWaitIsPositiveAndNeverOutlivesTheVerification(t *testing.T) {
 		got := wait(h, a, attempt, RetryAfter(asked, errCarrier))
 		require.Positive(rt, got)
 		require.LessOrEqual(rt, got, max(left, 0)+time.Millisecond, "the message must settle as soon as its time is over")
-		require.LessOrEqual(rt, got, max(asked, lastBackoff+lastBackoff/2))
+		require.LessOrEqual(rt, got, max(asked+firstBackoff, lastBackoff+lastBackoff/2))
 		if left > minLife {
 			require.LessOrEqual(rt, got, left-minLife/2, "another attempt must still fit")
 		} else {

@@ -136,14 +136,14 @@ func (s *Sender) sender(brand string) mail.Address {
 }
 
 // headers say that a program wrote the mail, so that no absence note answers it, and give
-// the same send the same Message-ID, so that a mailbox can tell a repeat.
+// all attempts to send one message the same Message-ID, so that a mailbox can tell a repeat.
 func (s *Sender) headers(m delivery.Message, language string) map[string]string {
 	_, domain, _ := strings.Cut(s.from.Address, "@")
 	return map[string]string{
 		"Auto-Submitted":           "auto-generated",
 		"X-Auto-Response-Suppress": "All",
 		"Content-Language":         language,
-		"Message-ID":               fmt.Sprintf("<%s.%d@%s>", m.ID, m.Send, domain),
+		"Message-ID":               fmt.Sprintf("<%s@%s>", m.Name().Message(), domain),
 	}
 }
 

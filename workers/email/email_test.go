@@ -88,7 +88,7 @@ func TestACodeMailShowsTheCodeAndWhoAsksWhatFromWhere(t *testing.T) {
 		"Auto-Submitted":           "auto-generated",
 		"X-Auto-Response-Suppress": "All",
 		"Content-Language":         "en",
-		"Message-ID":               "<vrf_01.2@mail.example.com>",
+		"Message-ID":               "<vrf_01-0-2@mail.example.com>",
 	}, got.Headers)
 	assert.Contains(t, got.Subject, "Example Bank")
 	assert.NotContains(t, got.Subject, "482913", "subjects show on locked screens and stand in logs")
@@ -97,6 +97,16 @@ func TestACodeMailShowsTheCodeAndWhoAsksWhatFromWhere(t *testing.T) {
 			assert.Contains(t, text, want, "the %s part", part)
 		}
 	}
+}
+
+func TestTheMailsOfTwoFallbackStepsHaveTwoMessageIDsAndAttemptsShareOne(t *testing.T) {
+	t.Parallel()
+	id := func(step, attempt int) string {
+		m := message(func(m *delivery.Message) { m.Step, m.Attempt = step, attempt })
+		return send(t, config(), m).Headers["Message-ID"]
+	}
+	assert.Equal(t, id(1, 1), id(1, 2))
+	assert.NotEqual(t, id(1, 1), id(2, 1))
 }
 
 func TestTheCodeIsTheFirstRunOfDigitsInEveryLanguage(t *testing.T) {

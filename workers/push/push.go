@@ -1,8 +1,8 @@
 // Package push is the push channel: it puts one approval into the words a locked screen may
 // show and the data an app needs to ask and to answer, or one code into the words a text
-// message would have, and hands both to the gateway of the device's platform. The sentences
-// come from package wording; the answer to an approval comes back from the app to the API,
-// signed, and never passes here. The composition root builds it for the push role.
+// message would have, and hands both to its gateway. The sentences come from package wording;
+// the answer to an approval comes back from the app to the API, signed, and never passes here.
+// The composition root builds it for the push role.
 package push
 
 import (
@@ -25,12 +25,6 @@ type Gateway interface {
 	SendPush(ctx context.Context, m delivery.Push) (delivery.Receipt, error)
 }
 
-// Gateways are the providers by platform. One that is nil is not configured.
-type Gateways struct {
-	APNs Gateway
-	FCM  Gateway
-}
-
 // Config is what pushes have in common.
 type Config struct {
 	// PublicURL is where the app sends its answer; without it no approval can be asked for.
@@ -40,26 +34,24 @@ type Config struct {
 // Sender renders pushes and sends each with one call. It is safe for concurrent use.
 type Sender struct {
 	publicURL string
-	gateways  Gateways
+	gateway   Gateway
 }
 
-// New builds the channel.
-func New(cfg Config, gateways Gateways) *Sender {
-	return &Sender{publicURL: strings.TrimRight(cfg.PublicURL, "/"), gateways: gateways}
+// New builds the channel in front of one provider. Which devices are its own is for the routes to know.
+func New(cfg Config, gateway Gateway) *Sender {
+	return &Sender{publicURL: strings.TrimRight(cfg.PublicURL, "/"), gateway: gateway}
 }
 
-// Send renders m and calls the gateway of its platform once. What no push can carry, or no
-// configured platform, is a permanent error.
+// Send renders m and calls the gateway once. What no push can carry is a permanent error.
 func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt, error) {
+	if m.Device == nil {
+		return delivery.Receipt{}, delivery.Permanent(events.ReasonDeviceGone, errors.New("the activation names no device"))
+	}
 	rendered, err := s.render(m)
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
-	gateway, err := s.gateway(m.Device)
-	if err != nil {
-		return delivery.Receipt{}, err
-	}
-	receipt, err := gateway.SendPush(ctx, rendered)
+	receipt, err := s.gateway.SendPush(ctx, rendered)
 	if err != nil {
 		return receipt, fmt.Errorf("send push: %w", err)
 	}
@@ -94,24 +86,6 @@ func (s *Sender) render(m delivery.Message) (delivery.Push, error) {
 	}
 	p.Title, p.Body = said.Title, delivery.Code(said.Body)
 	return p, nil
-}
-
-// gateway chooses by the device's platform.
-func (s *Sender) gateway(device *events.PushDevice) (Gateway, error) {
-	if device == nil {
-		return nil, delivery.Permanent(events.ReasonDeviceGone, errors.New("the activation names no device"))
-	}
-	var chosen Gateway
-	switch device.Platform {
-	case "apns":
-		chosen = s.gateways.APNs
-	case "fcm":
-		chosen = s.gateways.FCM
-	}
-	if chosen == nil {
-		return nil, delivery.Permanent(events.ReasonNotConfigured, errors.New("no provider for the device's platform"))
-	}
-	return chosen, nil
 }
 
 // question is what the app draws its question from, and where it answers. A number to match

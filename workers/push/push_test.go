@@ -25,10 +25,10 @@ func (f gatewayFunc) SendPush(ctx context.Context, m delivery.Push) (delivery.Re
 }
 
 // accepts is a provider that keeps what it got.
-func accepts(name string, got *delivery.Push) gatewayFunc {
+func accepts(got *delivery.Push) gatewayFunc {
 	return func(_ context.Context, m delivery.Push) (delivery.Receipt, error) {
 		*got = m
-		return delivery.Receipt{ID: name}, nil
+		return delivery.Receipt{ID: "1"}, nil
 	}
 }
 
@@ -57,7 +57,7 @@ func TestAPushCarriesWhatTheAppNeedsToAskAndToAnswer(t *testing.T) {
 	t.Parallel()
 	var got delivery.Push
 	m := message("apns")
-	_, err := push.New(config, push.Gateways{APNs: accepts("apns", &got)}).Send(t.Context(), m)
+	_, err := push.New(config, accepts(&got)).Send(t.Context(), m)
 	require.NoError(t, err)
 
 	assert.Equal(t, "vrf_01", got.VerificationID)
@@ -104,7 +104,7 @@ func TestANumberToMatchComesAsChoicesOrAsItsLength(t *testing.T) {
 			var got delivery.Push
 			m := message("fcm")
 			tc.change(&m)
-			_, err := push.New(config, push.Gateways{FCM: accepts("fcm", &got)}).Send(t.Context(), m)
+			_, err := push.New(config, accepts(&got)).Send(t.Context(), m)
 			require.NoError(t, err)
 			assert.Equal(t, tc.buttons, got.Buttons, "a number cannot be told by a button of the notification")
 			assert.Empty(t, got.Code)
@@ -125,7 +125,7 @@ func TestACodeIsReadOnTheScreenAndNothingIsAnswered(t *testing.T) {
 		var got delivery.Push
 		m := message("apns")
 		m.Challenge, m.Code, m.Locale = events.Code, "482913", "de"
-		_, err := push.New(cfg, push.Gateways{APNs: accepts("apns", &got)}).Send(t.Context(), m)
+		_, err := push.New(cfg, accepts(&got)).Send(t.Context(), m)
 		require.NoError(t, err)
 		assert.Equal(t, "482913", got.Code.Reveal())
 		assert.True(t, strings.HasPrefix(got.Body.Reveal(), "482913 ist Ihr Code für Example Bank."), got.Body.Reveal())
@@ -147,7 +147,7 @@ func TestAnApprovalHoldsNoSecret(t *testing.T) {
 	var got delivery.Push
 	m := message("fcm")
 	m.Code, m.LinkToken = "482913", "q7Zk-3vX_token"
-	_, err := push.New(config, push.Gateways{FCM: accepts("fcm", &got)}).Send(t.Context(), m)
+	_, err := push.New(config, accepts(&got)).Send(t.Context(), m)
 	require.NoError(t, err)
 	texts := []string{got.Title, got.Body.Reveal(), got.Code.Reveal()}
 	for _, value := range got.Data {
@@ -160,31 +160,12 @@ func TestAnApprovalHoldsNoSecret(t *testing.T) {
 	}
 }
 
-func TestThePlatformChoosesTheGateway(t *testing.T) {
-	t.Parallel()
-	for _, platform := range []string{"apns", "fcm"} {
-		t.Run(platform, func(t *testing.T) {
-			t.Parallel()
-			var got delivery.Push
-			gateways := push.Gateways{APNs: refusesToBeCalled(t), FCM: refusesToBeCalled(t)}
-			if platform == "apns" {
-				gateways.APNs = accepts(platform, &got)
-			} else {
-				gateways.FCM = accepts(platform, &got)
-			}
-			receipt, err := push.New(config, gateways).Send(t.Context(), message(platform))
-			require.NoError(t, err)
-			assert.Equal(t, platform, receipt.ID)
-		})
-	}
-}
-
 func TestAnUnknownContextStillHasEveryKey(t *testing.T) {
 	t.Parallel()
 	var got delivery.Push
 	m := message("apns")
 	m.Brand, m.Context = "", events.Context{}
-	_, err := push.New(config, push.Gateways{APNs: accepts("apns", &got)}).Send(t.Context(), m)
+	_, err := push.New(config, accepts(&got)).Send(t.Context(), m)
 	require.NoError(t, err)
 	assert.Len(t, got.Data, 11)
 	assert.Equal(t, "{}", got.Data["context"])
@@ -200,18 +181,16 @@ func TestWhatNoPushCanCarryIsRefusedForGood(t *testing.T) {
 		change func(*delivery.Message)
 		reason string
 	}{
-		"a code that is not there":  {config, func(m *delivery.Message) { m.Challenge = events.Code }, events.ReasonMessageRefused},
-		"a link":                    {config, func(m *delivery.Message) { m.Challenge = events.Link }, events.ReasonNotConfigured},
-		"no way back":               {push.Config{}, func(*delivery.Message) {}, events.ReasonNotConfigured},
-		"a platform not configured": {config, func(m *delivery.Message) { m.Device.Platform = "fcm" }, events.ReasonNotConfigured},
-		"a platform nobody knows":   {config, func(m *delivery.Message) { m.Device.Platform = "pigeon" }, events.ReasonNotConfigured},
-		"no device":                 {config, func(m *delivery.Message) { m.Device = nil }, events.ReasonDeviceGone},
+		"a code that is not there": {config, func(m *delivery.Message) { m.Challenge = events.Code }, events.ReasonMessageRefused},
+		"a link":                   {config, func(m *delivery.Message) { m.Challenge = events.Link }, events.ReasonNotConfigured},
+		"no way back":              {push.Config{}, func(*delivery.Message) {}, events.ReasonNotConfigured},
+		"no device":                {config, func(m *delivery.Message) { m.Device = nil }, events.ReasonDeviceGone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := message("apns")
 			tc.change(&m)
-			_, err := push.New(tc.cfg, push.Gateways{APNs: refusesToBeCalled(t)}).Send(t.Context(), m)
+			_, err := push.New(tc.cfg, refusesToBeCalled(t)).Send(t.Context(), m)
 			assert.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
 			assert.Equal(t, tc.reason, delivery.ReasonOf(err))
 		})
@@ -223,7 +202,7 @@ func TestTheGatewaysMarkPassesThrough(t *testing.T) {
 	gateway := gatewayFunc(func(context.Context, delivery.Push) (delivery.Receipt, error) {
 		return delivery.Receipt{}, delivery.Permanent(events.ReasonDeviceGone, errors.New("gone"))
 	})
-	_, err := push.New(config, push.Gateways{APNs: gateway}).Send(t.Context(), message("apns"))
+	_, err := push.New(config, gateway).Send(t.Context(), message("apns"))
 	assert.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
 	assert.Equal(t, events.ReasonDeviceGone, delivery.ReasonOf(err))
 }

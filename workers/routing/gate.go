@@ -19,6 +19,7 @@ const (
 	tripOf        = 20
 	tripShare     = 0.5
 	tripInterval  = 10 * time.Second
+	tripBuckets   = 10 // that the interval rolls by: a call may end in another than it began in
 	circuitPause  = 5 * time.Second
 	probeWait     = time.Second
 	throttlePause = time.Second      // where a provider throttles without saying how long
@@ -33,21 +34,23 @@ type gate struct {
 	mu        sync.Mutex
 	throttled time.Time // no call before
 	opened    time.Time // when the circuit opened last
+	failures  int       // in a row, of calls that were allowed since
 }
 
 func newGate(name string, now func() time.Time, changed func(open bool)) *gate {
 	g := &gate{now: now}
 	g.circuit = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: name, MaxRequests: 1, Interval: tripInterval, Timeout: circuitPause,
+		Name: name, MaxRequests: 1, Interval: tripInterval, BucketPeriod: tripInterval / tripBuckets, Timeout: circuitPause,
 		IsExcluded: func(err error) bool { return errors.Is(err, delivery.ErrNotAsked) },
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.ConsecutiveFailures >= tripInARow ||
+			// The circuit's own count of failures in a row forgets those of calls that are older than its interval.
+			return g.inARow() >= tripInARow ||
 				c.Requests >= tripOf && float64(c.TotalFailures) >= tripShare*float64(c.Requests)
 		},
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			if to == gobreaker.StateOpen {
 				g.mu.Lock()
-				g.opened = g.now()
+				g.opened, g.failures = g.now(), 0
 				g.mu.Unlock()
 			}
 			changed(to != gobreaker.StateClosed)
@@ -59,7 +62,7 @@ func newGate(name string, now func() time.Time, changed func(open bool)) *gate {
 // admit allows a call, whose end must be told to done, or says how long to leave the provider alone.
 func (g *gate) admit(context.Context, time.Duration) (done func(error), no delivery.Refusal) {
 	g.mu.Lock()
-	wait := g.throttled.Sub(g.now())
+	wait, opened := g.throttled.Sub(g.now()), g.opened
 	g.mu.Unlock()
 	if wait > 0 {
 		return nil, delivery.Refusal{Wait: wait, Reason: events.WaitThrottled}
@@ -73,25 +76,36 @@ func (g *gate) admit(context.Context, time.Duration) (done func(error), no deliv
 		defer g.mu.Unlock()
 		return nil, delivery.Refusal{Wait: max(g.opened.Add(circuitPause).Sub(g.now()), probeWait), Reason: events.WaitUnavailable}
 	}
-	return func(err error) { g.ended(err, end) }, delivery.Refusal{}
+	return func(err error) { end(g.ended(err, opened)) }, delivery.Refusal{}
 }
 
-// ended counts what a call came to. What is wrong with a message is no failure of its provider, and a
-// provider that throttles works.
-func (g *gate) ended(err error, end func(error)) {
-	class := delivery.ClassOf(err)
-	switch {
+// ended counts what a call came to that was allowed when the circuit had opened last at that time, and
+// returns what the circuit is to know of it. What is wrong with a message is no failure of its provider, and
+// a provider that throttles works.
+func (g *gate) ended(err error, opened time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch class := delivery.ClassOf(err); {
+	case errors.Is(err, delivery.ErrNotAsked):
+		return err
 	case err == nil, class == delivery.ClassPermanent:
-		end(nil)
 	case class == delivery.ClassRetryAfter:
 		pause := min(max(delivery.AfterOf(err), throttlePause), maxThrottle)
-		g.mu.Lock()
 		if until := g.now().Add(pause); until.After(g.throttled) {
 			g.throttled = until
 		}
-		g.mu.Unlock()
-		end(nil)
 	default:
-		end(err)
+		if opened.Equal(g.opened) { // older calls told what they had to before
+			g.failures++
+		}
+		return err
 	}
+	g.failures = 0
+	return nil
+}
+
+func (g *gate) inARow() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failures
 }

@@ -2,7 +2,9 @@ package routing_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -129,17 +131,66 @@ func TestCallingCodesAreThoseOfTheITU(t *testing.T) {
 
 func TestAProviderThatFailsIsLeftAloneAndThenLookedAt(t *testing.T) {
 	t.Parallel()
-	r, _, _ := table(t, "*: twilio")
-	one := func() delivery.Candidate { return r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0] }
-	for range 5 {
-		done, _ := one().Admit(t.Context(), 0)
+	synctest.Test(t, func(t *testing.T) {
+		r, _, _ := table(t, "*: twilio")
+		admit := func() (func(error), delivery.Refusal) {
+			return r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0].Admit(t.Context(), 0)
+		}
+		for range 5 {
+			done, _ := admit()
+			require.NotNil(t, done)
+			done(fmt.Errorf("status 503"))
+		}
+		done, no := admit()
+		require.Nil(t, done, "after five failures in a row nobody calls")
+		require.Positive(t, no.Wait)
+		require.LessOrEqual(t, no.Wait, 5*time.Second)
+		<-time.After(no.Wait + time.Millisecond)
+		done, _ = admit()
 		require.NotNil(t, done)
-		done(fmt.Errorf("status 503"))
+		done(fmt.Errorf("store send record: %w", delivery.ErrNotAsked))
+		look, _ := admit()
+		require.NotNil(t, look, "who did not look lets another do it")
+		done, no = admit()
+		require.Nil(t, done, "one looks, the others wait")
+		require.Positive(t, no.Wait)
+		look(nil)
+		for range 2 {
+			done, _ = admit()
+			require.NotNil(t, done, "it is back")
+		}
+	})
+}
+
+// With few messages, or calls that hang, five failures in a row are spread over more than the circuit's interval.
+func TestFiveFailuresInARowCountHoweverLongTheyTake(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ between, takes time.Duration }{
+		"one message in a while": {7 * time.Second, 0},
+		"calls that hang":        {time.Second, 8 * time.Second},
+		"calls that hang longer": {time.Second, 12 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r, _, _ := table(t, "*: twilio")
+				one := func() delivery.Candidate { return r.Candidates(delivery.Message{To: "+33612345678"}, nil)[0] }
+				var calls sync.WaitGroup
+				for range 5 {
+					<-time.After(c.between)
+					done, _ := one().Admit(t.Context(), 0)
+					require.NotNil(t, done)
+					calls.Go(func() {
+						<-time.After(c.takes)
+						done(delivery.Unknown(fmt.Errorf("no answer")))
+					})
+				}
+				calls.Wait()
+				done, _ := one().Admit(t.Context(), 0)
+				require.Nil(t, done)
+			})
+		})
 	}
-	done, no := one().Admit(t.Context(), 0)
-	require.Nil(t, done, "after five failures in a row nobody calls")
-	require.Positive(t, no.Wait)
-	require.LessOrEqual(t, no.Wait, 5*time.Second)
 }
 
 func TestRefusalsOfAMessageDoNotCountAgainstItsProvider(t *testing.T) {
@@ -232,6 +283,7 @@ func TestAMessageGoesOnlyToThoseWhoCarryIt(t *testing.T) {
 		{Name: "fcm", Carries: func(m delivery.Message) bool { return m.Device.Platform == "fcm" }},
 	}})
 	require.Equal(t, []string{"fcm"}, names(r.Candidates(delivery.Message{Device: &events.PushDevice{Platform: "fcm"}}, nil)))
+	require.Empty(t, r.Candidates(delivery.Message{Device: &events.PushDevice{Platform: "pigeon"}}, nil))
 }
 
 func TestACallThatWasNotMadeSaysNothingAboutItsProvider(t *testing.T) {

@@ -148,7 +148,7 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 	}
 	p.onStop(stopLast, k.verifications.Close)
 	// What is nobody's is the operator's, who has the account of the bootstrap credential.
-	k.letters, err = store.NewLetters(ctx, p.js, store.LettersConfig{Keys: keys, Verifications: k.verifications, Operator: p.cfg.BootstrapClientID})
+	k.letters, err = store.NewLetters(ctx, p.js, store.LettersConfig{Verifications: k.verifications, Operator: p.cfg.BootstrapClientID})
 	if err != nil {
 		return k, err
 	}

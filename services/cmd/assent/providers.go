@@ -111,11 +111,16 @@ func (c config) carried(channel events.Channel, section, others string) []string
 		}
 	}
 	var faults []string
-	_, wrong := routing.ParseRules(c.Routes.of(channel), names, channel == events.SMS || channel == events.Voice)
+	_, wrong := c.rules(channel, names)
 	for _, err := range wrong {
 		faults = append(faults, fault("routes."+string(channel), "%v", err))
 	}
 	return faults
+}
+
+// rules are those of a channel for its providers, and what is wrong with them.
+func (c config) rules(channel events.Channel, providers []string) ([]routing.Rule, []error) {
+	return routing.ParseRules(c.Routes.of(channel), providers, channel == events.SMS || channel == events.Voice)
 }
 
 func checkSMS(c config) []string   { return c.checkNumbers(events.SMS) }
@@ -177,7 +182,7 @@ func (p *process) routes(channel events.Channel, providers []routing.Provider) (
 	for i, provider := range providers {
 		names[i] = provider.Name
 	}
-	rules, faults := routing.ParseRules(p.cfg.Routes.of(channel), names, channel == events.SMS || channel == events.Voice)
+	rules, faults := p.cfg.rules(channel, names)
 	if len(faults) > 0 {
 		return nil, faults[0]
 	}
@@ -326,9 +331,9 @@ func startPush(ctx context.Context, p *process) error {
 		return err
 	}
 	var providers []routing.Provider
-	add := func(name string, gateways push.Gateways) {
+	add := func(name string, g push.Gateway) {
 		providers = append(providers, routing.Provider{
-			Name: name, Sender: push.New(push.Config{PublicURL: p.publicURL()}, gateways),
+			Name: name, Sender: push.New(push.Config{PublicURL: p.publicURL()}, g),
 			Carries: func(m delivery.Message) bool { return m.Device == nil || m.Device.Platform == name },
 		})
 	}
@@ -337,14 +342,14 @@ func startPush(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		add(apnsName, push.Gateways{APNs: g})
+		add(apnsName, g)
 	}
 	if fcmCfg != (fcm.Config{}) {
 		g, err := fcm.New(ctx, fcmCfg, fcm.NewHTTPClient())
 		if err != nil {
 			return err
 		}
-		add(fcmName, push.Gateways{FCM: g})
+		add(fcmName, g)
 	}
 	return p.work(ctx, events.Push, providers)
 }

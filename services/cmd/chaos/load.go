@@ -113,7 +113,7 @@ func (l *load) all() []ask {
 }
 
 // The carriers are given time after the last call. What a killed worker held comes back when its call
-// would have ended at the latest, ten seconds after it began. What waits longer is a text that was
+// would have ended at the latest, eight seconds after it began. What waits longer is a text that was
 // refused again and again, and under the policy hold one whose receipt is waited for.
 const (
 	quietWhenAll = 15 * time.Second

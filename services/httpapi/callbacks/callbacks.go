@@ -23,7 +23,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/twilio/twilio-go/client"
@@ -261,7 +260,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte,
 // find reads the verification that a callback names. Ids come from outside and end up in
 // subjects, so only a plain UUID is ever looked for.
 func (h *handler) find(ctx context.Context, id string) (verification.Verification, error) {
-	if !plainID(id) {
+	if !events.ValidID(id) {
 		return verification.Verification{}, verification.ErrNotFound
 	}
 	v, err := h.Verifications.Get(ctx, id)
@@ -269,11 +268,6 @@ func (h *handler) find(ctx context.Context, id string) (verification.Verificatio
 		return verification.Verification{}, fmt.Errorf("find verification of callback: %w", err)
 	}
 	return v.At(h.Now()), nil
-}
-
-func plainID(id string) bool {
-	u, err := uuid.Parse(id)
-	return err == nil && u.String() == id
 }
 
 // plainToken tells whether a provider's own id is fit for an event: short, and printable without

@@ -53,14 +53,10 @@ func readName(id, step, send, attempt string) (name, bool) {
 	return n, true
 }
 
-// clocks are how far those of our machines may differ. An id that was made of an idempotency key can come
-// back a quarter of an hour after its end: what is older than the verification by more is about another.
-const clocks = 5 * time.Minute
-
 // settle publishes a receipt where it says something new of a message that its provider was called for. An
 // error is worth a repetition.
 func (h *handler) settle(ctx context.Context, c receipt) (result string, err error) {
-	if !plainID(c.name.id) {
+	if !events.ValidID(c.name.id) {
 		return resultUnknown, nil
 	}
 	v, err := h.Verifications.Asked(ctx, c.name.id)
@@ -74,7 +70,7 @@ func (h *handler) settle(ctx context.Context, c receipt) (result string, err err
 	if err != nil && !errors.Is(err, events.ErrUndecodable) { // those that can be read tell enough
 		return "", err
 	}
-	a, ok := c.attempt(reports, v.CreatedAt.Add(-clocks))
+	a, ok := c.attempt(reports, v.CreatedAt)
 	if !ok {
 		return resultUnknown, nil
 	}
@@ -118,10 +114,10 @@ type attempt struct {
 	said map[string]bool
 }
 
-// attempt finds the call that a receipt is about among the reports since the verification was made: one to
-// this provider, on this road, that got no other id. Where the receipt does not tell which, one that got this
-// very id is taken, else the last.
-func (c receipt) attempt(reports []events.DeliverySettled, since time.Time) (attempt, bool) {
+// attempt finds the call that a receipt is about among the reports of the verification that was created
+// then: one to this provider, on this road, that got no other id. Where the receipt does not tell which, one
+// that got this very id is taken, else the last.
+func (c receipt) attempt(reports []events.DeliverySettled, created time.Time) (attempt, bool) {
 	byNumber := map[int]*attempt{}
 	of := func(number int) *attempt {
 		if byNumber[number] == nil {
@@ -131,7 +127,7 @@ func (c receipt) attempt(reports []events.DeliverySettled, since time.Time) (att
 	}
 	for i := range reports {
 		r := &reports[i]
-		if r.Step != c.name.step || r.Send != c.name.send || r.At.Before(since) {
+		if r.Step != c.name.step || r.Send != c.name.send || events.EarlierLife(created, r.At) {
 			continue
 		}
 		a := of(r.Attempt)

@@ -16,7 +16,7 @@ import (
 // voiceCode reads the code out after a key press, so that no voicemail ever gets it.
 func (h *handler) voiceCode(w http.ResponseWriter, r *http.Request, _ form) {
 	id := r.PathValue("id")
-	if !plainID(id) {
+	if !events.ValidID(id) {
 		h.goodbye(w, r, verification.Verification{}, resultUnknown)
 		return
 	}

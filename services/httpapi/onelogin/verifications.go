@@ -9,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -185,7 +184,7 @@ func (s *Server) asked(c *call, u device.User) (verification.Verification, devic
 
 func (s *Server) askedBy(c *call, u device.User, id string) (verification.Verification, device.Device, factor, error) {
 	// Every other spelling of a UUID, and what is none, never reaches the store.
-	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id {
+	if !events.ValidID(id) {
 		return verification.Verification{}, device.Device{}, factor{}, verification.ErrNotFound
 	}
 	note(c.w, c.client.ClientID, id, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -178,7 +179,7 @@ func (s *session) address(l letter) error {
 
 // write sends the mail and its final dot, and hears the answer. go-mail's own Close of the data
 // does not tell whether the dot went out.
-func (s *session) write(data any, mail []byte) (string, error) {
+func (s *session) write(data io.WriteCloser, mail []byte) (string, error) {
 	stream, ok := data.(*protocol.DataCloser)
 	if !ok {
 		return "", failed(stepData, errors.New("the data cannot be written"))
