@@ -303,6 +303,12 @@ func (a *account) expire(now time.Time) {
 	}
 }
 
+// idle tells whether nothing would be lost if the account were forgotten.
+func (a *account) idle(now time.Time) bool {
+	a.refill(now)
+	return a.tokens >= 0 && !a.circuit.open && !now.Before(a.circuit.throttled)
+}
+
 func (a *account) state(now time.Time) events.ProviderState {
 	s := events.ProviderState{
 		Key: a.key, State: events.ProviderOK, Rate: a.quota.Rate, Concurrency: a.quota.Concurrency,

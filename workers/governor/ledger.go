@@ -118,7 +118,7 @@ func (l *Ledger) Turn(now time.Time) []Granted {
 	for _, a := range l.accounts {
 		a.expire(now)
 		if len(a.processes) == 0 {
-			if !a.circuit.open && !now.Before(a.circuit.throttled) && now.Sub(a.at) > silence {
+			if a.idle(now) {
 				delete(l.accounts, a.key)
 			}
 			continue
