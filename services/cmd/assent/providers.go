@@ -115,7 +115,7 @@ func (c config) carried(channel events.Channel, section, others string) []string
 	for _, err := range wrong {
 		faults = append(faults, fault("routes."+string(channel), "%v", err))
 	}
-	return faults
+	return append(faults, c.checkQuotas(channel)...)
 }
 
 func checkSMS(c config) []string   { return c.checkNumbers(events.SMS) }
@@ -161,7 +161,7 @@ func checkPush(c config) []string {
 	if len(c.providersFor(events.Push)) == 0 {
 		return []string{fault(apnsName, "no provider is configured, nor under fcm (sandbox.url would let the sandbox stand in)")}
 	}
-	var faults []string
+	faults := c.checkQuotas(events.Push)
 	if c.usesAPNs() {
 		faults = append(faults, complete(apnsName, c.APNs.Validate)...)
 	}
