@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/workers/governor"
 	"github.com/assent-io/assent/workers/routing"
 	"github.com/assent-io/assent/workers/sms"
@@ -152,4 +153,16 @@ func (p *process) governor(ctx context.Context) (*governor.Client, error) {
 	p.governing = client
 	p.onStop(stopLast, client.Close)
 	return client, nil
+}
+
+// providers are how the providers stand: those of the configuration, and those that the workers have.
+func (p *process) providers(ctx context.Context) (*store.Providers, error) {
+	known := map[events.Channel][]string{}
+	for _, channel := range events.Channels() {
+		known[channel] = p.cfg.carriersOf(channel)
+	}
+	return store.NewProviders(ctx, p.js, store.ProvidersConfig{
+		Known: known, Replicas: p.cfg.NATS.Replicas, Now: p.now,
+		States: func(ctx context.Context) (events.GovernorStates, error) { return governor.Show(ctx, p.js.Conn()) },
+	})
 }
