@@ -20,12 +20,15 @@ func TestProvidersArePausedResumedAndShownWithWhatTheGovernorSays(t *testing.T) 
 	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
 	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	governor := func() (events.GovernorStates, error) {
-		return events.GovernorStates{}, errors.New("no governor")
-	}
+	var governor *events.GovernorStates
 	p, err := store.NewProviders(t.Context(), js, store.ProvidersConfig{
 		Known: map[events.Channel][]string{events.SMS: {"twilio"}, events.Voice: {"twilio"}},
-		Now:   func() time.Time { return at }, States: func(context.Context) (events.GovernorStates, error) { return governor() },
+		Now:   func() time.Time { return at }, States: func(context.Context) (events.GovernorStates, error) {
+			if governor == nil {
+				return events.GovernorStates{}, errors.New("no governor")
+			}
+			return *governor, nil
+		},
 	})
 	require.NoError(t, err)
 	states := func() map[string]provider.State {
@@ -50,11 +53,9 @@ func TestProvidersArePausedResumedAndShownWithWhatTheGovernorSays(t *testing.T) 
 	require.ErrorAs(t, p.ResumeProvider(t.Context(), "twilio", "email"), &unknown)
 
 	// A worker has one that the configuration of the API does not name.
-	governor = func() (events.GovernorStates, error) {
-		return events.GovernorStates{Version: 1, Term: 1, Providers: []events.ProviderState{
-			{Key: events.ProviderKey{Channel: events.SMS, Provider: "acme"}, State: events.ProviderOpen, Since: &at, Wait: 3000, Processes: 2, Flying: events.LaneCounts{Bulk: 2}},
-		}}, nil
-	}
+	governor = &events.GovernorStates{Version: 1, Term: 1, Providers: []events.ProviderState{
+		{Key: events.ProviderKey{Channel: events.SMS, Provider: "acme"}, State: events.ProviderOpen, Since: &at, Wait: 3000, Processes: 2, Flying: events.LaneCounts{Bulk: 2}},
+	}}
 	list, governed, err = p.Providers(t.Context())
 	require.NoError(t, err)
 	require.True(t, governed)

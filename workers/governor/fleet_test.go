@@ -58,20 +58,14 @@ func (f *fleet) join() *member {
 }
 
 // states asks the governor until what it says is as wanted.
-func (f *fleet) states(m *member, as func(events.ProviderState) bool) events.ProviderState {
+func (f *fleet) states(m *member, as func(events.ProviderState) bool) {
 	f.t.Helper()
-	var last events.ProviderState
 	require.Eventually(f.t, func() bool {
 		ctx, cancel := context.WithTimeout(f.t.Context(), time.Second)
 		defer cancel()
 		s, err := governor.Show(ctx, m.js.Conn())
-		if err != nil || len(s.Providers) == 0 {
-			return false
-		}
-		last = s.Providers[0]
-		return as(last)
+		return err == nil && len(s.Providers) > 0 && as(s.Providers[0])
 	}, 20*time.Second, 10*time.Millisecond)
-	return last
 }
 
 func all(n int) func(events.ProviderState) bool {
@@ -197,7 +191,9 @@ func TestWithoutAGovernorVerificationsGetTheirPartAndBulkWaits(t *testing.T) {
 	// Another holds the lease, and governs nothing.
 	_, err := stream.NewPublisher(m.js).Put(t.Context(), "$KV."+stream.Leases+".governor", []byte("another"))
 	require.NoError(t, err)
-	renew := stop(t, func() { _, _ = stream.NewPublisher(m.js).Put(t.Context(), "$KV."+stream.Leases+".governor", []byte("another")) })
+	renew := stop(t, func() {
+		_, _ = stream.NewPublisher(m.js).Put(t.Context(), "$KV."+stream.Leases+".governor", []byte("another"))
+	})
 	require.Eventually(t, func() bool {
 		_, err := governor.Show(t.Context(), m.js.Conn())
 		return err != nil
