@@ -61,11 +61,14 @@ func (c *carriers) ResumeProvider(_ context.Context, name, channel string) error
 func providers(t *testing.T) (*bench, *carriers) {
 	t.Helper()
 	c := &carriers{governed: true, paused: map[string]string{}}
-	b := setup(t, func(cfg *httpapi.Config) {
+	return setup(t, withProviders(c)), c
+}
+
+func withProviders(c *carriers) func(*httpapi.Config) {
+	return func(cfg *httpapi.Config) {
 		c.now = cfg.Now
 		cfg.Providers = c
-	})
-	return b, c
+	}
 }
 
 func TestProvidersAreListedPausedAndResumed(t *testing.T) {
