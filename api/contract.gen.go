@@ -249,6 +249,33 @@ func (e ProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for ProviderState.
+const (
+	ProviderStateOk        ProviderState = "ok"
+	ProviderStateOpen      ProviderState = "open"
+	ProviderStatePaused    ProviderState = "paused"
+	ProviderStateThrottled ProviderState = "throttled"
+	ProviderStateUnknown   ProviderState = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ProviderState enum.
+func (e ProviderState) Valid() bool {
+	switch e {
+	case ProviderStateOk:
+		return true
+	case ProviderStateOpen:
+		return true
+	case ProviderStatePaused:
+		return true
+	case ProviderStateThrottled:
+		return true
+	case ProviderStateUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RealmBlockNetworkTypes.
 const (
 	RealmBlockNetworkTypesLandline RealmBlockNetworkTypes = "landline"
@@ -1137,6 +1164,18 @@ type JoinedPhone struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// LaneCounts Messages that wait for a part of the quota, by lane.
+type LaneCounts struct {
+	// Verification Examples: 0
+	Verification int `json:"verification"`
+
+	// Transactional Examples: 0
+	Transactional int `json:"transactional"`
+
+	// Bulk Examples: 87
+	Bulk int `json:"bulk"`
+}
+
 // Locale Language of the message (BCP 47). Where it is not translated, the closest translation is used, then English.
 //
 // Examples: pt-BR
@@ -1146,6 +1185,19 @@ type Locale = string
 //
 // Examples: {"order":"4711"}
 type Metadata map[string]string
+
+// PauseProvider defines model for PauseProvider.
+type PauseProvider struct {
+	// Channel Only this channel; without it all.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel,omitempty"`
+
+	// Reason For those who ask later.
+	//
+	// Examples: maintenance
+	Reason string `json:"reason,omitempty"`
+}
 
 // Platform Who carries pushes to the app, Apple or Firebase.
 //
@@ -1242,6 +1294,85 @@ type PromptList struct {
 	// Data Newest first.
 	Data []Prompt `json:"data"`
 }
+
+// Provider How a provider stands on one channel.
+type Provider struct {
+	// Name Examples: twilio
+	Name string `json:"name"`
+
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel"`
+
+	// State `ok`: it is called. `paused`: an operator said that it is not to be. `open`: its calls failed; one call looks from time to time whether
+	// it is back. `throttled`: it asked us to wait. `unknown`: no governor told.
+	//
+	//
+	// Examples: ok
+	State ProviderState `json:"state"`
+
+	// Since When this state began, where that is known.
+	//
+	// Examples: 2026-11-22T10:05:02.456Z
+	Since *time.Time `json:"since,omitempty"`
+
+	// Reason What the operator said who paused it.
+	//
+	// Examples: maintenance
+	Reason string `json:"reason,omitempty"`
+
+	// RetryIn For how many seconds more it is left alone, where it is open or throttled.
+	//
+	// Examples: 4
+	RetryIn int `json:"retry_in,omitempty"`
+
+	// Quota What the provider takes from all worker processes together.
+	Quota *ProviderQuota `json:"quota,omitempty"`
+
+	// InFlight Calls that are being made.
+	//
+	// Examples: 12
+	InFlight int `json:"in_flight"`
+
+	// Waiting Messages that wait for a part of the quota, by lane.
+	Waiting LaneCounts `json:"waiting"`
+
+	// Processes Worker processes that call it.
+	//
+	// Examples: 3
+	Processes int `json:"processes"`
+}
+
+// ProviderList defines model for ProviderList.
+type ProviderList struct {
+	// Governed Whether a governor said how they stand.
+	//
+	// Examples: true
+	Governed bool `json:"governed"`
+
+	// Data By channel and name.
+	Data []Provider `json:"data"`
+}
+
+// ProviderQuota What the provider takes from all worker processes together.
+type ProviderQuota struct {
+	// Rate Segments of texts, else messages, a second.
+	//
+	// Examples: 100
+	Rate float64 `json:"rate,omitempty"`
+
+	// Concurrency Calls at once.
+	//
+	// Examples: 50
+	Concurrency int `json:"concurrency,omitempty"`
+}
+
+// ProviderState `ok`: it is called. `paused`: an operator said that it is not to be. `open`: its calls failed; one call looks from time to time whether
+// it is back. `throttled`: it asked us to wait. `unknown`: no governor told.
+//
+// Examples: ok
+type ProviderState string
 
 // PushAnswer A signed answer of a registered app.
 type PushAnswer struct {
@@ -1393,6 +1524,14 @@ type ReplayedLetter struct {
 	//
 	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
 	VerificationID string `json:"verification_id"`
+}
+
+// ResumeProvider defines model for ResumeProvider.
+type ResumeProvider struct {
+	// Channel Only this channel; without it all.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel,omitempty"`
 }
 
 // RotateRealm How to change the key.
@@ -1625,6 +1764,9 @@ type IfNoneMatch = string
 // Prefer Examples: wait=25
 type Prefer = string
 
+// ProviderName Examples: twilio
+type ProviderName = string
+
 // RealmName Examples: secureauth1
 type RealmName = string
 
@@ -1773,6 +1915,12 @@ type UpdateCredentialJSONRequestBody = UpdateCredential
 
 // JoinPhoneJSONRequestBody defines body for JoinPhone for application/json ContentType.
 type JoinPhoneJSONRequestBody = JoinPhone
+
+// PauseProviderJSONRequestBody defines body for PauseProvider for application/json ContentType.
+type PauseProviderJSONRequestBody = PauseProvider
+
+// ResumeProviderJSONRequestBody defines body for ResumeProvider for application/json ContentType.
+type ResumeProviderJSONRequestBody = ResumeProvider
 
 // CreateRealmJSONRequestBody defines body for CreateRealm for application/json ContentType.
 type CreateRealmJSONRequestBody = CreateRealm

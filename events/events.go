@@ -350,7 +350,8 @@ func Encode(v any) ([]byte, error) {
 // versioned is a payload of this package.
 type versioned interface {
 	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter | TimerDue |
-		NotificationQueued | NotificationProgressed | MessageReceipt | Suppression
+		NotificationQueued | NotificationProgressed | MessageReceipt | Suppression |
+		GovernorAsk | GovernorAnswer | GovernorStates | ProviderPause
 	version() int
 }
 

@@ -30,6 +30,8 @@ const (
 	Notifications = "ASSENT_NOTIFICATIONS"
 	Progress      = "ASSENT_PROGRESS"
 	Suppressions  = "ASSENT_SUPPRESSIONS"
+	// Providers is the bucket of the providers that an operator paused.
+	Providers = "ASSENT_PROVIDERS"
 )
 
 // Topology is what the operator may set about the streams.
@@ -159,6 +161,14 @@ func (t Topology) streams() []jetstream.StreamConfig {
 	}
 }
 
+// buckets are the key-value buckets that more than one role uses.
+func buckets() []jetstream.KeyValueConfig {
+	return []jetstream.KeyValueConfig{
+		{Bucket: Providers, History: 1, Storage: jetstream.FileStorage, Description: "The providers that an operator paused."},
+		{Bucket: Leases, History: 1, Storage: jetstream.MemoryStorage, Description: "Who does what only one may do."},
+	}
+}
+
 // Ensure creates the streams that are missing and brings existing ones to this topology. Every
 // role may call it at once; the broker makes the calls one. It fails when the broker does not
 // answer within ctx, or holds a stream of the same name that cannot become this one.
@@ -176,6 +186,12 @@ func Ensure(ctx context.Context, js jetstream.JetStream, t Topology) error {
 			return fmt.Errorf("ensure stream %s: %w", c.Name, err)
 		}
 	}
+	for _, c := range buckets() {
+		c.Replicas = t.Replicas
+		if _, err := js.CreateOrUpdateKeyValue(ctx, c); err != nil {
+			return fmt.Errorf("ensure bucket %s: %w", c.Bucket, err)
+		}
+	}
 	return nil
 }
 
@@ -184,6 +200,11 @@ func Exists(ctx context.Context, js jetstream.JetStream) error {
 	for _, c := range (Topology{}).streams() {
 		if _, err := js.Stream(ctx, c.Name); err != nil {
 			return fmt.Errorf("look for stream %s: %w", c.Name, err)
+		}
+	}
+	for _, c := range buckets() {
+		if _, err := js.Stream(ctx, "KV_"+c.Bucket); err != nil {
+			return fmt.Errorf("look for bucket %s: %w", c.Bucket, err)
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/letter"
+	"github.com/assent-io/assent/services/provider"
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -88,6 +89,7 @@ func problemFor(err error) (api.Problem, http.Header) {
 		limit *verification.LimitError
 		large *http.MaxBytesError
 		kept  *letter.RefusedError
+		other *provider.UnknownError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -100,6 +102,8 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return limitProblem(limit)
 	case errors.As(err, &kept):
 		return problem(api.ProblemCodeLetterNotReplayable, kept.Obstacle.Explain(), nil), nil
+	case errors.As(err, &other):
+		return problem(api.ProblemCodeNotFound, other.Explain(), nil), nil
 	case errors.As(err, &large):
 		return problem(api.ProblemCodeBodyTooLarge, "The body is over 64 KiB.", nil), nil
 	case errors.Is(err, credential.ErrWrong):

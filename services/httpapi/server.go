@@ -134,6 +134,7 @@ type Config struct {
 	Credentials   Credentials
 	Realms        Realms
 	Letters       Letters
+	Providers     Providers
 	Responses     Responses
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
@@ -200,7 +201,7 @@ func New(c Config) (*Server, error) {
 		shapes: newShapes(
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
-			api.JoinPhone{},
+			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{},
 		),
 	}
 	s.handler = s.routes(document)

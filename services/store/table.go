@@ -133,7 +133,7 @@ func (t *table) pass(ctx context.Context, filter string, show func(key string, v
 	if err != nil {
 		return unavailable(err)
 	}
-	defer endWatch(w)
+	defer stream.EndWatch(w)
 	for {
 		select {
 		case e, open := <-w.Updates():
@@ -150,13 +150,4 @@ func (t *table) pass(ctx context.Context, filter string, show func(key string, v
 			return unavailable(ctx.Err())
 		}
 	}
-}
-
-// endWatch ends a watch, and takes what still comes in: it would block the one who brings it.
-func endWatch(w jetstream.KeyWatcher) {
-	_ = w.Stop()
-	go func() {
-		for range w.Updates() {
-		}
-	}()
 }

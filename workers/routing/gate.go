@@ -26,9 +26,18 @@ const (
 	maxThrottle   = 15 * time.Minute // no message lives longer
 )
 
-// gate keeps calls off a provider that throttles us or does not work.
+// Gate keeps the calls of all processes within what a provider allows them together.
+type Gate interface {
+	// Admit allows one call of so many units in a lane, whose end must be told to done, or says for how long
+	// to leave the provider alone. It waits at most for patience.
+	Admit(ctx context.Context, lane events.Lane, units int, patience time.Duration) (done func(error), no delivery.Refusal)
+}
+
+// gate keeps calls off a provider that throttles this process, or does not work for it; behind it is the one
+// that all processes share.
 type gate struct {
 	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
+	shared  Gate // nil: there is none
 	now     func() time.Time
 
 	mu        sync.Mutex
@@ -37,8 +46,8 @@ type gate struct {
 	failures  int       // in a row, of calls that were allowed since
 }
 
-func newGate(name string, now func() time.Time, changed func(open bool)) *gate {
-	g := &gate{now: now}
+func newGate(name string, shared Gate, now func() time.Time, changed func(open bool)) *gate {
+	g := &gate{shared: shared, now: now}
 	g.circuit = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: name, MaxRequests: 1, Interval: tripInterval, BucketPeriod: tripInterval / tripBuckets, Timeout: circuitPause,
 		IsExcluded: func(err error) bool { return errors.Is(err, delivery.ErrNotAsked) },
@@ -60,7 +69,7 @@ func newGate(name string, now func() time.Time, changed func(open bool)) *gate {
 }
 
 // admit allows a call, whose end must be told to done, or says how long to leave the provider alone.
-func (g *gate) admit(context.Context, time.Duration) (done func(error), no delivery.Refusal) {
+func (g *gate) admit(ctx context.Context, lane events.Lane, units int, patience time.Duration) (done func(error), no delivery.Refusal) {
 	g.mu.Lock()
 	wait, opened := g.throttled.Sub(g.now()), g.opened
 	g.mu.Unlock()
@@ -76,7 +85,18 @@ func (g *gate) admit(context.Context, time.Duration) (done func(error), no deliv
 		defer g.mu.Unlock()
 		return nil, delivery.Refusal{Wait: max(g.opened.Add(circuitPause).Sub(g.now()), probeWait), Reason: events.WaitUnavailable}
 	}
-	return func(err error) { end(g.ended(err, opened)) }, delivery.Refusal{}
+	if g.shared == nil {
+		return func(err error) { end(g.ended(err, opened)) }, delivery.Refusal{}
+	}
+	told, no := g.shared.Admit(ctx, lane, units, patience)
+	if told == nil {
+		end(delivery.ErrNotAsked)
+		return nil, no
+	}
+	return func(err error) {
+		told(err)
+		end(g.ended(err, opened))
+	}, delivery.Refusal{}
 }
 
 // ended counts what a call came to that was allowed when the circuit had opened last at that time, and

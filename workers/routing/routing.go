@@ -5,6 +5,7 @@
 package routing
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -22,6 +23,10 @@ type Provider struct {
 	Receipts bool
 	// Carries refuses messages that are not for it; nil carries all.
 	Carries func(delivery.Message) bool
+	// Gate is what all processes share; nil: the provider allows everything.
+	Gate Gate
+	// Units is what the provider counts a message as; nil: one.
+	Units func(delivery.Message) int
 }
 
 // Config is what a Table is made of.
@@ -41,11 +46,12 @@ type Table struct {
 	gates map[string]*gate
 }
 
-// New builds a table. Circuits belong to it: what one process learns, others learn for themselves.
+// New builds a table. Circuits belong to it: what one process learns, others learn for themselves. What all are to
+// know of, the providers' gates tell.
 func New(cfg Config) *Table {
 	t := &Table{cfg: cfg, gates: map[string]*gate{}}
 	for _, p := range cfg.Providers {
-		t.gates[p.Name] = newGate(p.Name, cfg.Now, cfg.Metrics.circuit(cfg.Channel, p.Name))
+		t.gates[p.Name] = newGate(p.Name, p.Gate, cfg.Now, cfg.Metrics.circuit(cfg.Channel, p.Name))
 	}
 	return t
 }
@@ -65,7 +71,7 @@ func (t *Table) Candidates(m delivery.Message, avoid []string) []delivery.Candid
 		if p < 0 || t.cfg.Providers[p].Carries != nil && !t.cfg.Providers[p].Carries(m) {
 			continue
 		}
-		found = append(found, t.candidate(t.cfg.Providers[p], country))
+		found = append(found, t.candidate(&t.cfg.Providers[p], m, country))
 	}
 	rank := func(c delivery.Candidate) int {
 		n := 0
@@ -81,8 +87,16 @@ func (t *Table) Candidates(m delivery.Message, avoid []string) []delivery.Candid
 	return found
 }
 
-func (t *Table) candidate(p Provider, country string) delivery.Candidate {
-	c := delivery.Candidate{Provider: p.Name, Sender: p.Sender, Route: country, Receipts: p.Receipts, Admit: t.gates[p.Name].admit}
+func (t *Table) candidate(p *Provider, m delivery.Message, country string) delivery.Candidate {
+	g := t.gates[p.Name]
+	c := delivery.Candidate{Provider: p.Name, Sender: p.Sender, Route: country, Receipts: p.Receipts}
+	c.Admit = func(ctx context.Context, patience time.Duration) (func(error), delivery.Refusal) {
+		units := 1
+		if p.Units != nil {
+			units = p.Units(m)
+		}
+		return g.admit(ctx, m.Lane, units, patience)
+	}
 	if p.Receipts {
 		c.Patience = t.cfg.Patience.Of(p.Name, country)
 	}

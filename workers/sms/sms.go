@@ -57,6 +57,22 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 	return s.gateway.SendSMS(ctx, text)
 }
 
+// Units counts the segments of messages as this channel would send them, which is what providers count. One that
+// cannot be rendered is one segment: it will not be sent.
+func Units(cfg Config, segments func(text string) int) func(delivery.Message) int {
+	s := &sender{cfg: cfg}
+	return func(m delivery.Message) int {
+		if m.Notice != nil {
+			return segments(m.Notice.Text.Reveal())
+		}
+		body, err := s.render(m, time.Until(m.ExpiresAt))
+		if err != nil {
+			return 1
+		}
+		return segments(body)
+	}
+}
+
 func (s *sender) render(m delivery.Message, life time.Duration) (string, error) {
 	words := wording.For(m.Locale)
 	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: life}

@@ -35,6 +35,26 @@ func Septets(text string) (int, bool) {
 	return n, true
 }
 
+// What a segment of a longer message has room for: its header takes the rest.
+const (
+	gsmPart  = 153
+	widePart = 67
+)
+
+// Segments counts the text messages that a text takes on its way.
+func Segments(text string) int {
+	n, room, part := 0, gsmRoom, gsmPart
+	if septets, ok := Septets(text); ok {
+		n = septets
+	} else {
+		n, room, part = len(utf16.Encode([]rune(text))), wideRoom, widePart
+	}
+	if n <= room {
+		return 1
+	}
+	return (n + part - 1) / part
+}
+
 // single says that a text fits one message.
 func single(text string) bool {
 	if n, ok := Septets(text); ok {

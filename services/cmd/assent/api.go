@@ -74,7 +74,7 @@ func startAPI(ctx context.Context, p *process) error {
 		return err
 	}
 	server, err := httpapi.New(httpapi.Config{
-		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters, Responses: pub,
+		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters, Providers: k.providers, Responses: pub,
 		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
@@ -124,6 +124,7 @@ type kept struct {
 	counts        *store.Counts
 	realms        *store.Realms
 	letters       *store.Letters
+	providers     *store.Providers
 }
 
 // keep opens the stores, and makes sure that the bootstrap credential works.
@@ -166,6 +167,9 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	p.onStop(stopLast, k.realms.Close)
+	if k.providers, err = p.providers(ctx); err != nil {
+		return k, err
+	}
 	return k, p.configuredRealm(ctx, k.realms)
 }
 

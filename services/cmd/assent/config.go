@@ -14,6 +14,7 @@ import (
 	"github.com/assent-io/assent/services/verification"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/email"
+	"github.com/assent-io/assent/workers/governor"
 	"github.com/assent-io/assent/workers/provider/adapter"
 	"github.com/assent-io/assent/workers/provider/apns"
 	"github.com/assent-io/assent/workers/provider/fcm"
@@ -56,6 +57,10 @@ type config struct {
 	// Routes says who carries what. Without rules the configured providers of a channel are tried in order:
 	// Twilio, then the adapters by name; SendGrid, then SMTP.
 	Routes routesConfig `koanf:"routes"`
+	// Quotas says what each provider takes from all processes together.
+	Quotas quotasConfig `koanf:"quotas"`
+	// Lanes are the shares of verifications, transactional and bulk messages of every quota, in percent.
+	Lanes governor.Shares `koanf:"lanes"`
 	// OneLogin is the door for clients of OneLogin's API.
 	OneLogin onelogin.Settings `koanf:"onelogin"`
 	// SecureAuth is the door for clients of SecureAuth's API.
@@ -174,6 +179,7 @@ func defaults() config {
 			},
 			Hold: delivery.DefaultHold, MaxAttempts: delivery.DefaultMaxAttempts,
 		},
+		Lanes:      governor.DefaultShares(),
 		Sandbox:    sandboxConfig{Listen: "127.0.0.1:8081"},
 		SecureAuth: secureauthConfig{ClockWindow: defaultClockWindow},
 	}
@@ -229,6 +235,7 @@ func (c config) check(run []role) []string {
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
 		add("nats.replicas", "want 1 to 5")
 	}
+	faults = append(faults, complete("lanes", c.Lanes.Validate)...)
 	for _, r := range run {
 		faults = append(faults, r.check(c)...)
 	}

@@ -103,6 +103,7 @@ type commandLine struct {
 	Credentials credentialsCommand `cmd:"" help:"Make, list and revoke the credentials that clients call the API with."`
 	Realms      realmsCommand      `cmd:"" help:"Make, list, rotate and remove the realms that clients of SecureAuth's API call."`
 	DLQ         dlqCommand         `cmd:"" name:"dlq" help:"List, show, replay and drop the dead letters: what could not be decoded or delivered."`
+	Providers   providersCommand   `cmd:"" help:"List, pause and resume the providers that carry messages."`
 	Phone       phoneCommand       `cmd:"" help:"Be a phone: join, answer questions, make one-time codes; for scripts."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running process whether it is alive; for container health checks."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -25,6 +25,7 @@ import (
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/governor"
 	"github.com/assent-io/assent/workers/routing"
 )
 
@@ -46,6 +47,7 @@ type process struct {
 	listeners map[string]*listener // by the address that was asked for
 	stops     [stopStages][]func()
 	failed    chan error // the first thing that ended by itself
+	governing *governor.Client
 
 	once struct {
 		keys       func() (*keyring.Keyring, error)

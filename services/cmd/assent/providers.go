@@ -115,7 +115,7 @@ func (c config) carried(channel events.Channel, section, others string) []string
 	for _, err := range wrong {
 		faults = append(faults, fault("routes."+string(channel), "%v", err))
 	}
-	return faults
+	return append(faults, c.checkQuotas(channel)...)
 }
 
 // rules are those of a channel for its providers, and what is wrong with them.
@@ -166,7 +166,7 @@ func checkPush(c config) []string {
 	if len(c.providersFor(events.Push)) == 0 {
 		return []string{fault(apnsName, "no provider is configured, nor under fcm (sandbox.url would let the sandbox stand in)")}
 	}
-	var faults []string
+	faults := c.checkQuotas(events.Push)
 	if c.usesAPNs() {
 		faults = append(faults, complete(apnsName, c.APNs.Validate)...)
 	}

@@ -77,6 +77,9 @@ func (p *process) work(ctx context.Context, channel events.Channel, providers []
 	if err != nil {
 		return err
 	}
+	if err := p.governed(ctx, channel, providers); err != nil {
+		return err
+	}
 	routes, err := p.routes(channel, providers)
 	if err != nil {
 		return err

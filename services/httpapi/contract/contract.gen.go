@@ -51,6 +51,15 @@ type ServerInterface interface {
 	// ListPrompts What waits for an answer on this phone
 	// (GET /v1/phones/{id}/prompts)
 	ListPrompts(w http.ResponseWriter, r *http.Request, id DeviceID, params ListPromptsParams)
+	// ListProviders List providers
+	// (GET /v1/providers)
+	ListProviders(w http.ResponseWriter, r *http.Request)
+	// PauseProvider Pause a provider
+	// (POST /v1/providers/{name}/pause)
+	PauseProvider(w http.ResponseWriter, r *http.Request, name ProviderName)
+	// ResumeProvider Resume a provider
+	// (POST /v1/providers/{name}/resume)
+	ResumeProvider(w http.ResponseWriter, r *http.Request, name ProviderName)
 	// ListRealms List the realms of the account
 	// (GET /v1/realms)
 	ListRealms(w http.ResponseWriter, r *http.Request)
@@ -542,6 +551,72 @@ func (siw *ServerInterfaceWrapper) ListPrompts(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListPrompts(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListProviders operation middleware
+func (siw *ServerInterfaceWrapper) ListProviders(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListProviders(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PauseProvider operation middleware
+func (siw *ServerInterfaceWrapper) PauseProvider(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name ProviderName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PauseProvider(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResumeProvider operation middleware
+func (siw *ServerInterfaceWrapper) ResumeProvider(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name ProviderName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResumeProvider(w, r, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1303,6 +1378,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/dead-letters/{id}", wrapper.DropDeadLetter)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/dead-letters/{id}", wrapper.GetDeadLetter)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/dead-letters/{id}/replay", wrapper.ReplayDeadLetter)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/providers", wrapper.ListProviders)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/providers/{name}/pause", wrapper.PauseProvider)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/providers/{name}/resume", wrapper.ResumeProvider)
 
 	return m
 }

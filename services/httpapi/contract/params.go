@@ -32,6 +32,8 @@ type (
 	ListUsersParams = api.ListUsersParams
 	// ListDeadLettersParams are the query of a list.
 	ListDeadLettersParams = api.ListDeadLettersParams
+	// ProviderName is a path parameter.
+	ProviderName = api.ProviderName
 	// DeadLetterID is a path parameter.
 	DeadLetterID = api.DeadLetterID
 	// ClientID is a path parameter.

@@ -39,13 +39,13 @@ const callTimeout = 10 * time.Second
 // Gateway sends notifications over one shared connection. It is safe for concurrent use.
 type Gateway struct {
 	client *apns2.Client
+	signer *signer
 	topic  string
 }
 
-// New builds the gateway and signs a first provider token, because apns2 hides a key that
-// cannot sign: every call would be refused with 403 for ever. The client comes from
-// NewHTTPClient; it is copied, not changed. One gateway per key is enough and more are
-// harmful: APNs throttles keys whose token is renewed too often.
+// New builds the gateway and signs a first provider token, so that a key that cannot sign is
+// told at once. The client comes from NewHTTPClient; it is copied, not changed. Gateways of one
+// key make the same tokens: APNs throttles teams that bring new ones too often.
 func New(cfg Config, client *http.Client) (*Gateway, error) {
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return nil, fmt.Errorf("configure apns: %w", errors.Join(faults...))
@@ -58,12 +58,17 @@ func New(cfg Config, client *http.Client) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure apns: read the signing key: %w", err)
 	}
-	provider := &token.Token{AuthKey: key, KeyID: cfg.KeyID, TeamID: cfg.TeamID}
-	if _, err := provider.Generate(); err != nil {
+	s, err := newSigner(key, cfg.KeyID, cfg.TeamID)
+	if err == nil {
+		_, err = s.token(time.Now())
+	}
+	if err != nil {
 		return nil, fmt.Errorf("configure apns: sign a provider token: %w", err)
 	}
 	return &Gateway{
-		client: &apns2.Client{Host: cfg.host(), Token: provider, HTTPClient: exchange.Client(client)},
+		// IssuedAt keeps the SDK from making a token of its own.
+		client: &apns2.Client{Host: cfg.host(), Token: &token.Token{IssuedAt: never}, HTTPClient: exchange.Client(client)},
+		signer: s,
 		topic:  cfg.Topic,
 	}, nil
 }
@@ -85,6 +90,9 @@ func (g *Gateway) SendPush(ctx context.Context, m delivery.Push) (delivery.Recei
 			fmt.Errorf("the notification has %d bytes, APNs takes %d", len(body), maxPayload))
 	}
 
+	if err := g.sign(time.Now()); err != nil {
+		return delivery.Receipt{}, delivery.Misconfigured(err)
+	}
 	ctx, record, end := exchange.Begin(ctx, callTimeout)
 	defer end()
 	_, err = g.client.PushWithContext(ctx, n)
@@ -103,6 +111,21 @@ func (g *Gateway) SendPush(ctx context.Context, m delivery.Push) (delivery.Recei
 		id = n.ApnsID
 	}
 	return delivery.Receipt{ID: id}, nil
+}
+
+// never is a time of issue whose token does not end.
+const never = 1 << 60
+
+// sign gives the client the token of the half hour.
+func (g *Gateway) sign(now time.Time) error {
+	bearer, err := g.signer.token(now)
+	if err != nil {
+		return fmt.Errorf("sign a provider token: %w", err)
+	}
+	g.client.Token.Lock()
+	defer g.client.Token.Unlock()
+	g.client.Token.Bearer = bearer
+	return nil
 }
 
 func (g *Gateway) notification(device string, m delivery.Push) *apns2.Notification {
