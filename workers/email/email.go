@@ -1,5 +1,5 @@
 // Package email is the email channel: it renders the mail of one activation, a code or a
-// link with who asks what from where, and hands it to its gateway. The sentences come from
+// link with who asks what from where, or a notification's own, and hands it to its gateway. The sentences come from
 // package wording, the call to a provider is the gateway's, and retries are the delivery
 // loop's. The composition root builds it for the email role.
 package email
@@ -76,27 +76,54 @@ func New(cfg Config, gateway Gateway) (*Sender, error) {
 // Send renders m and calls the gateway once. A challenge that no mail can carry is a
 // permanent error.
 func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt, error) {
-	letter, language, err := s.letter(m)
+	render := s.render
+	if m.Notice != nil {
+		render = s.notice
+	}
+	rendered, err := render(m)
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
-	text, html, err := s.layout.render(letter)
-	if err != nil {
-		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused, err)
-	}
-	receipt, err := s.gateway.SendMail(ctx, delivery.Mail{
-		Name:    m.Name(),
-		From:    s.sender(m.Brand),
-		To:      m.To,
-		Subject: oneLine(letter.Words.Subject),
-		Text:    text,
-		HTML:    html,
-		Headers: s.headers(m, language),
-	})
+	receipt, err := s.gateway.SendMail(ctx, rendered)
 	if err != nil {
 		return receipt, fmt.Errorf("send mail: %w", err)
 	}
 	return receipt, nil
+}
+
+// render lays out the mail of a verification.
+func (s *Sender) render(m delivery.Message) (delivery.Mail, error) {
+	letter, language, err := s.letter(m)
+	if err != nil {
+		return delivery.Mail{}, err
+	}
+	text, html, err := s.layout.render(letter)
+	if err != nil {
+		return delivery.Mail{}, delivery.Permanent(events.ReasonMessageRefused, err)
+	}
+	headers := s.headers(fmt.Sprintf("%s.%d", m.ID, m.Send))
+	headers["Content-Language"] = language
+	return delivery.Mail{
+		Name: m.Name(), From: s.sender(m.Brand), To: m.To, Subject: oneLine(letter.Words.Subject), Text: text, HTML: html, Headers: headers,
+	}, nil
+}
+
+// notice is the mail of a notification, as its sender wrote it.
+func (s *Sender) notice(m delivery.Message) (delivery.Mail, error) {
+	subject := oneLine(m.Notice.Subject.Reveal())
+	if subject == "" {
+		subject = oneLine(m.Brand)
+	}
+	if subject == "" || m.Notice.Text == "" {
+		return delivery.Mail{}, delivery.Permanent(events.ReasonMessageRefused, errors.New("the notification holds no subject, or no text"))
+	}
+	headers := s.headers(m.Name().Message())
+	if language := oneLine(m.Locale); language != "" {
+		headers["Content-Language"] = language
+	}
+	return delivery.Mail{
+		Name: m.Name(), From: s.sender(m.Brand), To: m.To, Subject: subject, Text: m.Notice.Text, HTML: m.Notice.HTML, Headers: headers,
+	}, nil
 }
 
 // letter gathers what the layout shows, by the challenge.
@@ -137,13 +164,12 @@ func (s *Sender) sender(brand string) mail.Address {
 
 // headers say that a program wrote the mail, so that no absence note answers it, and give
 // the same send the same Message-ID, so that a mailbox can tell a repeat.
-func (s *Sender) headers(m delivery.Message, language string) map[string]string {
+func (s *Sender) headers(message string) map[string]string {
 	_, domain, _ := strings.Cut(s.from.Address, "@")
 	return map[string]string{
 		"Auto-Submitted":           "auto-generated",
 		"X-Auto-Response-Suppress": "All",
-		"Content-Language":         language,
-		"Message-ID":               fmt.Sprintf("<%s.%d@%s>", m.ID, m.Send, domain),
+		"Message-ID":               fmt.Sprintf("<%s@%s>", message, domain),
 	}
 }
 
