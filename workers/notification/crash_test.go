@@ -220,12 +220,12 @@ func (s *shaky) Append(ctx context.Context, e events.NotificationProgressed, aft
 		return 0, errNoAnswer
 	}
 	sequence, err := s.Journal.Append(ctx, e, after, life)
-	switch {
-	case what == 3:
+	switch what {
+	case 3:
 		s.dead = true
 		s.dies()
 		return 0, errNoAnswer
-	case what == 2:
+	case 2:
 		return 0, errNoAnswer
 	}
 	return sequence, err

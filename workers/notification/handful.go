@@ -3,6 +3,7 @@ package notification
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,9 @@ const (
 	// spill is from when on a bulk message goes to the next provider, where the first throttles: what can wait
 	// a little waits for the provider that the operator put first.
 	spill = 5 * time.Second
+	// leastWidth is how many are asked for where nothing is known to go on: a text that is not sent now need not
+	// be made.
+	leastWidth = 4
 )
 
 // outgoing is a call that is about to be made.
@@ -35,6 +39,7 @@ type outgoing struct {
 // choose takes a handful of the messages that are due, for which the providers have room now. An error is the
 // lists', which cannot be read.
 func (r *run) choose(ctx context.Context, due []int) ([]*outgoing, error) {
+	r.refusal = nil
 	wanted := make([]*outgoing, 0, len(r.slots))
 	for _, place := range due {
 		if len(wanted) == len(r.slots) {
@@ -53,7 +58,6 @@ func (r *run) choose(ctx context.Context, due []int) ([]*outgoing, error) {
 	}
 	r.admit(ctx, wanted)
 	var calls []*outgoing
-	r.refusal = nil
 	for _, o := range wanted {
 		if o.done == nil {
 			r.putOff(o)
@@ -65,7 +69,7 @@ func (r *run) choose(ctx context.Context, due []int) ([]*outgoing, error) {
 	if len(calls) == len(wanted) {
 		r.width = min(2*r.width, len(r.q.Recipients))
 	} else {
-		r.width = max(2*len(calls), 2) // a text that is not sent now need not be made
+		r.width = max(2*len(calls), leastWidth)
 	}
 	return calls, nil
 }
@@ -82,13 +86,20 @@ func (r *run) prepare(ctx context.Context, place int) (*outgoing, error) {
 		r.settle(place, events.DeliveryFailed, events.ReasonSuppressed, cause, now)
 		return nil, nil
 	}
-	m, err := r.message(place)
-	if err != nil {
+	m := r.message(place)
+	p := &r.past.messages[place]
+	if len(r.refused) > 0 { // where all were refused just now, no text is made
+		o := &outgoing{place: place, m: m, candidates: r.h.Routes.Candidates(m, p.failed)}
+		if len(o.candidates) > 0 && r.barred(o, now) {
+			r.putOff(o)
+			return nil, nil
+		}
+	}
+	if m.Notice, err = r.fill(r.content.Recipients[place]); err != nil {
 		r.stats.note("", err)
 		r.settle(place, events.DeliveryFailed, events.ReasonMessageRefused, "text", now)
 		return nil, nil
 	}
-	p := &r.past.messages[place]
 	candidates := r.h.Routes.Candidates(m, p.failed)
 	if len(candidates) == 0 {
 		nobody := delivery.Nobody(r.q.Channel)
@@ -99,42 +110,64 @@ func (r *run) prepare(ctx context.Context, place int) (*outgoing, error) {
 	return &outgoing{place: place, m: m, candidates: candidates}, nil
 }
 
-// message fills the text of one recipient.
-func (r *run) message(place int) (delivery.Message, error) {
-	to, filling := r.q.Recipients[place], r.content.Recipients[place]
-	text, err := r.fill(filling)
-	if err != nil {
-		return delivery.Message{}, err
+// barred tells that no provider will let a message that was asked just now, and which is to be asked first.
+func (r *run) barred(o *outgoing, now time.Time) bool {
+	round := r.past.messages[o.place].round
+	for _, c := range o.candidates {
+		if slices.Contains(round, c.Provider) {
+			continue
+		}
+		no := r.refused[c.Provider]
+		if no == nil || !now.Before(no.until) {
+			return false
+		}
+		if o.refuse(no) {
+			break
+		}
 	}
+	return true
+}
+
+// refuse remembers the shortest wait. It tells whether the message waits for this provider rather than going to
+// the next.
+func (o *outgoing) refuse(no *refusal) bool {
+	if o.no == nil || no.Wait < o.no.Wait {
+		o.no = no
+	}
+	return o.m.Lane == events.LaneBulk && no.Reason == events.WaitThrottled && no.Wait < spill
+}
+
+// message is that of one recipient, without its text.
+func (r *run) message(place int) delivery.Message {
+	to := r.q.Recipients[place]
 	return delivery.Message{
 		ID: events.MessageID(r.q.ID, r.q.Part, place), Lane: r.q.Lane, Channel: r.q.Channel, Send: 1,
-		Attempt: r.past.messages[place].attempts() + 1, To: delivery.Address(filling.To),
-		Notice: &delivery.Notice{Subject: delivery.Code(text.Subject), Text: delivery.Code(text.Text), HTML: delivery.Code(text.HTML)},
+		Attempt: r.past.messages[place].attempts() + 1, To: delivery.Address(r.content.Recipients[place].To),
 		Device: to.Device, DeviceID: to.DeviceID, Locale: to.Locale, Brand: r.q.Brand,
 		CreatedAt: r.q.CreatedAt, ExpiresAt: r.q.ExpiresAt,
-	}, nil
+	}
 }
 
 // fill makes one person's text. Each text of the part is read once.
-func (r *run) fill(f events.NotificationFilling) (events.NotificationBody, error) {
+func (r *run) fill(f events.NotificationFilling) (*delivery.Notice, error) {
 	i := f.Body
 	if r.bodies[i] == nil && r.faults[i] == nil {
 		r.bodies[i], r.faults[i] = r.h.Parse(r.content.Bodies[i])
 	}
 	if r.faults[i] != nil {
-		return events.NotificationBody{}, fmt.Errorf("read a text: %w", r.faults[i])
+		return nil, fmt.Errorf("read a text: %w", r.faults[i])
 	}
 	text, err := r.bodies[i].Fill(f.Variables)
 	if err != nil {
-		return events.NotificationBody{}, fmt.Errorf("fill a text: %w", err)
+		return nil, fmt.Errorf("fill a text: %w", err)
 	}
-	return text, nil
+	return &delivery.Notice{Subject: delivery.Code(text.Subject), Text: delivery.Code(text.Text), HTML: delivery.Code(text.HTML)}, nil
 }
 
 // admit asks the providers for all at once: they share what one round trip brings. The first goes ahead, so
 // that a provider that takes nothing is asked once.
 func (r *run) admit(ctx context.Context, wanted []*outgoing) {
-	no := &refusals{}
+	no := &refusals{said: map[string]*refusal{}, now: r.h.Now}
 	first := moment
 	if len(r.running) == 0 && len(r.ended) == 0 {
 		first = patience
@@ -145,6 +178,7 @@ func (r *run) admit(ctx context.Context, wanted []*outgoing) {
 		asking.Go(func() { r.ask(ctx, o, no, moment) })
 	}
 	asking.Wait()
+	maps.Copy(r.refused, no.said)
 }
 
 // ask finds the first provider that lets a message, of those that were not asked since the last pause.
@@ -161,12 +195,9 @@ func (r *run) ask(ctx context.Context, o *outgoing, no *refusals, patience time.
 				o.c, o.done = c, done
 				return
 			}
-			refused = no.add(refusal{why, c.Provider})
+			refused = no.add(c.Provider, why)
 		}
-		if o.no == nil || refused.Wait < o.no.Wait {
-			o.no = refused
-		}
-		if o.m.Lane == events.LaneBulk && refused.Reason == events.WaitThrottled && refused.Wait < spill {
+		if o.refuse(refused) {
 			return
 		}
 	}
@@ -174,10 +205,10 @@ func (r *run) ask(ctx context.Context, o *outgoing, no *refusals, patience time.
 
 // putOff lets a message wait that no provider let.
 func (r *run) putOff(o *outgoing) {
-	p := &r.past.messages[o.place]
+	p, now := &r.past.messages[o.place], r.h.Now()
 	var wait time.Duration
 	if o.no != nil {
-		wait = o.no.Wait
+		wait = o.no.until.Sub(now)
 		if r.refusal == nil || wait < r.refusal.Wait {
 			r.refusal = o.no
 		}
@@ -188,29 +219,25 @@ func (r *run) putOff(o *outgoing) {
 			wait = again
 		}
 	}
-	p.next = r.h.Now().Add(max(wait, time.Millisecond))
+	p.next = now.Add(max(wait, time.Millisecond))
 }
 
 // refusals are what the providers said to one handful. They are safe for concurrent use.
 type refusals struct {
-	mu  sync.Mutex
-	all []refusal
+	now  func() time.Time
+	mu   sync.Mutex
+	said map[string]*refusal
 }
 
 func (r *refusals) of(provider string) *refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range r.all {
-		if r.all[i].provider == provider {
-			return &r.all[i]
-		}
-	}
-	return nil
+	return r.said[provider]
 }
 
-func (r *refusals) add(no refusal) *refusal {
+func (r *refusals) add(provider string, no delivery.Refusal) *refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all = append(r.all, no)
-	return &no
+	r.said[provider] = &refusal{no, provider, r.now().Add(no.Wait)}
+	return r.said[provider]
 }

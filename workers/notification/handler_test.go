@@ -20,7 +20,9 @@ import (
 
 var errCarrier = errors.New("carrier is down")
 
-func twilio(c *carrier) carried { return carried{{Provider: "twilio", Sender: c, Route: "+1", Receipts: true}} }
+func twilio(c *carrier) carried {
+	return carried{{Provider: "twilio", Sender: c, Route: "+1", Receipts: true}}
+}
 
 func TestAllMessagesOfAPartAreSentOnceWithTheirOwnText(t *testing.T) {
 	t.Parallel()
@@ -294,7 +296,9 @@ func TestAWaitEndsWithTheLifeOfThePart(t *testing.T) {
 		return nil, delivery.Refusal{Wait: time.Hour, Reason: events.WaitPaused}
 	}}}
 	h.work(routes)
-	q := h.part(2, func(q *events.NotificationQueued, _ *events.NotificationContent) { q.ExpiresAt = q.CreatedAt.Add(3 * time.Second) })
+	q := h.part(2, func(q *events.NotificationQueued, _ *events.NotificationContent) {
+		q.ExpiresAt = q.CreatedAt.Add(3 * time.Second)
+	})
 	h.publish(q)
 	for _, v := range h.acked() {
 		require.LessOrEqual(t, v.delay, 3*time.Second)

@@ -47,6 +47,7 @@ type run struct {
 	since   time.Time             // when the first of them came
 	left    time.Time             // another worker goes on, whose calls end then at the latest
 	refusal *refusal              // why the last handful was not taken whole
+	refused map[string]*refusal   // what each provider said last
 	width   int                   // how many are asked for at once
 	began   time.Time             // when a call was begun last
 	looked  time.Time             // when the log was read last
@@ -57,15 +58,20 @@ type run struct {
 type refusal struct {
 	delivery.Refusal
 	provider string
+	until    time.Time
 }
 
 func newRun(h *Handler, q events.NotificationQueued, c events.NotificationContent, attempt int) *run {
+	width := len(q.Recipients)
+	if attempt > 1 { // it may have been given back because nobody takes it
+		width = leastWidth
+	}
 	return &run{
 		h: h, q: q, content: c, attempt: attempt, id: uuid.NewString(),
 		bodies: make([]Body, len(c.Bodies)), faults: make([]error, len(c.Bodies)),
 		past:    history{messages: make([]past, len(q.Recipients))},
 		results: make(chan result, len(q.Recipients)), running: map[int]bool{},
-		width: len(q.Recipients), began: h.Now(), stats: stats{began: h.Now()},
+		refused: map[string]*refusal{}, width: width, began: h.Now(), stats: stats{began: h.Now()},
 	}
 }
 

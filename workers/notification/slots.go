@@ -12,9 +12,6 @@ func DefaultShares() Shares {
 	return Shares{events.LaneVerification: 60, events.LaneTransactional: 25, events.LaneBulk: 15}
 }
 
-// PartsAtOnce is how many parts of one lane a process holds at once on one channel, which bounds its memory.
-const PartsAtOnce = 8
-
 // slotsForPart is how many slots there are for each part that begins calls at once: with more parts the
 // handfuls, and with them what one write stands for, would be smaller.
 const slotsForPart = 16

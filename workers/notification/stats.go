@@ -55,4 +55,3 @@ func (s *stats) tell(r *run) {
 			"entries", s.entries, "duration_ms", r.h.Now().Sub(s.began).Milliseconds())
 	}
 }
-
