@@ -368,7 +368,7 @@ func TestThrottlingUsesUpNoAttempts(t *testing.T) {
 		}
 		return nil
 	}}
-	h.work(twilio(c), func(n *notification.Handler) { n.Policy.MaxAttempts = 2 })
+	h.work(twilio(c), func(n *notification.Handler) { n.Policy.MaxAttempts = 1 })
 	q := h.part(1)
 	h.publish(q)
 	h.acked()
