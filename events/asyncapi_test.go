@@ -98,27 +98,30 @@ func readAsyncAPI(t *testing.T) asyncAPI {
 
 // payloads are the Go types behind the document's schemas.
 var payloads = map[string]reflect.Type{
-	"VerificationActivated": reflect.TypeFor[events.VerificationActivated](),
-	"VerificationChanged":   reflect.TypeFor[events.VerificationChanged](),
-	"ResponseReceived":      reflect.TypeFor[events.ResponseReceived](),
-	"DeliverySettled":       reflect.TypeFor[events.DeliverySettled](),
-	"FallbackStep":          reflect.TypeFor[events.FallbackStep](),
-	"TimerDue":              reflect.TypeFor[events.TimerDue](),
-	"WindowEntry":           reflect.TypeFor[events.WindowEntry](),
-	"DeadLetter":            reflect.TypeFor[events.DeadLetter](),
-	"GovernorAsk":           reflect.TypeFor[events.GovernorAsk](),
-	"GovernorAnswer":        reflect.TypeFor[events.GovernorAnswer](),
-	"GovernorStates":        reflect.TypeFor[events.GovernorStates](),
-	"ProviderPause":         reflect.TypeFor[events.ProviderPause](),
-	"ProviderKey":           reflect.TypeFor[events.ProviderKey](),
-	"ProviderReport":        reflect.TypeFor[events.ProviderReport](),
-	"ProviderAsk":           reflect.TypeFor[events.ProviderAsk](),
-	"ProviderState":         reflect.TypeFor[events.ProviderState](),
-	"MessageSizes":          reflect.TypeFor[events.MessageSizes](),
-	"LaneCounts":            reflect.TypeFor[events.LaneCounts](),
-	"PushDevice":            reflect.TypeFor[events.PushDevice](),
-	"Context":               reflect.TypeFor[events.Context](),
-	"Sealed":                reflect.TypeFor[events.Sealed](),
+	"VerificationActivated":  reflect.TypeFor[events.VerificationActivated](),
+	"VerificationChanged":    reflect.TypeFor[events.VerificationChanged](),
+	"ResponseReceived":       reflect.TypeFor[events.ResponseReceived](),
+	"DeliverySettled":        reflect.TypeFor[events.DeliverySettled](),
+	"FallbackStep":           reflect.TypeFor[events.FallbackStep](),
+	"TimerDue":               reflect.TypeFor[events.TimerDue](),
+	"WindowEntry":            reflect.TypeFor[events.WindowEntry](),
+	"DeadLetter":             reflect.TypeFor[events.DeadLetter](),
+	"GovernorAsk":            reflect.TypeFor[events.GovernorAsk](),
+	"GovernorAnswer":         reflect.TypeFor[events.GovernorAnswer](),
+	"GovernorStates":         reflect.TypeFor[events.GovernorStates](),
+	"ProviderPause":          reflect.TypeFor[events.ProviderPause](),
+	"ProviderKey":            reflect.TypeFor[events.ProviderKey](),
+	"ProviderReport":         reflect.TypeFor[events.ProviderReport](),
+	"ProviderAsk":            reflect.TypeFor[events.ProviderAsk](),
+	"ProviderState":          reflect.TypeFor[events.ProviderState](),
+	"MessageSizes":           reflect.TypeFor[events.MessageSizes](),
+	"LaneCounts":             reflect.TypeFor[events.LaneCounts](),
+	"PushDevice":             reflect.TypeFor[events.PushDevice](),
+	"Context":                reflect.TypeFor[events.Context](),
+	"Sealed":                 reflect.TypeFor[events.Sealed](),
+	"NotificationProgressed": reflect.TypeFor[events.NotificationProgressed](),
+	"MessageBegun":           reflect.TypeFor[events.MessageBegun](),
+	"MessageEnded":           reflect.TypeFor[events.MessageEnded](),
 }
 
 func TestTheSchemasHaveTheFieldsOfThePayloads(t *testing.T) {
@@ -346,6 +349,7 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"govern-show":  events.GovernorShowSubject,
 		"govern-state": events.GovernorStateSubject,
 		"pause":        "$KV.ASSENT_PROVIDERS.{provider}",
+		"progress":     strings.Replace(events.ProgressSubject("{id}", 0), ".0.", ".{part}.", 1),
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)
 	require.Equal(t, events.AskedSubjects, doc.Channels["activation"].JetStream.Republish)
@@ -384,6 +388,13 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 		"channel of a subject":     {asked, doc.Components.Parameters["channel"].Enum},
 		"channel of an activation": {asked, schemas["VerificationActivated"].Properties["channel"].Enum},
 		"channel of a delivery":    {channels, schemas["DeliverySettled"].Properties["channel"].Enum},
+		"status of a message": {
+			[]string{events.DeliveryRetrying, events.DeliveryUnknown, events.DeliverySent, events.DeliveryFailed, events.DeliveryExpired},
+			schemas["MessageEnded"].Properties["status"].Enum,
+		},
+		"reason of a wait": {
+			[]string{events.WaitPaused, events.WaitUnavailable, events.WaitThrottled}, schemas["NotificationProgressed"].Properties["waiting"].Enum,
+		},
 		"kind of a subject":        {kinds, doc.Channels["response"].Parameters["kind"].Enum},
 		"kind of a response":       {kinds, schemas["ResponseReceived"].Properties["kind"].Enum},
 		"status of a subject":      {statuses, doc.Channels["delivery"].Parameters["status"].Enum},

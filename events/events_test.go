@@ -139,6 +139,24 @@ var golden = map[string]any{
 		Version: 1, EventID: "e7", ID: "0199b1c2-0000-7000-8000-000000000001", Channel: events.SMS, Send: 1,
 		Status: events.DeliveryDelivered, Provider: "twilio", Route: "+1", ProviderID: "SM1", Took: 2.5, Attempt: 1, At: at,
 	},
+	"notification_progressed.v1.json": events.NotificationProgressed{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000008", Part: 2, By: "0199b1c2-0000-7000-8000-000000000009",
+		Begun: []events.MessageBegun{{Place: 7, Attempt: 2, Provider: "acme", Route: "+1", Receipts: true}}, Until: in(8 * time.Second),
+		Ended: []events.MessageEnded{
+			{
+				Place: 7, Status: events.DeliveryRetrying, Attempt: 1, Provider: "twilio", Reason: events.ReasonMessageRefused, Detail: "20429",
+				Class: "retry_after", Until: in(0), At: at,
+			},
+			{Place: 8, Status: events.DeliverySent, Attempt: 1, Provider: "twilio", ProviderID: "SM1", At: at},
+		},
+		At: at,
+	},
+	"notification_progressed_waiting.v1.json": events.NotificationProgressed{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000008", Waiting: events.WaitPaused, Provider: "twilio", At: at,
+	},
+	"notification_progressed_canceled.v1.json": events.NotificationProgressed{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000008", Canceled: []int{1, 4}, All: true, At: at,
+	},
 	"timer_due.v1.json": events.TimerDue{
 		Version: 1, Kind: events.TimerReceipt, ID: "0199b1c2-0000-7000-8000-000000000001", Step: 1, Send: 2, Provider: "twilio", Other: true,
 	},
@@ -157,17 +175,18 @@ var golden = map[string]any{
 
 // decoders reads each kind of file with the reader that consumers use.
 var decoders = map[string]func([]byte) (any, error){
-	"verification_activated": func(b []byte) (any, error) { return events.Decode[events.VerificationActivated](b) },
-	"verification_changed":   func(b []byte) (any, error) { return events.Decode[events.VerificationChanged](b) },
-	"response_received":      func(b []byte) (any, error) { return events.Decode[events.ResponseReceived](b) },
-	"delivery_settled":       func(b []byte) (any, error) { return events.Decode[events.DeliverySettled](b) },
-	"window_entry":           func(b []byte) (any, error) { return events.Decode[events.WindowEntry](b) },
-	"timer_due":              func(b []byte) (any, error) { return events.Decode[events.TimerDue](b) },
-	"dead_letter":            func(b []byte) (any, error) { return events.Decode[events.DeadLetter](b) },
-	"governor_ask":           func(b []byte) (any, error) { return events.Decode[events.GovernorAsk](b) },
-	"governor_answer":        func(b []byte) (any, error) { return events.Decode[events.GovernorAnswer](b) },
-	"governor_states":        func(b []byte) (any, error) { return events.Decode[events.GovernorStates](b) },
-	"provider_pause":         func(b []byte) (any, error) { return events.Decode[events.ProviderPause](b) },
+	"verification_activated":  func(b []byte) (any, error) { return events.Decode[events.VerificationActivated](b) },
+	"verification_changed":    func(b []byte) (any, error) { return events.Decode[events.VerificationChanged](b) },
+	"response_received":       func(b []byte) (any, error) { return events.Decode[events.ResponseReceived](b) },
+	"delivery_settled":        func(b []byte) (any, error) { return events.Decode[events.DeliverySettled](b) },
+	"window_entry":            func(b []byte) (any, error) { return events.Decode[events.WindowEntry](b) },
+	"timer_due":               func(b []byte) (any, error) { return events.Decode[events.TimerDue](b) },
+	"dead_letter":             func(b []byte) (any, error) { return events.Decode[events.DeadLetter](b) },
+	"governor_ask":            func(b []byte) (any, error) { return events.Decode[events.GovernorAsk](b) },
+	"governor_answer":         func(b []byte) (any, error) { return events.Decode[events.GovernorAnswer](b) },
+	"governor_states":         func(b []byte) (any, error) { return events.Decode[events.GovernorStates](b) },
+	"provider_pause":          func(b []byte) (any, error) { return events.Decode[events.ProviderPause](b) },
+	"notification_progressed": func(b []byte) (any, error) { return events.Decode[events.NotificationProgressed](b) },
 }
 
 func TestWhatIsWrittenTodayIsWhatTheGoldenFilesSay(t *testing.T) {
@@ -196,7 +215,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed"} {
+		for _, variant := range []string{"_push", "_number", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_waiting", "_canceled"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

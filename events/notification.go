@@ -133,6 +133,8 @@ type NotificationProgressed struct {
 	Version int    `json:"version"`
 	ID      string `json:"id"`
 	Part    int    `json:"part"`
+	// By tells the entries of one worker's turn from all others; empty where the API wrote it.
+	By string `json:"by,omitempty"`
 	// Begun are the calls that are about to be made: their send records. Until is when they have ended at the latest.
 	Begun []MessageBegun `json:"begun,omitempty"`
 	Until *time.Time     `json:"until,omitempty"`

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -85,7 +86,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	p := &puller{
 		sub: s, consumer: c, cons: cons,
 		out:   make(chan *message.Message),
-		slots: make(chan struct{}, s.cfg.MaxInFlight), held: map[uint64]struct{}{},
+		slots: make(chan struct{}, cmp.Or(c.MaxInFlight, s.cfg.MaxInFlight)), held: map[uint64]struct{}{},
 	}
 	s.running.Add(1)
 	go func() {

@@ -221,6 +221,8 @@ type Consumer struct {
 	Filters []string
 	// MaxAckPending bounds what all replicas together hold at once.
 	MaxAckPending int
+	// MaxInFlight bounds what one process handles at once; zero leaves it to its subscriber.
+	MaxInFlight int
 }
 
 // ackWait is short, so that what a killed process held is sent again soon; a running handler

@@ -43,7 +43,9 @@ func (t *attempt) make(ctx context.Context, done func(error)) (settled bool, err
 	}
 	sendCtx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	landed := h.Metrics.Flight(h.Channel, events.LaneVerification)
 	receipt, err := t.send(sendCtx)
+	landed()
 	done(err)
 	ended := h.Now()
 	h.Metrics.sent(h.Channel, t.c.Provider, t.a.RequestedAt, began, ended, err)
@@ -75,7 +77,7 @@ func (t *attempt) send(ctx context.Context) (receipt Receipt, err error) {
 func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.DeliverySettled, err error) (settled bool, _ error) {
 	h, class := t.h, ClassOf(err)
 	switch {
-	case class == ClassPermanent && (!t.more || final(ReasonOf(err))):
+	case class == ClassPermanent && (!t.more || Final(ReasonOf(err))):
 		return true, h.fail(ctx, t.a, t.report, err)
 	case class == ClassUnknown:
 		// Nobody else is asked at once: a receipt may tell in a moment that the message is on its way.
@@ -92,7 +94,7 @@ func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.D
 	if t.counts = class != ClassRetryAfter; t.counts && t.last {
 		return true, h.giveUp(ctx, t.a, t.report)
 	}
-	t.report.Status, t.report.Class, t.report.Reason, t.report.Detail = events.DeliveryRetrying, string(class), ReasonOf(err), detailOf(err)
+	t.report.Status, t.report.Class, t.report.Reason, t.report.Detail = events.DeliveryRetrying, string(class), ReasonOf(err), DetailOf(err)
 	next := h.Now().UTC()
 	if !t.next {
 		next = next.Add(max(AfterOf(err), firstBackoff))
@@ -102,11 +104,6 @@ func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.D
 		return true, unreported
 	}
 	return false, err
-}
-
-// final tells of a permanent failure that it is the address that cannot be reached, by no provider.
-func final(reason string) bool {
-	return reason == events.ReasonUndeliverable || reason == events.ReasonUnsubscribed || reason == events.ReasonDeviceGone
 }
 
 // report is what all reports of a call have in common.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/assent-io/assent/events"
 )
 
 // An error that a Sender returns is transient unless one of these marks says otherwise.
@@ -100,12 +102,25 @@ func AfterOf(err error) time.Duration {
 	return 0
 }
 
-// detailOf is the provider's own code for an error, where the error carries one: a number or a
+// DetailOf is the provider's own code for an error, where the error carries one: a number or a
 // word from the provider's documentation, never its free text.
-func detailOf(err error) string {
+func DetailOf(err error) string {
 	var coded interface{ Detail() string }
 	if errors.As(err, &coded) {
 		return coded.Detail()
 	}
 	return ""
+}
+
+// Final tells of the reason of a permanent error that it is the address that cannot be reached, by no provider.
+func Final(reason string) bool {
+	return reason == events.ReasonUndeliverable || reason == events.ReasonUnsubscribed || reason == events.ReasonDeviceGone
+}
+
+// Nobody is the error of a message for which there is no provider.
+func Nobody(c events.Channel) error {
+	if c == events.SMS || c == events.Voice {
+		return Permanent(events.ReasonRegionBlocked, errors.New("no rule of the routes matches the number"))
+	}
+	return Permanent(events.ReasonNotConfigured, errors.New("no provider carries this message"))
 }

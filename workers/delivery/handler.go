@@ -77,7 +77,7 @@ func (h *Handler) Handle(m *message.Message) error {
 	if d == nil || err == nil {
 		return err
 	}
-	after := max(h.within(a, backoff(1)), settlePause) // a broker in trouble is not hammered
+	after := max(h.within(a, Backoff(1)), settlePause) // a broker in trouble is not hammered
 	var e *again
 	if errors.As(err, &e) {
 		after = h.within(a, e.after)
@@ -181,7 +181,7 @@ func (h *Handler) judge(ctx context.Context, a events.VerificationActivated, pas
 func (h *Handler) unknown(ctx context.Context, a events.VerificationActivated, call events.DeliverySettled, cause error) error {
 	h.Log.Warn("fate of a delivery is unknown", "verification_id", a.ID, "channel", string(a.Channel), "provider", call.Provider,
 		"attempt", call.Attempt, "policy", string(h.Policy.Unknown), "err", cause)
-	call.Status, call.Class, call.Detail, call.Until, call.At = events.DeliveryUnknown, string(ClassUnknown), detailOf(cause), nil, h.Now().UTC()
+	call.Status, call.Class, call.Detail, call.Until, call.At = events.DeliveryUnknown, string(ClassUnknown), DetailOf(cause), nil, h.Now().UTC()
 	return h.settle(ctx, call, a.ExpiresAt)
 }
 
@@ -209,7 +209,7 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 	m := messageOf(a, c)
 	candidates := h.Routes.Candidates(m, slices.Concat(a.Avoid, past.failed))
 	if len(candidates) == 0 {
-		return h.fail(ctx, a, report(a, Candidate{}, past.attempts+1, h.Now()), nobody(a.Channel))
+		return h.fail(ctx, a, report(a, Candidate{}, past.attempts+1, h.Now()), Nobody(a.Channel))
 	}
 	if past.tried >= h.Policy.MaxAttempts { // the last one's fate was unknown, or it could not be given up
 		return h.giveUp(ctx, a, report(a, Candidate{Provider: past.last.Provider, Route: past.last.Route}, past.attempts, h.Now()))
@@ -253,14 +253,6 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 		}
 	}
 	return &again{untilNext(past.tried, soonest), last}
-}
-
-// nobody says why there is no provider for a message.
-func nobody(c events.Channel) error {
-	if c == events.SMS || c == events.Voice {
-		return Permanent(events.ReasonRegionBlocked, errors.New("no rule of the routes matches the number"))
-	}
-	return Permanent(events.ReasonNotConfigured, errors.New("no provider carries this message"))
 }
 
 func messageOf(a events.VerificationActivated, c events.DeliveryContent) Message {

@@ -13,6 +13,7 @@ type Metrics struct {
 	deliveries    *prometheus.CounterVec
 	duration      *prometheus.HistogramVec
 	timeToCarrier *prometheus.HistogramVec
+	flight        *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics of deliveries.
@@ -30,8 +31,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "assent_time_to_carrier_seconds", Help: "Time from the request for a message to the call with which its provider took it.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"channel"}),
+		flight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "assent_lane_in_flight", Help: "Calls to providers that this process is making.",
+		}, []string{"channel", "lane"}),
 	}
-	r.MustRegister(m.deliveries, m.duration, m.timeToCarrier)
+	r.MustRegister(m.deliveries, m.duration, m.timeToCarrier, m.flight)
 	return m
 }
 
@@ -48,6 +52,16 @@ func (m *Metrics) sent(c events.Channel, provider string, requested, began, ende
 	if err == nil { // of an attempt that failed, the carrier has nothing
 		m.timeToCarrier.WithLabelValues(string(c)).Observe(began.Sub(requested).Seconds())
 	}
+}
+
+// Flight counts a call of a lane until landed is called.
+func (m *Metrics) Flight(c events.Channel, lane events.Lane) (landed func()) {
+	if m == nil {
+		return func() {}
+	}
+	g := m.flight.WithLabelValues(string(c), string(lane))
+	g.Inc()
+	return g.Dec
 }
 
 func (m *Metrics) expired(c events.Channel) {

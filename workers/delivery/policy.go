@@ -49,8 +49,8 @@ const (
 	minLife = time.Second
 )
 
-// backoff is how long until the next attempt after so many that came to nothing.
-func backoff(tried int) time.Duration {
+// Backoff is how long until the next attempt after so many that came to nothing.
+func Backoff(tried int) time.Duration {
 	middle := lastBackoff
 	if tried = max(tried, 1); tried < 6 {
 		middle = min(lastBackoff, firstBackoff<<(tried-1))
@@ -61,19 +61,28 @@ func backoff(tried int) time.Duration {
 // untilNext is how long until the providers are asked again: what the first of them to be free asks for,
 // where that is longer than the backoff.
 func untilNext(tried int, soonest time.Duration) time.Duration {
-	wait := backoff(tried)
+	wait := Backoff(tried)
 	if soonest > wait {
 		return soonest + rand.N(firstBackoff) //nolint:gosec // all who wait for one provider must not come back at once
 	}
 	return wait
 }
 
-// within keeps a wait inside the life of a verification: towards the end attempts come closer, and
-// the last delivery then settles as expired.
-func (h *Handler) within(a events.VerificationActivated, wait time.Duration) time.Duration {
-	left := a.ExpiresAt.Sub(h.Now())
+// Within keeps a wait inside what is left of a life: towards the end attempts come closer, and the last look
+// then finds it ended.
+func Within(left, wait time.Duration) time.Duration {
 	if left <= minLife {
 		return max(left, 0) + time.Millisecond
 	}
 	return min(max(wait, time.Millisecond), left-minLife/2)
+}
+
+// backoff is Backoff within the life of a verification.
+func (h *Handler) backoff(a events.VerificationActivated, tried int) time.Duration {
+	return h.within(a, Backoff(tried))
+}
+
+// within keeps a wait inside the life of a verification.
+func (h *Handler) within(a events.VerificationActivated, wait time.Duration) time.Duration {
+	return Within(a.ExpiresAt.Sub(h.Now()), wait)
 }

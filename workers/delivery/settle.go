@@ -16,10 +16,10 @@ const (
 
 // fail settles a message that can never arrive.
 func (h *Handler) fail(ctx context.Context, a events.VerificationActivated, r events.DeliverySettled, err error) error {
-	r.Status, r.Reason, r.Detail = events.DeliveryFailed, ReasonOf(err), detailOf(err)
+	r.Status, r.Reason, r.Detail = events.DeliveryFailed, ReasonOf(err), DetailOf(err)
 	h.Log.Warn("delivery failed", "verification_id", a.ID, "channel", string(a.Channel), "provider", r.Provider,
 		"attempt", r.Attempt, "reason", r.Reason, "err", err)
-	if !final(r.Reason) { // the operator can do something about it
+	if !Final(r.Reason) { // the operator can do something about it
 		if err := h.Journal.Bury(ctx, a, r.Reason); err != nil {
 			return err
 		}

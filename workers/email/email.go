@@ -1,5 +1,5 @@
 // Package email is the email channel: it renders the mail of one activation, a code or a
-// link with who asks what from where, and hands it to its gateway. The sentences come from
+// link with who asks what from where, or a notification's own, and hands it to its gateway. The sentences come from
 // package wording, the call to a provider is the gateway's, and retries are the delivery
 // loop's. The composition root builds it for the email role.
 package email
@@ -76,27 +76,50 @@ func New(cfg Config, gateway Gateway) (*Sender, error) {
 // Send renders m and calls the gateway once. A challenge that no mail can carry is a
 // permanent error.
 func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt, error) {
-	letter, language, err := s.letter(m)
+	render := s.render
+	if m.Notice != nil {
+		render = s.notice
+	}
+	rendered, err := render(m)
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
-	text, html, err := s.layout.render(letter)
-	if err != nil {
-		return delivery.Receipt{}, delivery.Permanent(events.ReasonMessageRefused, err)
-	}
-	receipt, err := s.gateway.SendMail(ctx, delivery.Mail{
-		Name:    m.Name(),
-		From:    s.sender(m.Brand),
-		To:      m.To,
-		Subject: oneLine(letter.Words.Subject),
-		Text:    text,
-		HTML:    html,
-		Headers: s.headers(m, language),
-	})
+	receipt, err := s.gateway.SendMail(ctx, rendered)
 	if err != nil {
 		return receipt, fmt.Errorf("send mail: %w", err)
 	}
 	return receipt, nil
+}
+
+// render lays out the mail of a verification.
+func (s *Sender) render(m delivery.Message) (delivery.Mail, error) {
+	letter, language, err := s.letter(m)
+	if err != nil {
+		return delivery.Mail{}, err
+	}
+	text, html, err := s.layout.render(letter)
+	if err != nil {
+		return delivery.Mail{}, delivery.Permanent(events.ReasonMessageRefused, err)
+	}
+	return delivery.Mail{
+		Name: m.Name(), From: s.sender(m.Brand), To: m.To, Subject: oneLine(letter.Words.Subject), Text: text, HTML: html,
+		Headers: s.headers(m, language),
+	}, nil
+}
+
+// notice is the mail of a notification, as its sender wrote it.
+func (s *Sender) notice(m delivery.Message) (delivery.Mail, error) {
+	subject := oneLine(m.Notice.Subject.Reveal())
+	if subject == "" {
+		subject = oneLine(m.Brand)
+	}
+	if subject == "" || m.Notice.Text == "" {
+		return delivery.Mail{}, delivery.Permanent(events.ReasonMessageRefused, errors.New("the notification holds no subject, or no text"))
+	}
+	return delivery.Mail{
+		Name: m.Name(), From: s.sender(m.Brand), To: m.To, Subject: subject, Text: m.Notice.Text, HTML: m.Notice.HTML,
+		Headers: s.headers(m, oneLine(m.Locale)),
+	}, nil
 }
 
 // letter gathers what the layout shows, by the challenge.
@@ -139,12 +162,15 @@ func (s *Sender) sender(brand string) mail.Address {
 // all attempts to send one message the same Message-ID, so that a mailbox can tell a repeat.
 func (s *Sender) headers(m delivery.Message, language string) map[string]string {
 	_, domain, _ := strings.Cut(s.from.Address, "@")
-	return map[string]string{
+	headers := map[string]string{
 		"Auto-Submitted":           "auto-generated",
 		"X-Auto-Response-Suppress": "All",
-		"Content-Language":         language,
 		"Message-ID":               fmt.Sprintf("<%s@%s>", m.Name().Message(), domain),
 	}
+	if language != "" {
+		headers["Content-Language"] = language
+	}
+	return headers
 }
 
 // oneLine keeps text from outside inside its header.

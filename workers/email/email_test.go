@@ -241,3 +241,23 @@ func TestAConfigurationNamesAllItsFaults(t *testing.T) {
 	require.ErrorContains(t, err, "from: want an address")
 	assert.Empty(t, email.Config{From: "no-reply@example.com"}.Validate())
 }
+
+func TestANotificationIsSentAsItsSenderWroteIt(t *testing.T) {
+	t.Parallel()
+	got := send(t, config(), message(func(m *delivery.Message) {
+		m.ID, m.Challenge, m.Code, m.Send, m.Locale = "ntf-0-3", "", "", 1, "nl-NL"
+		m.Notice = &delivery.Notice{Subject: "Parcel\r\nBcc: eve@example.net", Text: "It is here.", HTML: "<p>It is here.</p>"}
+	}))
+	assert.Equal(t, "ParcelBcc: eve@example.net", got.Subject, "a subject stays in its line")
+	assert.Equal(t, "It is here.", got.Text.Reveal())
+	assert.Equal(t, "<p>It is here.</p>", got.HTML.Reveal())
+	assert.Equal(t, map[string]string{
+		"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All", "Content-Language": "nl-NL",
+		"Message-ID": "<ntf-0-3-0-1@mail.example.com>",
+	}, got.Headers)
+
+	sender, err := email.New(config(), nil)
+	require.NoError(t, err)
+	_, err = sender.Send(t.Context(), message(func(m *delivery.Message) { m.Notice = &delivery.Notice{Subject: "Parcel"} }))
+	assert.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err), "nothing is sent without a text")
+}

@@ -1,11 +1,12 @@
 // Package push is the push channel: it puts one approval into the words a locked screen may
 // show and the data an app needs to ask and to answer, or one code into the words a text
-// message would have, and hands both to its gateway. The sentences come from package wording;
-// the answer to an approval comes back from the app to the API, signed, and never passes here.
-// The composition root builds it for the push role.
+// message would have, or a notification's own text, and hands them to its gateway. The sentences come from
+// package wording; the answer to an approval comes back from the app to the API, signed, and never passes
+// here. The composition root builds it for the push role.
 package push
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,6 +62,13 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 // render puts m into words and data.
 func (s *Sender) render(m delivery.Message) (delivery.Push, error) {
 	p := delivery.Push{Name: m.Name(), To: m.To, ExpiresAt: m.ExpiresAt}
+	if m.Notice != nil {
+		if m.Notice.Text == "" {
+			return p, delivery.Permanent(events.ReasonMessageRefused, errors.New("the notification holds no text"))
+		}
+		p.Title, p.Body, p.Data = cmp.Or(m.Notice.Subject.Reveal(), m.Brand), m.Notice.Text, told(m)
+		return p, nil
+	}
 	words := wording.For(m.Locale)
 	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: time.Until(m.ExpiresAt)}
 	var said wording.Push
@@ -108,6 +116,17 @@ func (s *Sender) question(m delivery.Message) (map[string]string, error) {
 		data["choices"] = string(choices)
 	}
 	return data, nil
+}
+
+// told is what the app gets of a notification beside its text: nothing to answer.
+func told(m delivery.Message) map[string]string {
+	return map[string]string{
+		"message_id": m.ID,
+		"device_id":  m.DeviceID,
+		"brand":      m.Brand,
+		"created_at": m.CreatedAt.UTC().Format(time.RFC3339),
+		"expires_at": m.ExpiresAt.UTC().Format(time.RFC3339),
+	}
 }
 
 // shown is what the app shows, and what it signs where it answers: the context stands once as

@@ -206,3 +206,29 @@ func TestTheGatewaysMarkPassesThrough(t *testing.T) {
 	assert.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
 	assert.Equal(t, events.ReasonDeviceGone, delivery.ReasonOf(err))
 }
+
+func TestANotificationAsksNothing(t *testing.T) {
+	t.Parallel()
+	var got delivery.Push
+	m := message("fcm")
+	m.Challenge, m.Notice = "", &delivery.Notice{Text: "It is here."}
+	sender := push.New(push.Config{}, accepts(&got))
+	_, err := sender.Send(t.Context(), m)
+	require.NoError(t, err)
+	assert.Equal(t, "Example Bank", got.Title, "the brand stands in for a title")
+	assert.Equal(t, "It is here.", got.Body.Reveal())
+	assert.False(t, got.Buttons)
+	assert.Equal(t, map[string]string{
+		"message_id": "vrf_01", "device_id": "dev_01", "brand": "Example Bank",
+		"created_at": "2026-11-21T14:27:03Z", "expires_at": "2026-11-21T14:32:03Z",
+	}, got.Data)
+
+	m.Notice.Subject = "Parcel"
+	_, err = sender.Send(t.Context(), m)
+	require.NoError(t, err)
+	assert.Equal(t, "Parcel", got.Title)
+
+	m.Notice.Text = ""
+	_, err = sender.Send(t.Context(), m)
+	assert.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err))
+}

@@ -1,6 +1,7 @@
 // Package sms is the text message channel: it renders a code, in the client's own wording
-// where there is one, a link or an approval, and hands the text to its gateway. It knows
-// no provider and decides nothing. The delivery loop calls it.
+// where there is one, a link or an approval, and hands the text to its gateway, as it does a
+// notification's, which is a text already. It knows no provider and decides nothing. The loops of
+// packages delivery and notification call it.
 package sms
 
 import (
@@ -74,6 +75,12 @@ func Units(cfg Config, segments func(text string) int) func(delivery.Message) in
 }
 
 func (s *sender) render(m delivery.Message, life time.Duration) (string, error) {
+	if m.Notice != nil {
+		if m.Notice.Text == "" {
+			return "", delivery.Permanent(events.ReasonMessageRefused, errors.New("the notification holds no text"))
+		}
+		return m.Notice.Text.Reveal(), nil
+	}
 	words := wording.For(m.Locale)
 	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: life}
 	switch m.Challenge {

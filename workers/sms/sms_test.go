@@ -184,3 +184,20 @@ func TestTheGatewaysErrorComesBackAsItIs(t *testing.T) {
 	require.ErrorIs(t, err, g.err)
 	require.Equal(t, 3*time.Second, delivery.AfterOf(err))
 }
+
+func TestANotificationIsSentAsItIs(t *testing.T) {
+	t.Parallel()
+	g := &gateway{}
+	m := message("")
+	m.ID, m.Send, m.Notice = events.MessageID("01a1ffa2-79ce-7bf5-b449-a6ce0eb39700", 0, 3), 1, &delivery.Notice{Text: "Your parcel {{code}} — is here ☺"}
+	_, err := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms"}, g).Send(t.Context(), m)
+	require.NoError(t, err)
+	require.Len(t, g.sent, 1)
+	require.Equal(t, "Your parcel {{code}} — is here ☺", g.sent[0].Body.Reveal())
+	require.Equal(t, "https://id.example.com/callbacks/twilio/sms/01a1ffa2-79ce-7bf5-b449-a6ce0eb39700-0-3/0/1/1", g.sent[0].CallbackURL)
+
+	m.Notice = &delivery.Notice{}
+	_, err = sms.New(sms.Config{}, g).Send(t.Context(), m)
+	require.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err))
+	require.Len(t, g.sent, 1)
+}

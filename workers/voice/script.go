@@ -39,6 +39,13 @@ func tellCode(locale string, f wording.Facts, code string) script {
 	return append(script{w.say(w.CodeCall(f)), pause{Length: 1}}, w.code(f, code)...)
 }
 
+// tell is the call of a notification: it greets, waits until the phone is at the ear, and reads the text, twice.
+func tell(locale string, f wording.Facts, text string) script {
+	w := speaker{wording.For(locale)}
+	read := say{Language: wording.SpokenLanguage(locale), Text: text}
+	return script{w.say(w.NoticeCall(f)), pause{Length: 1}, read, pause{Length: 1}, read, hangup{}}
+}
+
 // CodeScript answers the key press: it reads the code digit by digit, twice, with a pause
 // between. The code is the last thing that is heard.
 func CodeScript(locale, brand, code string) (string, error) {

@@ -78,6 +78,12 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 
 func (s *sender) script(m delivery.Message, life time.Duration) (script, error) {
 	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: life}
+	if m.Notice != nil {
+		if m.Notice.Text == "" {
+			return nil, delivery.Permanent(events.ReasonMessageRefused, errors.New("the notification holds no text"))
+		}
+		return tell(m.Locale, facts, m.Notice.Text.Reveal()), nil
+	}
 	switch m.Challenge {
 	case events.Code:
 		if m.Code == "" {

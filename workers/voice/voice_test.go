@@ -191,3 +191,22 @@ func TestTheGatewaysErrorComesBackAsItIs(t *testing.T) {
 	require.ErrorIs(t, err, g.err)
 	require.Equal(t, delivery.ClassUnknown, delivery.ClassOf(err))
 }
+
+func TestANotificationIsReadTwiceAndAsksForNoKey(t *testing.T) {
+	t.Parallel()
+	m := message("")
+	m.Locale, m.Notice = "nl", &delivery.Notice{Text: "Uw pakket <hier> is er."}
+	script, call := send(t, voice.Config{PublicURL: public, Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}, m)
+	require.Equal(t, []string{"Say", "Pause", "Say", "Pause", "Say", "Hangup"}, script.verbs())
+	require.Equal(t, 2, strings.Count(script.text(), "Uw pakket <hier> is er."))
+	require.Contains(t, script.text(), "This is Example Bank with a message for you.")
+	require.Contains(t, call.Script.Reveal(), `language="nl-NL"`)
+	require.Len(t, call.Lines, 5, "a carrier that knows no TwiML reads it too")
+	require.Equal(t, "Uw pakket <hier> is er.", call.Lines[2].Text.Reveal())
+	require.Equal(t, "nl-NL", call.Lines[2].Language)
+	require.Equal(t, public+"/callbacks/twilio/call/vrf_01/0/1/1", call.CallbackURL)
+
+	m.Notice = &delivery.Notice{}
+	_, err := voice.New(voice.Config{}, &gateway{}).Send(t.Context(), m)
+	require.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err))
+}

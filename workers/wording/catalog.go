@@ -21,6 +21,7 @@ type sentences struct {
 
 	// Calls.
 	callCode        line // greets, and says what the call is about
+	callNotice      line // the same, of a notification
 	callPress       string
 	callDigits      line
 	callAgain       string

@@ -18,6 +18,7 @@ var english = tongue{
 		textExpires: "Expires in {life}.",
 
 		callCode:        line{"Hello. This is {brand}, calling with your code.", "Hello. We are calling with your code."},
+		callNotice:      line{"Hello. This is {brand} with a message for you.", "Hello. We are calling with a message for you."},
 		callPress:       "Press any key to hear your code.",
 		callDigits:      line{"Your {brand} code is: {digits}.", "Your code is: {digits}."},
 		callAgain:       "Once more, your code is: {digits}.",

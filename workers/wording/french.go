@@ -18,6 +18,7 @@ var french = tongue{
 		textExpires: "Expire dans {life}.",
 
 		callCode:        line{"Bonjour. {brand} vous appelle pour vous donner votre code.", "Bonjour. Nous vous appelons pour vous donner votre code."},
+		callNotice:      line{"Bonjour. {brand} vous appelle pour vous transmettre un message.", "Bonjour. Nous vous appelons pour vous transmettre un message."},
 		callPress:       "Appuyez sur une touche pour entendre votre code.",
 		callDigits:      line{"Votre code {brand} est : {digits}.", "Votre code est : {digits}."},
 		callAgain:       "Encore une fois, votre code est : {digits}.",

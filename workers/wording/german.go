@@ -18,6 +18,7 @@ var german = tongue{
 		textExpires: "Läuft in {life} ab.",
 
 		callCode:        line{"Guten Tag. Hier ist {brand} mit Ihrem Code.", "Guten Tag. Wir rufen wegen Ihres Codes an."},
+		callNotice:      line{"Guten Tag. Hier ist {brand} mit einer Nachricht für Sie.", "Guten Tag. Wir rufen mit einer Nachricht für Sie an."},
 		callPress:       "Drücken Sie eine beliebige Taste, um Ihren Code zu hören.",
 		callDigits:      line{"Ihr Code für {brand} lautet: {digits}.", "Ihr Code lautet: {digits}."},
 		callAgain:       "Noch einmal, Ihr Code lautet: {digits}.",

@@ -19,6 +19,7 @@ var portuguese = tongue{
 		textExpires: "Expira em {life}.",
 
 		callCode:        line{"Olá. Aqui é {brand}, com o seu código.", "Olá. Ligamos para informar o seu código."},
+		callNotice:      line{"Olá. Aqui é {brand}, com uma mensagem para você.", "Olá. Ligamos com uma mensagem para você."},
 		callPress:       "Pressione qualquer tecla para ouvir o seu código.",
 		callDigits:      line{"O seu código para {brand} é: {digits}.", "O seu código é: {digits}."},
 		callAgain:       "Mais uma vez, o seu código é: {digits}.",

@@ -19,6 +19,7 @@ var spanish = tongue{
 		textExpires: "Caduca en {life}.",
 
 		callCode:        line{"Hola. Le llamamos de {brand} con su código.", "Hola. Le llamamos para darle su código."},
+		callNotice:      line{"Hola. Le llamamos de {brand} con un mensaje para usted.", "Hola. Le llamamos con un mensaje para usted."},
 		callPress:       "Pulse cualquier tecla para escuchar su código.",
 		callDigits:      line{"Su código de {brand} es: {digits}.", "Su código es: {digits}."},
 		callAgain:       "Una vez más, su código es: {digits}.",

@@ -10,6 +10,9 @@ import (
 // CodeCall greets, and says that the call brings a code.
 func (w Wording) CodeCall(f Facts) string { return w.say(w.lang.words.callCode, f) }
 
+// NoticeCall greets, and says that the call brings a message.
+func (w Wording) NoticeCall(f Facts) string { return w.say(w.lang.words.callNotice, f) }
+
 // PressForCode asks for the key press that proves a person is listening.
 func (w Wording) PressForCode() string { return w.lang.words.callPress }
 

@@ -79,6 +79,22 @@ func (w Wording) Language() string { return w.lang.tag.String() }
 // SpeechLanguage is the tag for a voice that reads them: language and region, such as de-DE.
 func (w Wording) SpeechLanguage() string { return w.speech }
 
+// SpokenLanguage is the tag for a voice that reads a text of others in this locale, which may be of a language
+// that Assent has no sentences in.
+func SpokenLanguage(locale string) string {
+	tag, err := language.Parse(locale)
+	if err != nil || tag.IsRoot() {
+		return For(locale).SpeechLanguage()
+	}
+	base, _ := tag.Base()
+	words := For(locale)
+	if own, _ := words.lang.tag.Base(); own == base {
+		return words.SpeechLanguage()
+	}
+	region, _ := tag.Region()
+	return base.String() + "-" + region.String()
+}
+
 // line is one sentence, or two that stand together: one that names the brand, and
 // one for when there is none to name.
 type line struct{ named, plain string }

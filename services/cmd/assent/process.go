@@ -26,6 +26,7 @@ import (
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/governor"
+	"github.com/assent-io/assent/workers/notification"
 	"github.com/assent-io/assent/workers/routing"
 )
 
@@ -54,6 +55,7 @@ type process struct {
 		publisher  func() *stream.Publisher
 		deliveries func() *delivery.Metrics
 		routing    func() *routing.Metrics
+		notices    func() *notification.Metrics
 	}
 }
 
@@ -81,6 +83,7 @@ func newProcess(cfg config, js jetstream.JetStream, log *slog.Logger) *process {
 	p.once.publisher = sync.OnceValue(p.openPublisher)
 	p.once.deliveries = sync.OnceValue(func() *delivery.Metrics { return delivery.NewMetrics(p.registry) })
 	p.once.routing = sync.OnceValue(func() *routing.Metrics { return routing.NewMetrics(p.registry) })
+	p.once.notices = sync.OnceValue(func() *notification.Metrics { return notification.NewMetrics(p.registry, p.deliveries()) })
 	return p
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verifier"
 	"github.com/assent-io/assent/workers/delivery"
+	"github.com/assent-io/assent/workers/notification"
 	"github.com/assent-io/assent/workers/routing"
 	"github.com/assent-io/assent/workers/sandbox"
 )
@@ -67,7 +68,7 @@ func checkNothing(config) []string { return nil }
 // what is sent at once is bounded by each process.
 const maxAckPending = 1 << 20
 
-// work runs the delivery loop of one channel.
+// work runs the loops of one channel: that of verifications, and that of notifications in both lanes.
 func (p *process) work(ctx context.Context, channel events.Channel, providers []routing.Provider) error {
 	keys, err := p.keys()
 	if err != nil {
@@ -88,9 +89,19 @@ func (p *process) work(ctx context.Context, channel events.Channel, providers []
 		Channel: channel, Routes: routes, Keys: keys, Journal: journal, Policy: p.cfg.Workers.policy(channel),
 		Now: p.now, Log: p.log.With("role", string(channel)), Metrics: p.deliveries(),
 	}
-	return p.consume(ctx, string(channel), map[string]handler{string(channel): h.Handle}, stream.Consumer{
+	notices, err := p.notices(ctx, channel, routes, keys)
+	if err != nil {
+		return err
+	}
+	handlers := map[string]handler{string(channel): h.Handle}
+	consumers := []stream.Consumer{{
 		Stream: stream.Activations, Name: string(channel), Filters: []string{events.ActivationsOf(channel)}, MaxAckPending: maxAckPending,
-	})
+	}}
+	for _, c := range notification.Consumers(channel) {
+		handlers[c.Name] = notices.Handle
+		consumers = append(consumers, c)
+	}
+	return p.consume(ctx, string(channel), handlers, consumers...)
 }
 
 func startVerifier(ctx context.Context, p *process) error {

@@ -116,7 +116,10 @@ func compose(m delivery.Mail) *mail.SGMailV3 {
 	v3.SetFrom(mail.NewEmail(m.From.Name, m.From.Address))
 	v3.Subject = m.Subject
 	v3.AddPersonalizations(to)
-	v3.AddContent(mail.NewContent("text/plain", m.Text.Reveal()), mail.NewContent("text/html", m.HTML.Reveal()))
+	v3.AddContent(mail.NewContent("text/plain", m.Text.Reveal()))
+	if m.HTML != "" { // SendGrid refuses an empty part
+		v3.AddContent(mail.NewContent("text/html", m.HTML.Reveal()))
+	}
 	for name, value := range m.Headers {
 		v3.SetHeader(name, value)
 	}

@@ -66,7 +66,9 @@ func compose(m delivery.Mail, at time.Time) (letter, error) {
 		}
 	}
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text.Reveal())
-	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML.Reveal())
+	if m.HTML != "" {
+		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML.Reveal())
+	}
 
 	var data bytes.Buffer
 	if _, err := msg.WriteTo(&data); err != nil {

@@ -1,0 +1,126 @@
+package notification
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/workers/delivery"
+)
+
+// result is what one call came to.
+type result struct {
+	*outgoing
+	receipt     delivery.Receipt
+	err         error
+	began, ends time.Time
+}
+
+// call makes one call, which ends by the given time.
+func (r *run) call(ctx context.Context, o *outgoing, until time.Time) {
+	began := r.h.Now()
+	ctx, cancel := context.WithTimeout(ctx, min(until.Sub(began), r.h.Policy.SendTimeout))
+	defer cancel()
+	landed := r.h.Metrics.flight(r.q)
+	receipt, err := r.send(ctx, o)
+	landed()
+	o.done(err)
+	o.slot.release()
+	r.results <- result{o, receipt, err, began, r.h.Now()}
+}
+
+// send calls. A sender that panics may have called its provider before.
+func (r *run) send(ctx context.Context, o *outgoing) (receipt delivery.Receipt, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			r.h.Log.Error("sender panicked", "notification_id", r.q.ID, "part", r.q.Part, "provider", o.c.Provider, "stack", string(debug.Stack()))
+			err = delivery.Unknown(errors.New("the sender panicked"))
+		}
+	}()
+	return o.c.Sender.Send(ctx, o.m)
+}
+
+// result decides what follows a call.
+func (r *run) result(res result) {
+	delete(r.running, res.place)
+	e := events.MessageEnded{
+		Place: res.place, Attempt: res.m.Attempt, Provider: res.c.Provider, ProviderID: res.receipt.ID, At: res.began.UTC(),
+	}
+	if res.err == nil {
+		e.Status = events.DeliverySent
+		r.h.Metrics.count(r.q, e.Provider, e.Status)
+		r.h.Metrics.took(r.q, res.began)
+		r.end(e, res.ends)
+		return
+	}
+	class, p := delivery.ClassOf(res.err), &r.past.messages[res.place]
+	r.h.Metrics.count(r.q, e.Provider, string(class))
+	r.stats.note(class, res.err)
+	e.At, e.Detail = res.ends.UTC(), delivery.DetailOf(res.err)
+	others := slices.ContainsFunc(res.candidates, func(c delivery.Candidate) bool {
+		return c.Provider != res.c.Provider && !slices.Contains(p.round, c.Provider)
+	})
+	tried := p.tried + 1
+	switch {
+	case class == delivery.ClassPermanent && (!others || delivery.Final(delivery.ReasonOf(res.err))):
+		e.Status, e.Reason = events.DeliveryFailed, delivery.ReasonOf(res.err)
+	case class == delivery.ClassUnknown:
+		// Nobody else is asked at once: a receipt may tell in a moment that the message is on its way.
+		e.Status, e.Class = events.DeliveryUnknown, string(class)
+		e.Until = r.retry(res.ends, delivery.Backoff(tried))
+	case class != delivery.ClassRetryAfter && tried >= r.h.Policy.MaxAttempts:
+		e.Status, e.Reason = events.DeliveryFailed, events.ReasonProviderUnavailable
+	default:
+		e.Status, e.Class, e.Reason = events.DeliveryRetrying, string(class), delivery.ReasonOf(res.err)
+		if others {
+			e.Until = &e.At
+		} else {
+			e.Until = r.retry(res.ends, max(delivery.AfterOf(res.err), delivery.Backoff(tried)))
+		}
+	}
+	r.end(e, res.ends)
+}
+
+// retry is the time of the next attempt.
+func (r *run) retry(now time.Time, wait time.Duration) *time.Time {
+	at := now.Add(delivery.Within(r.q.ExpiresAt.Sub(now), wait)).UTC()
+	return &at
+}
+
+// unknown ends a call of a process that is gone.
+func (r *run) unknown(place int, now time.Time) {
+	p := &r.past.messages[place]
+	c := p.last()
+	r.stats.note(delivery.ClassUnknown, errGone)
+	r.h.Metrics.count(r.q, c.provider, string(delivery.ClassUnknown))
+	at := now.UTC()
+	r.end(events.MessageEnded{
+		Place: place, Status: events.DeliveryUnknown, Attempt: c.attempt, Provider: c.provider, Class: string(delivery.ClassUnknown),
+		Until: &at, At: at,
+	}, now)
+}
+
+var errGone = errors.New("a process ended during the call")
+
+// settle ends a message that needs no call, or no more.
+func (r *run) settle(place int, status, reason, detail string, now time.Time) {
+	outcome := status
+	if reason != "" {
+		outcome = reason
+	}
+	r.h.Metrics.count(r.q, "", outcome)
+	r.end(events.MessageEnded{Place: place, Status: status, Reason: reason, Detail: detail, At: now.UTC()}, now)
+}
+
+// end takes in what is to be written with the next entry.
+func (r *run) end(e events.MessageEnded, now time.Time) {
+	if len(r.ended) == 0 {
+		r.since = now
+	}
+	r.ended = append(r.ended, e)
+	r.past.end(e)
+	r.stats.count(e)
+}

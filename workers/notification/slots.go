@@ -1,0 +1,83 @@
+package notification
+
+import (
+	"github.com/assent-io/assent/events"
+)
+
+// Shares are the lanes' parts of every worker, in percent.
+type Shares map[events.Lane]int
+
+// DefaultShares are those of the lanes where nothing is configured.
+func DefaultShares() Shares {
+	return Shares{events.LaneVerification: 60, events.LaneTransactional: 25, events.LaneBulk: 15}
+}
+
+// slotsForPart is how many slots there are for each part that begins calls at once: with more parts the
+// handfuls, and with them what one write stands for, would be smaller.
+const slotsForPart = 16
+
+// Slots bound the calls that notifications have in flight in one process on one channel: all together what the
+// share of verifications leaves, and bulk no more than its own share, so that a part is free for transactional
+// ones. They are safe for concurrent use.
+type Slots struct {
+	// free has one token for each slot that may be taken.
+	free  map[events.Lane]chan struct{}
+	turns map[events.Lane]chan struct{}
+}
+
+// NewSlots divides what verifications leave of maxInFlight. Each lane has one slot at least.
+func NewSlots(maxInFlight int, shares Shares) *Slots {
+	s := &Slots{free: map[events.Lane]chan struct{}{}, turns: map[events.Lane]chan struct{}{}}
+	rest := maxInFlight * (100 - shares[events.LaneVerification]) / 100
+	bulk := 0
+	if both := shares[events.LaneTransactional] + shares[events.LaneBulk]; both > 0 {
+		bulk = rest * shares[events.LaneBulk] / both
+	}
+	bulk = max(bulk, 1)
+	for lane, n := range map[events.Lane]int{events.LaneBulk: bulk, events.LaneTransactional: max(rest-bulk, 1)} {
+		s.free[lane] = tokens(n)
+		s.turns[lane] = tokens(max(n/slotsForPart, 1))
+	}
+	return s
+}
+
+func tokens(n int) chan struct{} {
+	c := make(chan struct{}, n)
+	for range n {
+		c <- struct{}{}
+	}
+	return c
+}
+
+// slot is a place for one call, and where it goes back to.
+type slot chan struct{}
+
+func (s slot) release() { s <- struct{}{} }
+
+// take takes up to n slots that are free now.
+func (s *Slots) take(lane events.Lane, n int) []slot {
+	var taken []slot
+	for _, c := range s.of(lane) {
+		for len(taken) < n {
+			select {
+			case <-c:
+				taken = append(taken, c)
+				continue
+			default:
+			}
+			break
+		}
+	}
+	return taken
+}
+
+// of lists whose slots a lane may take: transactional messages also those of bulk, where they are free.
+func (s *Slots) of(lane events.Lane) []chan struct{} {
+	if lane == events.LaneTransactional {
+		return []chan struct{}{s.free[lane], s.free[events.LaneBulk]}
+	}
+	return []chan struct{}{s.free[lane]}
+}
+
+// turn is where a part waits until it may begin calls; what is taken from it goes back to it.
+func (s *Slots) turn(lane events.Lane) chan struct{} { return s.turns[lane] }
