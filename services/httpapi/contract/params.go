@@ -32,6 +32,14 @@ type (
 	ListUsersParams = api.ListUsersParams
 	// ListDeadLettersParams are the query of a list.
 	ListDeadLettersParams = api.ListDeadLettersParams
+	// NotificationID is a path parameter.
+	NotificationID = api.NotificationID
+	// NotificationIdempotencyKey is a header.
+	NotificationIdempotencyKey = api.NotificationIdempotencyKey
+	// CreateNotificationParams are the headers of a create.
+	CreateNotificationParams = api.CreateNotificationParams
+	// ListMessagesParams are the query of a list.
+	ListMessagesParams = api.ListMessagesParams
 	// DeadLetterID is a path parameter.
 	DeadLetterID = api.DeadLetterID
 	// ClientID is a path parameter.
