@@ -247,7 +247,7 @@ const sendAtSkew = time.Minute
 
 // finish gives a recipient who was found their text, and asks whether they may be sent one.
 func (d *draft) finish(ctx context.Context, p *person) error {
-	if p.addressee.Channel == "" || p.addressee.To == "" || len(d.f) > 0 && d.request.Recipients != nil {
+	if p.addressee.Channel == "" || p.addressee.To == "" || d.f.has("template") || d.f.has("text") {
 		return nil
 	}
 	if err := d.texts.compose(ctx, p); err != nil {
