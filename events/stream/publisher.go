@@ -72,7 +72,9 @@ type Publisher struct {
 }
 
 // NewPublisher publishes through js.
-func NewPublisher(js jetstream.JetStream) *Publisher { return &Publisher{js: js, batches: make(chan struct{}, batchesAtOnce)} }
+func NewPublisher(js jetstream.JetStream) *Publisher {
+	return &Publisher{js: js, batches: make(chan struct{}, batchesAtOnce)}
+}
 
 // Put stores one message and returns its sequence once the broker has acknowledged it. It fails
 // with ErrConflict or ErrFull when an option or the stream refuses it; after any other error the

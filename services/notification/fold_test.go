@@ -117,8 +117,12 @@ func TestAReceiptIsAboutACallOfItsProvider(t *testing.T) {
 	attempt, _, _ = f.Called(notification.Receipt{Provider: "twilio", Status: "delivered"})
 	require.Equal(t, 3, attempt, "without an attempt: the last")
 	for _, r := range []notification.Receipt{
-		{Attempt: 1, Provider: "acme"}, {Attempt: 4, Provider: "twilio"}, {Place: 1, Attempt: 1, Provider: "twilio"},
-		{Place: -1, Attempt: 1, Provider: "twilio"}, {Place: 2, Attempt: 1, Provider: "twilio"}, {Attempt: 1, Provider: "twilio", ProviderID: "SM2"},
+		{Attempt: 1, Provider: "acme"},
+		{Attempt: 4, Provider: "twilio"},
+		{Place: 1, Attempt: 1, Provider: "twilio"},
+		{Place: -1, Attempt: 1, Provider: "twilio"},
+		{Place: 2, Attempt: 1, Provider: "twilio"},
+		{Attempt: 1, Provider: "twilio", ProviderID: "SM2"},
 	} {
 		_, _, found = f.Called(r)
 		require.False(t, found, "%+v", r)
