@@ -125,14 +125,14 @@ func (t *wordings) compose(ctx context.Context, p *person) error {
 	if !slices.Contains(t.used, a.Channel) {
 		t.used = append(t.used, a.Channel)
 	}
-	body, ok := t.own(a.Channel), true
+	body := t.own(a.Channel)
+	a.Variables = plain(p.asked.Variables)
 	if t.draft.request.Template != "" {
-		var err error
-		if body, ok, err = t.template(ctx, p); err != nil || !ok {
+		composed, ok, err := t.template(ctx, p)
+		if err != nil || !ok {
 			return err
 		}
-	} else {
-		a.Variables = plain(p.asked.Variables)
+		body = composed
 	}
 	place, known := t.bodies[body]
 	if !known {

@@ -91,27 +91,27 @@ func (w worker) writesBehind(ctx context.Context, e events.NotificationProgresse
 	return err
 }
 
-func (w worker) begins(id string, part, place, attempt int, provider string) {
+func (w worker) begins(id string, part, place int) {
 	w.h.t.Helper()
 	until := w.h.clock.now().Add(8 * time.Second)
 	require.NoError(w.h.t, w.writes(w.h.t.Context(), events.NotificationProgressed{
-		ID: id, Part: part, Begun: []events.MessageBegun{{Place: place, Attempt: attempt, Provider: provider, Route: "+1", Receipts: true}}, Until: &until,
+		ID: id, Part: part, Begun: []events.MessageBegun{{Place: place, Attempt: 1, Provider: "twilio", Route: "+1", Receipts: true}}, Until: &until,
 	}))
 }
 
-func (w worker) ends(id string, part, place, attempt int, status string) {
+func (w worker) ends(id string, part, place int, status string) {
 	w.h.t.Helper()
 	require.NoError(w.h.t, w.writes(w.h.t.Context(), events.NotificationProgressed{
-		ID: id, Part: part, Ended: []events.MessageEnded{{Place: place, Attempt: attempt, Status: status, Provider: "twilio", ProviderID: "SM1", At: w.h.clock.now()}},
+		ID: id, Part: part, Ended: []events.MessageEnded{{Place: place, Attempt: 1, Status: status, Provider: "twilio", ProviderID: "SM1", At: w.h.clock.now()}},
 	}))
 }
 
 // parts reads what stands in the stream, with the contents opened.
-func (h *house) parts(filter string) (parts []events.NotificationQueued, contents []events.NotificationContent) {
+func (h *house) parts() (parts []events.NotificationQueued, contents []events.NotificationContent) {
 	h.t.Helper()
 	reader, err := stream.NewReader(h.t.Context(), h.js(), stream.Notifications)
 	require.NoError(h.t, err)
-	records, err := reader.All(h.t.Context(), filter)
+	records, err := reader.All(h.t.Context(), events.NotificationSubjects)
 	require.NoError(h.t, err)
 	for _, rec := range records {
 		require.Less(h.t, len(rec.Data), 560<<10)
@@ -145,7 +145,7 @@ func TestABatchBecomesPartsOfEachChannel(t *testing.T) {
 	require.Equal(t, 250, v.Counts[notification.Queued])
 	require.Nil(t, v.Message)
 
-	parts, contents := h.parts(events.NotificationSubjects)
+	parts, contents := h.parts()
 	require.Len(t, parts, 3)
 	seen := map[int]string{}
 	for i, p := range parts {
@@ -183,7 +183,7 @@ func TestLongTextsMakeMoreParts(t *testing.T) {
 	})
 	v := accept(t, s, r)
 	require.Greater(t, len(v.Parts), 2)
-	_, contents := h.parts(events.NotificationSubjects) // looks at their sizes
+	_, contents := h.parts() // looks at their sizes
 	n := 0
 	for _, c := range contents {
 		n += len(c.Recipients)
@@ -241,10 +241,10 @@ func TestARepeatedRequestIsAnsweredAsTheFirst(t *testing.T) {
 	for range 7 {
 		require.Equal(t, first, <-answers)
 	}
-	parts, _ := h.parts(events.NotificationSubjects)
+	parts, _ := h.parts()
 	require.Len(t, parts, 2, "sent once")
 
-	h.worker().begins(id, 0, 3, 1, "twilio")
+	h.worker().begins(id, 0, 3)
 	again, err := other.Repeated(t.Context(), "shop", "key", id, []byte("a"))
 	require.NoError(t, err)
 	require.Equal(t, first, again, "the first answer, whatever happened since")
@@ -282,7 +282,7 @@ func TestABatchIsAcceptedWholeOrNotAtAll(t *testing.T) {
 	})
 	_, _, err = s.Create(t.Context(), r)
 	require.ErrorIs(t, err, verification.ErrUnavailable)
-	parts, _ := h.parts(events.NotificationSubjects)
+	parts, _ := h.parts()
 	require.Empty(t, parts)
 	_, err = s.Get(t.Context(), r.Notification.ID)
 	require.ErrorIs(t, err, verification.ErrNotFound)
@@ -293,9 +293,9 @@ func TestMessagesAreListedAPageAtATime(t *testing.T) {
 	s := h.notifications()
 	v := accept(t, s, h.notice(230))
 	w := h.worker()
-	w.begins(v.ID, 1, 5, 1, "twilio")
-	w.ends(v.ID, 1, 5, 1, "sent")
-	w.begins(v.ID, 2, 0, 1, "twilio")
+	w.begins(v.ID, 1, 5)
+	w.ends(v.ID, 1, 5, "sent")
+	w.begins(v.ID, 2, 0)
 
 	var all []notification.Message
 	for after, pages := "", 0; ; pages++ {
@@ -367,7 +367,7 @@ func TestReceiptsAreKeptOfWhoWasCalled(t *testing.T) {
 	}
 	_, err := s.Received(t.Context(), r)
 	require.ErrorIs(t, err, verification.ErrNotFound, "nobody was called")
-	w.begins(v.ID, 0, 0, 1, "twilio")
+	w.begins(v.ID, 0, 0)
 	for range 3 { // callbacks repeat themselves
 		call, err := s.Received(t.Context(), r)
 		require.NoError(t, err)
@@ -416,7 +416,7 @@ func TestACancelWithdrawsWhatIsNotOnItsWay(t *testing.T) {
 	s := h.notifications()
 	v := accept(t, s, h.notice(150))
 	w := h.worker()
-	w.begins(v.ID, 0, 3, 1, "twilio")
+	w.begins(v.ID, 0, 3)
 	m, err := s.CancelMessage(t.Context(), events.MessageID(v.ID, 0, 4))
 	require.NoError(t, err)
 	require.Equal(t, notification.Canceled, m.State)
@@ -431,7 +431,7 @@ func TestACancelWithdrawsWhatIsNotOnItsWay(t *testing.T) {
 	require.Equal(t, notification.Counts{"sending": 1, "canceled": 149}, got.Counts)
 	_, err = s.Cancel(t.Context(), v.ID)
 	require.ErrorIs(t, err, notification.ErrClosed)
-	w.ends(v.ID, 0, 3, 1, "sent")
+	w.ends(v.ID, 0, 3, "sent")
 	got, err = h.notifications().Get(t.Context(), v.ID)
 	require.NoError(t, err)
 	require.Equal(t, notification.Counts{"sent": 1, "canceled": 149}, got.Counts)
