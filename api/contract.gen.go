@@ -1159,7 +1159,7 @@ type Delivery struct {
 	// Status `requested`: queued. `calling`: a provider is being asked to take it. `retrying`: that came to nothing, and is tried again.
 	// `unknown`: the provider's answer never came, so it may have taken it. `sent`: the provider took it. `delivered`: the carrier,
 	// mailbox or phone confirmed it. `unanswered`: the call was not taken. `failed`: it will not arrive. `expired`: the verification
-	// ended before it could be sent. More may come.
+	// ended before it could be sent. `canceled`: a message of a notification was withdrawn. More may come.
 	//
 	//
 	// Examples: sent

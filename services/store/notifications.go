@@ -22,14 +22,15 @@ type NotificationsConfig struct {
 	Now  func() time.Time
 }
 
-// Notifications creates, reads and cancels notifications. It is safe for concurrent use, and keeps nothing in
-// memory but what is being answered.
+// Notifications creates, reads and cancels notifications. It is safe for concurrent use, and keeps in
+// memory what is being answered, and the logs that receipts were about last.
 type Notifications struct {
 	cfg      NotificationsConfig
 	pub      *stream.Publisher
 	parts    *stream.Reader
 	progress *stream.Reader
 	inFlight inFlight
+	called   calledParts
 }
 
 // NewNotifications opens the store. The streams must exist.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/assent-io/assent/events"
@@ -232,42 +231,4 @@ func settledOf(x notification.Ended) events.DeliverySettled {
 		d.Until = &x.Until
 	}
 	return d
-}
-
-// Received keeps what a provider says of a message, where it was called for it; verification.ErrNotFound where it
-// was not. It returns the call, and whether that was news; what is no news is not kept.
-func (s *Notifications) Received(ctx context.Context, r events.MessageReceipt) (notification.Call, error) {
-	if !idForm.MatchString(r.ID) || r.Part < 0 || r.Place < 0 || r.Place >= events.MaxPart {
-		return notification.Call{}, verification.ErrNotFound
-	}
-	log, err := s.progress.PartLog(ctx, events.ProgressSubject(r.ID, r.Part), s.cfg.Now())
-	if err != nil && !errors.Is(err, events.ErrUndecodable) {
-		return notification.Call{}, unavailable(err)
-	}
-	f := facts(events.NotificationQueued{}, r.Place+1, log)
-	attempt, call, found := f.Called(receiptOf(r))
-	if !found {
-		return notification.Call{}, verification.ErrNotFound
-	}
-	if !call.News {
-		return call, nil
-	}
-	r.Version, r.Attempt = events.Version, attempt
-	data, err := events.Encode(r)
-	if err != nil {
-		return call, err
-	}
-	// It is of no use for longer than the log that it belongs to.
-	life := log.Life
-	if life == 0 {
-		life = stream.NotificationGrace
-	}
-	options := []stream.Option{stream.WithTTL(life)}
-	if r.EventID != "" {
-		options = append(options, stream.WithID(r.EventID+":"+strconv.Itoa(r.Part)+":"+strconv.Itoa(r.Place)))
-	}
-	if _, err := s.pub.Put(ctx, events.ReceiptSubject(r.ID, r.Part), data, options...); err != nil {
-		return call, unavailable(err)
-	}
-	return call, nil
 }
