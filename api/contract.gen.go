@@ -3,7 +3,10 @@
 package api
 
 import (
+	"encoding/json"
 	"time"
+
+	"github.com/oapi-codegen/runtime"
 )
 
 // Defines values for Challenge.
@@ -150,6 +153,126 @@ func (e DeviceKind) Valid() bool {
 	}
 }
 
+// Defines values for Lane.
+const (
+	LaneBulk          Lane = "bulk"
+	LaneTransactional Lane = "transactional"
+)
+
+// Valid indicates whether the value is a known member of the Lane enum.
+func (e Lane) Valid() bool {
+	switch e {
+	case LaneBulk:
+		return true
+	case LaneTransactional:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MessageChannel.
+const (
+	MessageChannelEmail MessageChannel = "email"
+	MessageChannelPush  MessageChannel = "push"
+	MessageChannelSMS   MessageChannel = "sms"
+	MessageChannelVoice MessageChannel = "voice"
+)
+
+// Valid indicates whether the value is a known member of the MessageChannel enum.
+func (e MessageChannel) Valid() bool {
+	switch e {
+	case MessageChannelEmail:
+		return true
+	case MessageChannelPush:
+		return true
+	case MessageChannelSMS:
+		return true
+	case MessageChannelVoice:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MessageState.
+const (
+	MessageStateCanceled  MessageState = "canceled"
+	MessageStateDelivered MessageState = "delivered"
+	MessageStateExpired   MessageState = "expired"
+	MessageStateFailed    MessageState = "failed"
+	MessageStateQueued    MessageState = "queued"
+	MessageStateSending   MessageState = "sending"
+	MessageStateSent      MessageState = "sent"
+	MessageStateUnknown   MessageState = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the MessageState enum.
+func (e MessageState) Valid() bool {
+	switch e {
+	case MessageStateCanceled:
+		return true
+	case MessageStateDelivered:
+		return true
+	case MessageStateExpired:
+		return true
+	case MessageStateFailed:
+		return true
+	case MessageStateQueued:
+		return true
+	case MessageStateSending:
+		return true
+	case MessageStateSent:
+		return true
+	case MessageStateUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationState.
+const (
+	NotificationStateCanceled  NotificationState = "canceled"
+	NotificationStateDelivered NotificationState = "delivered"
+	NotificationStateDone      NotificationState = "done"
+	NotificationStateExpired   NotificationState = "expired"
+	NotificationStateFailed    NotificationState = "failed"
+	NotificationStateQueued    NotificationState = "queued"
+	NotificationStateScheduled NotificationState = "scheduled"
+	NotificationStateSending   NotificationState = "sending"
+	NotificationStateSent      NotificationState = "sent"
+	NotificationStateUnknown   NotificationState = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the NotificationState enum.
+func (e NotificationState) Valid() bool {
+	switch e {
+	case NotificationStateCanceled:
+		return true
+	case NotificationStateDelivered:
+		return true
+	case NotificationStateDone:
+		return true
+	case NotificationStateExpired:
+		return true
+	case NotificationStateFailed:
+		return true
+	case NotificationStateQueued:
+		return true
+	case NotificationStateScheduled:
+		return true
+	case NotificationStateSending:
+		return true
+	case NotificationStateSent:
+		return true
+	case NotificationStateUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Platform.
 const (
 	PlatformAPNs Platform = "apns"
@@ -186,7 +309,9 @@ const (
 	ProblemCodeMalformedJSON         ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed      ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound              ProblemCode = "not_found"
+	ProblemCodeNotificationClosed    ProblemCode = "notification_closed"
 	ProblemCodeRealmExists           ProblemCode = "realm_exists"
+	ProblemCodeSuppressed            ProblemCode = "suppressed"
 	ProblemCodeUnauthorized          ProblemCode = "unauthorized"
 	ProblemCodeUnavailable           ProblemCode = "unavailable"
 	ProblemCodeUnsupportedMediaType  ProblemCode = "unsupported_media_type"
@@ -230,7 +355,11 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeNotFound:
 		return true
+	case ProblemCodeNotificationClosed:
+		return true
 	case ProblemCodeRealmExists:
+		return true
+	case ProblemCodeSuppressed:
 		return true
 	case ProblemCodeUnauthorized:
 		return true
@@ -586,6 +715,100 @@ type CreateDevice struct {
 	PublicKey string `json:"public_key,omitempty"`
 }
 
+// CreateNotification Whom to tell what. One recipient at the top, or `recipients`, for which the fields at the top are defaults. `text` or `template`.
+type CreateNotification struct {
+	// To A phone number in international form (E.164), or an email address. One of `to`, `device_id` and `user_id`.
+	//
+	// Examples: +14155550123
+	To string `json:"to,omitempty"`
+
+	// Channel The road. By default `email` for a mailbox and `sms` for a number, the device's first channel, or what the user prefers.
+	//
+	//
+	// Examples: sms
+	Channel MessageChannel `json:"channel,omitempty"`
+
+	// DeviceID A registered device. The only way for `push`, beside `user_id`.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id,omitempty"`
+
+	// UserID A user: the message goes to the `preferred_channel`, else to the device that was registered first.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id,omitempty"`
+
+	// Variables What is filled in for the placeholders. Texts, numbers, true or false; at most 64.
+	//
+	// Examples: {"name":"Ana"}
+	Variables Variables `json:"variables,omitempty"`
+
+	// Recipients A batch.
+	Recipients []CreateRecipient `json:"recipients,omitempty"`
+
+	// Text The text, where no template is used. `{{name}}` stands for a variable. At most 10 segments for `sms`, 1,000 characters for
+	// `voice`, 3 KB with the title for `push`, 100 KB for `email`.
+	//
+	//
+	// Examples: Your parcel is on its way.
+	Text string `json:"text,omitempty"`
+
+	// Subject Of mails. By default the brand.
+	//
+	// Examples: Your parcel
+	Subject string `json:"subject,omitempty"`
+
+	// HTML Of mails, beside the text.
+	//
+	// Examples: <p>Your parcel is on its way.</p>
+	HTML string `json:"html,omitempty"`
+
+	// Title Of pushes. By default the brand.
+	//
+	// Examples: Your parcel
+	Title string `json:"title,omitempty"`
+
+	// Template The name of a template in place of `text`.
+	//
+	// Examples: parcel_sent
+	Template string `json:"template,omitempty"`
+
+	// TemplateVersion By default the newest.
+	//
+	// Examples: 3
+	TemplateVersion *int `json:"template_version,omitempty"`
+
+	// Locale Language of the message (BCP 47). Where it is not translated, the closest translation is used, then English.
+	//
+	// Examples: pt-BR
+	Locale Locale `json:"locale,omitempty"`
+
+	// Lane The kind of traffic. `transactional` is what somebody waits for, `bulk` the rest. Each has a share of every worker and provider.
+	//
+	// Examples: bulk
+	Lane Lane `json:"lane,omitempty"`
+
+	// SendAt Not before this time (RFC 3339), at most 30 days ahead.
+	//
+	// Examples: 2026-11-22T08:00:00Z
+	SendAt string `json:"send_at,omitempty"`
+
+	// ExpiresIn Seconds from `send_at` on after which it is not sent any more. By default a day, for `transactional` an hour.
+	//
+	// Examples: 3600
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// Brand Who writes. No control characters, no web addresses.
+	//
+	// Examples: Example Bank
+	Brand string `json:"brand,omitempty"`
+
+	// Metadata The client's own notes, echoed and never shown. At most 16 pairs; keys of 1 to 40 characters, values of up to 256.
+	//
+	// Examples: {"order":"4711"}
+	Metadata Metadata `json:"metadata,omitempty"`
+}
+
 // CreateRealm A new realm of the own account.
 type CreateRealm struct {
 	// Name The first segment of its paths; unique.
@@ -607,6 +830,40 @@ type CreateRealm struct {
 	Settings *RealmSettings `json:"settings,omitempty"`
 }
 
+// CreateRecipient One person of a batch.
+type CreateRecipient struct {
+	// To A phone number in international form (E.164), or an email address. One of `to`, `device_id` and `user_id`.
+	//
+	// Examples: +14155550123
+	To string `json:"to,omitempty"`
+
+	// Channel The road. By default `email` for a mailbox and `sms` for a number, the device's first channel, or what the user prefers.
+	//
+	//
+	// Examples: sms
+	Channel MessageChannel `json:"channel,omitempty"`
+
+	// DeviceID A registered device. The only way for `push`, beside `user_id`.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id,omitempty"`
+
+	// UserID A user: the message goes to the `preferred_channel`, else to the device that was registered first.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id,omitempty"`
+
+	// Locale Language of the message (BCP 47). Where it is not translated, the closest translation is used, then English.
+	//
+	// Examples: pt-BR
+	Locale Locale `json:"locale,omitempty"`
+
+	// Variables What is filled in for the placeholders. Texts, numbers, true or false; at most 64.
+	//
+	// Examples: {"name":"Ana"}
+	Variables Variables `json:"variables,omitempty"`
+}
+
 // CreateUser A person as the client knows them. Every field is optional.
 type CreateUser struct {
 	// ExternalID The client's own name for the user; unique within the client.
@@ -618,6 +875,11 @@ type CreateUser struct {
 	//
 	// Examples: Ana
 	Name string `json:"name,omitempty"`
+
+	// PreferredChannel How the user wants to be told things: where notifications to the `user_id` go.
+	//
+	// Examples: sms
+	PreferredChannel MessageChannel `json:"preferred_channel,omitempty"`
 }
 
 // CreateVerification Whom to ask, how, and what to show them.
@@ -924,7 +1186,7 @@ type Delivery struct {
 	// Status `requested`: queued. `calling`: a provider is being asked to take it. `retrying`: that came to nothing, and is tried again.
 	// `unknown`: the provider's answer never came, so it may have taken it. `sent`: the provider took it. `delivered`: the carrier,
 	// mailbox or phone confirmed it. `unanswered`: the call was not taken. `failed`: it will not arrive. `expired`: the verification
-	// ended before it could be sent. More may come.
+	// ended before it could be sent. `canceled`: a message of a notification was withdrawn. More may come.
 	//
 	//
 	// Examples: sent
@@ -1164,6 +1426,11 @@ type JoinedPhone struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// Lane The kind of traffic. `transactional` is what somebody waits for, `bulk` the rest. Each has a share of every worker and provider.
+//
+// Examples: bulk
+type Lane string
+
 // LaneCounts Messages that wait for a part of the quota, by lane.
 type LaneCounts struct {
 	// Verification Examples: 0
@@ -1181,10 +1448,232 @@ type LaneCounts struct {
 // Examples: pt-BR
 type Locale = string
 
+// Message One recipient's message.
+type Message struct {
+	// ID Opaque.
+	//
+	// Examples: 019aa5c2-2b1e-7c3a-8f21-5d0e6c7b8a90-0-3
+	ID string `json:"id"`
+
+	// NotificationID The notification.
+	//
+	// Examples: 019aa5c2-2b1e-7c3a-8f21-5d0e6c7b8a90
+	NotificationID string `json:"notification_id"`
+
+	// Index The place in `recipients`.
+	//
+	// Examples: 3
+	Index int `json:"index"`
+
+	// Channel A road that carries messages.
+	//
+	// Examples: sms
+	Channel MessageChannel `json:"channel"`
+
+	// To The address, masked; `push` for an app.
+	//
+	// Examples: +1••••••0123
+	To string `json:"to"`
+
+	// UserID The user.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id,omitempty"`
+
+	// DeviceID The device.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id,omitempty"`
+
+	// State Where a message stands. `queued` waits for its turn, or for another attempt; `sending` is a call to a provider; `sent` was taken by
+	// one, `delivered` confirmed. `unknown`: nobody knows whether the provider took it. `failed` has a `reason`.
+	//
+	//
+	// Examples: sent
+	State MessageState `json:"state"`
+
+	// Reason Why it failed: in the words of a verification, `suppressed`, or `unanswered`. More may come.
+	//
+	// Examples: undeliverable
+	Reason string `json:"reason,omitempty"`
+
+	// Detail The provider's error code.
+	//
+	// Examples: 30003
+	Detail string `json:"detail,omitempty"`
+
+	// Provider Who carried it, or was asked last.
+	//
+	// Examples: twilio
+	Provider string `json:"provider,omitempty"`
+
+	// ProviderID The provider's own id of it.
+	//
+	// Examples: SM2f9c0d1e2b3a49586777685940312233
+	ProviderID string `json:"provider_id,omitempty"`
+
+	// Attempts Calls that were made for it.
+	//
+	// Examples: 1
+	Attempts int `json:"attempts"`
+
+	// SentAt When a provider took it.
+	//
+	// Examples: 2026-11-21T10:04:31.160Z
+	SentAt *time.Time `json:"sent_at,omitempty"`
+
+	// UpdatedAt When it came to this state.
+	//
+	// Examples: 2026-11-21T10:04:33.160Z
+	UpdatedAt *time.Time `json:"updated_at,omitempty"`
+}
+
+// MessageChannel A road that carries messages.
+//
+// Examples: sms
+type MessageChannel string
+
+// MessageCounts How many messages are in each state.
+type MessageCounts struct {
+	// Queued Examples: 1
+	Queued int `json:"queued"`
+
+	// Sending Examples: 0
+	Sending int `json:"sending"`
+
+	// Sent Examples: 0
+	Sent int `json:"sent"`
+
+	// Delivered Examples: 1
+	Delivered int `json:"delivered"`
+
+	// Failed Examples: 0
+	Failed int `json:"failed"`
+
+	// Expired Examples: 0
+	Expired int `json:"expired"`
+
+	// Canceled Examples: 0
+	Canceled int `json:"canceled"`
+
+	// Unknown Examples: 0
+	Unknown int `json:"unknown"`
+}
+
+// MessageList defines model for MessageList.
+type MessageList struct {
+	// Data One page.
+	Data []Message `json:"data"`
+
+	// Next The `after` of the next page; null on the last.
+	//
+	// Examples: null
+	Next *string `json:"next"`
+}
+
+// MessageState Where a message stands. `queued` waits for its turn, or for another attempt; `sending` is a call to a provider; `sent` was taken by
+// one, `delivered` confirmed. `unknown`: nobody knows whether the provider took it. `failed` has a `reason`.
+//
+// Examples: sent
+type MessageState string
+
 // Metadata The client's own notes, echoed and never shown. At most 16 pairs; keys of 1 to 40 characters, values of up to 256.
 //
 // Examples: {"order":"4711"}
 type Metadata map[string]string
+
+// Notification What was accepted, and how far it is.
+type Notification struct {
+	// ID Opaque.
+	//
+	// Examples: 019aa5c2-2b1e-7c3a-8f21-5d0e6c7b8a90
+	ID string `json:"id"`
+
+	// State Of a batch `scheduled`, `queued`, `sending`, `done` or `canceled`; of a single one `scheduled`, and then the state of its message.
+	//
+	//
+	// Examples: sending
+	State NotificationState `json:"state"`
+
+	// Reason Why a single one failed, as a message's.
+	//
+	// Examples: undeliverable
+	Reason string `json:"reason,omitempty"`
+
+	// Lane The kind of traffic. `transactional` is what somebody waits for, `bulk` the rest. Each has a share of every worker and provider.
+	//
+	// Examples: bulk
+	Lane Lane `json:"lane"`
+
+	// Channel Of a single one.
+	//
+	// Examples: sms
+	Channel MessageChannel `json:"channel,omitempty"`
+
+	// To The address of a single one, masked; `push` for an app.
+	//
+	// Examples: +1••••••0123
+	To string `json:"to,omitempty"`
+
+	// UserID The user whom a single one goes to.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id,omitempty"`
+
+	// DeviceID The device that a single one goes to.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id,omitempty"`
+
+	// CreatedAt When it was accepted.
+	//
+	// Examples: 2026-11-21T10:04:31.123Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// SendAt Not sent before.
+	//
+	// Examples: 2026-11-21T10:04:31.123Z
+	SendAt time.Time `json:"send_at"`
+
+	// ExpiresAt Not sent after.
+	//
+	// Examples: 2026-11-22T10:04:31.123Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Accepted How many messages it has.
+	//
+	// Examples: 2
+	Accepted int `json:"accepted"`
+
+	// Counts How many messages are in each state.
+	Counts MessageCounts `json:"counts"`
+
+	// Refused The recipients to whom nothing is sent.
+	Refused []RefusedRecipient `json:"refused"`
+
+	// Waiting Why nothing goes on for now.
+	Waiting *Waiting `json:"waiting,omitempty"`
+
+	// Template The template that the text was made from.
+	//
+	// Examples: parcel_sent
+	Template string `json:"template,omitempty"`
+
+	// TemplateVersion Its version.
+	//
+	// Examples: 3
+	TemplateVersion int `json:"template_version,omitempty"`
+
+	// Metadata The client's own notes, echoed and never shown. At most 16 pairs; keys of 1 to 40 characters, values of up to 256.
+	//
+	// Examples: {"order":"4711"}
+	Metadata Metadata `json:"metadata,omitempty"`
+}
+
+// NotificationState Of a batch `scheduled`, `queued`, `sending`, `done` or `canceled`; of a single one `scheduled`, and then the state of its message.
+//
+// Examples: sending
+type NotificationState string
 
 // PauseProvider defines model for PauseProvider.
 type PauseProvider struct {
@@ -1518,6 +2007,29 @@ type ReceivedAnswer struct {
 	Status Status `json:"status"`
 }
 
+// RefusedRecipient A recipient to whom nothing is sent.
+type RefusedRecipient struct {
+	// Index Its place in `recipients`.
+	//
+	// Examples: 3
+	Index int `json:"index"`
+
+	// Code `invalid_recipient`, or `suppressed` for an address that gets no messages. More may come.
+	//
+	// Examples: invalid_recipient
+	Code string `json:"code"`
+
+	// Pointer The field.
+	//
+	// Examples: #/recipients/3/to
+	Pointer string `json:"pointer"`
+
+	// Detail What is wrong.
+	//
+	// Examples: is too short for a phone number
+	Detail string `json:"detail"`
+}
+
 // ReplayedLetter The letter is gone, and what it kept on its way.
 type ReplayedLetter struct {
 	// VerificationID The verification that it is about.
@@ -1657,6 +2169,11 @@ type User struct {
 	//
 	// Examples: 2026-11-21T10:00:00Z
 	CreatedAt time.Time `json:"created_at"`
+
+	// PreferredChannel How the user wants to be told things: where notifications to the `user_id` go.
+	//
+	// Examples: sms
+	PreferredChannel MessageChannel `json:"preferred_channel,omitempty"`
 }
 
 // UserList defines model for UserList.
@@ -1669,6 +2186,11 @@ type UserList struct {
 	// Examples: null
 	Next *string `json:"next"`
 }
+
+// Variables What is filled in for the placeholders. Texts, numbers, true or false; at most 64.
+//
+// Examples: {"name":"Ana"}
+type Variables map[string]interface{}
 
 // Verification One question "is it you?", with a status and an end.
 type Verification struct {
@@ -1746,6 +2268,19 @@ type Verification struct {
 	Fallback []FallbackStep `json:"fallback,omitempty"`
 }
 
+// Waiting Why nothing goes on for now.
+type Waiting struct {
+	// Reason `provider_paused` by an operator, `provider_unavailable`, or `provider_throttled`. More may come.
+	//
+	// Examples: provider_paused
+	Reason string `json:"reason"`
+
+	// Provider The provider.
+	//
+	// Examples: twilio
+	Provider string `json:"provider,omitempty"`
+}
+
 // ClientID Examples: login-page
 type ClientID = string
 
@@ -1760,6 +2295,12 @@ type IdempotencyKey = string
 
 // IfNoneMatch Examples: "0.pending"
 type IfNoneMatch = string
+
+// NotificationID Examples: 019aa5c2-2b1e-7c3a-8f21-5d0e6c7b8a90
+type NotificationID = string
+
+// NotificationIdempotencyKey Examples: "8e03978e-40d5-43dd-bc93-6894a57f9324"
+type NotificationIdempotencyKey = string
 
 // Prefer Examples: wait=25
 type Prefer = string
@@ -1818,6 +2359,12 @@ type LimitExceeded = Problem
 // NotFound What went wrong (RFC 9457). Programs read `code`.
 type NotFound = Problem
 
+// NotificationClosed What went wrong (RFC 9457). Programs read `code`.
+type NotificationClosed = Problem
+
+// NotificationRefused What went wrong (RFC 9457). Programs read `code`.
+type NotificationRefused = Problem
+
 // RealmExists What went wrong (RFC 9457). Programs read `code`.
 type RealmExists = Problem
 
@@ -1845,6 +2392,35 @@ type ListDeadLettersParams struct {
 	Channel Channel `form:"channel,omitempty" json:"channel,omitempty"`
 
 	// Limit Letters per page. More than 100 reads as 100.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// CreateNotificationParams defines parameters for CreateNotification.
+type CreateNotificationParams struct {
+	// IdempotencyKey Makes a retry safe: a repetition with the same key and body gets the first answer again, with the same refused recipients, and
+	// sends nothing. 1 to 255 visible ASCII characters. Scoped to the client. Lives as long as the notification's record.
+	IdempotencyKey NotificationIdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetNotification200JSONResponseBody defines parameters for GetNotification.
+type GetNotification200JSONResponseBody struct {
+	union json.RawMessage
+}
+
+// CancelNotification200JSONResponseBody defines parameters for CancelNotification.
+type CancelNotification200JSONResponseBody struct {
+	union json.RawMessage
+}
+
+// ListMessagesParams defines parameters for ListMessages.
+type ListMessagesParams struct {
+	// State Only messages in this state.
+	State MessageState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Messages per page. More than 100 reads as 100.
 	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// After The `next` of the page before.
@@ -1913,6 +2489,9 @@ type CreateCredentialJSONRequestBody = CreateCredential
 // UpdateCredentialJSONRequestBody defines body for UpdateCredential for application/json ContentType.
 type UpdateCredentialJSONRequestBody = UpdateCredential
 
+// CreateNotificationJSONRequestBody defines body for CreateNotification for application/json ContentType.
+type CreateNotificationJSONRequestBody = CreateNotification
+
 // JoinPhoneJSONRequestBody defines body for JoinPhone for application/json ContentType.
 type JoinPhoneJSONRequestBody = JoinPhone
 
@@ -1945,3 +2524,127 @@ type CheckCodeJSONRequestBody = CheckCode
 
 // RespondToVerificationJSONRequestBody defines body for RespondToVerification for application/json ContentType.
 type RespondToVerificationJSONRequestBody = PushAnswer
+
+// AsNotification returns the union data inside the GetNotification200JSONResponseBody as a Notification
+func (t GetNotification200JSONResponseBody) AsNotification() (Notification, error) {
+	var body Notification
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNotification overwrites any union data inside the GetNotification200JSONResponseBody as the provided Notification
+func (t *GetNotification200JSONResponseBody) FromNotification(v Notification) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNotification performs a merge with any union data inside the GetNotification200JSONResponseBody, using the provided Notification
+func (t *GetNotification200JSONResponseBody) MergeNotification(v Notification) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsMessage returns the union data inside the GetNotification200JSONResponseBody as a Message
+func (t GetNotification200JSONResponseBody) AsMessage() (Message, error) {
+	var body Message
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMessage overwrites any union data inside the GetNotification200JSONResponseBody as the provided Message
+func (t *GetNotification200JSONResponseBody) FromMessage(v Message) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeMessage performs a merge with any union data inside the GetNotification200JSONResponseBody, using the provided Message
+func (t *GetNotification200JSONResponseBody) MergeMessage(v Message) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t GetNotification200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *GetNotification200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsNotification returns the union data inside the CancelNotification200JSONResponseBody as a Notification
+func (t CancelNotification200JSONResponseBody) AsNotification() (Notification, error) {
+	var body Notification
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNotification overwrites any union data inside the CancelNotification200JSONResponseBody as the provided Notification
+func (t *CancelNotification200JSONResponseBody) FromNotification(v Notification) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNotification performs a merge with any union data inside the CancelNotification200JSONResponseBody, using the provided Notification
+func (t *CancelNotification200JSONResponseBody) MergeNotification(v Notification) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsMessage returns the union data inside the CancelNotification200JSONResponseBody as a Message
+func (t CancelNotification200JSONResponseBody) AsMessage() (Message, error) {
+	var body Message
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMessage overwrites any union data inside the CancelNotification200JSONResponseBody as the provided Message
+func (t *CancelNotification200JSONResponseBody) FromMessage(v Message) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeMessage performs a merge with any union data inside the CancelNotification200JSONResponseBody, using the provided Message
+func (t *CancelNotification200JSONResponseBody) MergeMessage(v Message) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t CancelNotification200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *CancelNotification200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}

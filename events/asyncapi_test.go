@@ -122,6 +122,11 @@ var payloads = map[string]reflect.Type{
 	"NotificationProgressed": reflect.TypeFor[events.NotificationProgressed](),
 	"MessageBegun":           reflect.TypeFor[events.MessageBegun](),
 	"MessageEnded":           reflect.TypeFor[events.MessageEnded](),
+	"NotificationQueued":     reflect.TypeFor[events.NotificationQueued](),
+	"NotificationPart":       reflect.TypeFor[events.NotificationPart](),
+	"NotificationRecipient":  reflect.TypeFor[events.NotificationRecipient](),
+	"RefusedRecipient":       reflect.TypeFor[events.RefusedRecipient](),
+	"MessageReceipt":         reflect.TypeFor[events.MessageReceipt](),
 }
 
 func TestTheSchemasHaveTheFieldsOfThePayloads(t *testing.T) {
@@ -350,6 +355,10 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"govern-state": events.GovernorStateSubject,
 		"pause":        "$KV.ASSENT_PROVIDERS.{provider}",
 		"progress":     strings.Replace(events.ProgressSubject("{id}", 0), ".0.", ".{part}.", 1),
+
+		"notification": strings.TrimSuffix(events.NotificationSubject("{lane}", "{channel}", "{id}", 0), "0") + "{part}",
+		"later":        strings.TrimSuffix(events.LaterSubject("{channel}", "{id}", 0), "0") + "{part}",
+		"receipt":      strings.Replace(events.ReceiptSubject("{id}", 0), ".0.", ".{part}.", 1),
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)
 	require.Equal(t, events.AskedSubjects, doc.Channels["activation"].JetStream.Republish)
@@ -410,6 +419,9 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 			[]string{string(events.Code), string(events.Link), string(events.Approval)},
 			schemas["VerificationActivated"].Properties["challenge"].Enum,
 		},
+		"lane of a notification":    {[]string{string(events.LaneTransactional), string(events.LaneBulk)}, schemas["NotificationQueued"].Properties["lane"].Enum},
+		"channel of a notification": {channels, schemas["NotificationQueued"].Properties["channel"].Enum},
+		"lane of a subject":         {[]string{string(events.LaneTransactional), string(events.LaneBulk)}, doc.Channels["notification"].Parameters["lane"].Enum},
 		"decision": {
 			[]string{string(events.Approve), string(events.Deny), string(events.NotMe)},
 			schemas["ResponseReceived"].Properties["decision"].Enum,

@@ -88,6 +88,26 @@ var golden = map[string]any{
 		ToMasked: "push", Destination: "aA", SecretHash: []byte{1, 2, 3}, KeyID: "k1", CodeLength: 6, MaxChecks: 5,
 		Content: events.Sealed{KeyID: "k1", Box: []byte{7}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
 	},
+	"notification_queued.v1.json": events.NotificationQueued{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000007", Credential: "shop-prod", Lane: events.LaneBulk, Channel: events.SMS,
+		Parts:   []events.NotificationPart{{Channel: events.SMS, Count: 1}, {Channel: events.Push, Count: 1}},
+		Refused: []events.RefusedRecipient{{Index: 1, Code: "invalid_recipient", Pointer: "#/recipients/1/to", Detail: "is too short for a phone number"}},
+		Batch:   true, Recipients: []events.NotificationRecipient{{ToMasked: "+1••••••0100", Locale: "de", Destination: "c2VjcmV0"}},
+		Template: "parcel_sent", TemplateVersion: 3, Brand: "Example Bank", Metadata: map[string]string{"order": "42"},
+		Content: events.Sealed{KeyID: "k1", Box: []byte{4, 5, 6}}, Fingerprint: []byte{7},
+		CreatedAt: at, SendAt: at.Add(time.Minute), ExpiresAt: at.Add(time.Hour),
+	},
+	"notification_queued_push.v1.json": events.NotificationQueued{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000007", Part: 1, Credential: "shop-prod", Lane: events.LaneBulk, Channel: events.Push,
+		Batch: true, Recipients: []events.NotificationRecipient{{
+			Index: 2, ToMasked: "push", UserID: "u1", DeviceID: "d1", Device: &events.PushDevice{Platform: "fcm", PublicKey: []byte{9}}, Destination: "aA",
+		}},
+		Content: events.Sealed{KeyID: "k1", Box: []byte{8}}, CreatedAt: at, SendAt: at, ExpiresAt: at.Add(time.Hour),
+	},
+	"message_receipt.v1.json": events.MessageReceipt{
+		Version: 1, EventID: "twilio:SM1:failed", ID: "0199b1c2-0000-7000-8000-000000000007", Part: 1, Place: 7, Attempt: 2,
+		Status: events.DeliveryFailed, Provider: "twilio", ProviderID: "SM1", Reason: events.ReasonUndeliverable, Detail: "30003", At: at,
+	},
 	"verification_changed.v1.json": events.VerificationChanged{
 		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", Status: "failed", Reason: "too_many_checks",
 		ChecksUsed: 5, ClosedAt: &at, ChangedAt: at,
@@ -187,6 +207,8 @@ var decoders = map[string]func([]byte) (any, error){
 	"governor_states":         func(b []byte) (any, error) { return events.Decode[events.GovernorStates](b) },
 	"provider_pause":          func(b []byte) (any, error) { return events.Decode[events.ProviderPause](b) },
 	"notification_progressed": func(b []byte) (any, error) { return events.Decode[events.NotificationProgressed](b) },
+	"notification_queued":     func(b []byte) (any, error) { return events.Decode[events.NotificationQueued](b) },
+	"message_receipt":         func(b []byte) (any, error) { return events.Decode[events.MessageReceipt](b) },
 }
 
 func TestWhatIsWrittenTodayIsWhatTheGoldenFilesSay(t *testing.T) {

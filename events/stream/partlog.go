@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/assent-io/assent/events"
 )
@@ -14,6 +15,8 @@ type PartLog struct {
 	Receipts []events.MessageReceipt
 	// Sequence is that of the last entry, which the next one expects; zero without entries.
 	Sequence uint64
+	// Until is how long the last entry is kept; zero where that is not known.
+	Until time.Time
 }
 
 // maxPartLog is more than the log and the receipts of a part can be: some entries and some receipts for each
@@ -41,6 +44,9 @@ func (r *Reader) PartLog(ctx context.Context, filter string) (PartLog, error) {
 			continue
 		}
 		log.Sequence = rec.Sequence
+		if log.Until = (time.Time{}); rec.TTL > 0 {
+			log.Until = rec.StoredAt.Add(rec.TTL)
+		}
 		entry, err := events.Decode[events.NotificationProgressed](rec.Data)
 		if unread = errors.Join(unread, err); err == nil {
 			log.Entries = append(log.Entries, entry)

@@ -27,8 +27,12 @@ type Option func(*nats.Msg)
 
 // WithTTL lets the broker drop the message after d, rounded up to whole seconds.
 func WithTTL(d time.Duration) Option {
-	seconds := max(1, int64((d+time.Second-1)/time.Second))
-	return func(m *nats.Msg) { m.Header.Set(jetstream.MsgTTLHeader, strconv.FormatInt(seconds, 10)+"s") }
+	return func(m *nats.Msg) { m.Header.Set(jetstream.MsgTTLHeader, wholeSeconds(d)) }
+}
+
+// wholeSeconds is a life as the broker takes it.
+func wholeSeconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10) + "s"
 }
 
 // Expecting refuses the message with ErrConflict unless the subject's last message has this
@@ -62,10 +66,14 @@ type Publisher struct {
 	js     jetstream.JetStream
 	seal   Seal                        // of dead letters; may be nil
 	stored func(consumer, kind string) // told of each dead letter; may be nil
+	// batches has one place for each batch that may be open at once.
+	batches chan struct{}
 }
 
 // NewPublisher publishes through js.
-func NewPublisher(js jetstream.JetStream) *Publisher { return &Publisher{js: js} }
+func NewPublisher(js jetstream.JetStream) *Publisher {
+	return &Publisher{js: js, batches: make(chan struct{}, batchesAtOnce)}
+}
 
 // Put stores one message and returns its sequence once the broker has acknowledged it. It fails
 // with ErrConflict or ErrFull when an option or the stream refuses it; after any other error the
@@ -81,11 +89,7 @@ func (p *Publisher) Put(ctx context.Context, subject string, data []byte, option
 }
 
 func (p *Publisher) put(ctx context.Context, subject string, data []byte, options []Option) (uint64, error) {
-	m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-	for _, o := range options {
-		o(m)
-	}
-	ack, err := p.js.PublishMsg(ctx, m)
+	ack, err := p.js.PublishMsg(ctx, Draft{subject, data, options}.message())
 	if err != nil {
 		return 0, publishError(err)
 	}

@@ -18,6 +18,9 @@ type Record struct {
 	Sequence uint64
 	Data     []byte
 	StoredAt time.Time
+	// TTL is how long the broker keeps it, from StoredAt on; zero where it has no life of its own, or the
+	// stream's leader was asked.
+	TTL time.Duration
 }
 
 // Reader reads stored messages by subject. It is safe for concurrent use and owns no connection.
@@ -223,7 +226,8 @@ func record(m *nats.Msg) (Record, error) {
 	if err != nil {
 		return Record{}, errors.New("read: answer without a time")
 	}
-	return Record{Subject: m.Header.Get(headerSubjectName), Sequence: seq, Data: m.Data, StoredAt: at}, nil
+	life, _ := time.ParseDuration(m.Header.Get(jetstream.MsgTTLHeader)) // most have none
+	return Record{Subject: m.Header.Get(headerSubjectName), Sequence: seq, Data: m.Data, StoredAt: at, TTL: life}, nil
 }
 
 // Span is the sequences of the first and the last message that a stream has, as its leader knows them. An

@@ -29,6 +29,8 @@ type User struct {
 	ExternalID string
 	Name       string
 	CreatedAt  time.Time
+	// PreferredChannel is how the user wants to be told things; empty: by the device that was registered first.
+	PreferredChannel string
 
 	// Username and Email name the user at a login, in either case of letters; each is unique within
 	// the account when set. Like all that follows they are stored sealed.

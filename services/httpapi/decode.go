@@ -21,6 +21,10 @@ import (
 const (
 	maxBody   = 64 << 10
 	maxFaults = 32 // one request lists no more
+	// maxBatchBody and maxBatchFaults are those of a request with many recipients. Its faults are told apart
+	// by recipient, so there may be some for each.
+	maxBatchBody   = 2 << 20
+	maxBatchFaults = 4 * 1000
 )
 
 // faults is everything wrong with a request.
@@ -28,12 +32,14 @@ type faults []api.Fault
 
 // add notes a fault of a field, given as its pointer without the leading "#/". The first fault of
 // a field is kept: what follows is often a consequence of it.
-func (f *faults) add(field, detail string) {
+func (f *faults) add(field, detail string) { f.addWithin(maxFaults, field, detail) }
+
+func (f *faults) addWithin(most int, field, detail string) {
 	pointer := "#"
 	if field != "" {
 		pointer += "/" + field
 	}
-	if f.has(field) || len(*f) >= maxFaults {
+	if len(*f) >= most || f.has(field) {
 		return
 	}
 	*f = append(*f, api.Fault{Pointer: pointer, Detail: detail})
@@ -41,7 +47,7 @@ func (f *faults) add(field, detail string) {
 
 func (f *faults) has(field string) bool {
 	for _, known := range *f {
-		if known.Pointer == "#/"+field {
+		if len(known.Pointer) > 1 && known.Pointer[2:] == field {
 			return true
 		}
 	}
@@ -56,18 +62,18 @@ func (f *faults) addAll(list []verification.Fault) {
 
 // readBody reads a JSON body within its limits and checks that it is one JSON value in UTF-8. How long
 // it may take to arrive is the listener's to bound.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if err := wantJSON(r.Header); err != nil {
 		return nil, err
 	}
-	if r.ContentLength > maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
+	if r.ContentLength > most {
+		return nil, &http.MaxBytesError{Limit: most}
 	}
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
 		buf.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, most)); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
 			return nil, large
@@ -133,19 +139,25 @@ func wantJSON(h http.Header) error {
 // type is a fault, so that a misspelt option is refused instead of ignored. What could be read is
 // in the value even when there are faults, so that the caller can add its own to the same answer.
 func decode[T any](s shapes, w http.ResponseWriter, r *http.Request) (value T, body []byte, f faults, err error) {
-	body, err = readBody(w, r)
+	body, err = readBody(w, r, maxBody)
 	if err != nil {
 		return value, nil, nil, err
 	}
-	f, err = s.check(reflect.TypeFor[T](), body)
+	value, f, err = decodeBody[T](s, body, maxFaults)
+	return value, body, f, err
+}
+
+// decodeBody is decode of a body that was read, with so many faults at most.
+func decodeBody[T any](s shapes, body []byte, most int) (value T, f faults, err error) {
+	f, err = s.check(reflect.TypeFor[T](), body, most)
 	if err != nil {
-		return value, nil, nil, err
+		return value, nil, err
 	}
 	// Unmarshal reads what it can of fields of the wrong type; those are faults already.
 	if err := json.Unmarshal(body, &value); err != nil && len(f) == 0 {
-		return value, nil, nil, fmt.Errorf("decode checked body: %w", err)
+		return value, nil, fmt.Errorf("decode checked body: %w", err)
 	}
-	return value, body, f, nil
+	return value, f, nil
 }
 
 // kind is the JSON type that a field takes.
@@ -159,10 +171,11 @@ const (
 	boolean      // true or false
 	texts        // an object whose values are strings
 	list         // an array whose elements have one shape
+	values       // an object whose values are strings, numbers, true or false
 )
 
 func (k kind) String() string {
-	return [...]string{"an object", "a string", "a string", "an integer", "true or false", "an object", "a list"}[k]
+	return [...]string{"an object", "a string", "a string", "an integer", "true or false", "an object", "a list", "an object"}[k]
 }
 
 // shape is what the JSON of a wire type must look like.
@@ -205,6 +218,9 @@ func shapeOf(t reflect.Type) *shape {
 	case reflect.Bool:
 		return &shape{kind: boolean}
 	case reflect.Map:
+		if t.Elem().Kind() == reflect.Interface {
+			return &shape{kind: values}
+		}
 		return &shape{kind: texts}
 	case reflect.Slice:
 		return &shape{kind: list, element: shapeOf(t.Elem())}
@@ -221,8 +237,8 @@ func shapeOf(t reflect.Type) *shape {
 }
 
 // check compares a valid JSON document with a shape. The error is a refusal for fields given twice.
-func (s shapes) check(t reflect.Type, data []byte) (faults, error) {
-	w := &walker{data: data}
+func (s shapes) check(t reflect.Type, data []byte, most int) (faults, error) {
+	w := &walker{data: data, most: most}
 	w.value(s[t], "")
 	if w.twice != "" {
 		return nil, malformed(fmt.Sprintf("The field %q is given twice.", w.twice))
@@ -235,8 +251,11 @@ type walker struct {
 	data   []byte
 	pos    int
 	faults faults
+	most   int // faults
 	twice  string
 }
+
+func (w *walker) fault(at, detail string) { w.faults.addWithin(w.most, at, detail) }
 
 // next is the first byte of what follows.
 func (w *walker) next() byte {
@@ -249,7 +268,7 @@ func (w *walker) next() byte {
 func (w *walker) value(sh *shape, at string) {
 	first := w.next()
 	switch {
-	case (sh.kind == object || sh.kind == texts) && first == '{':
+	case (sh.kind == object || sh.kind == texts || sh.kind == values) && first == '{':
 		w.object(sh, at)
 		return
 	case sh.kind == list && first == '[':
@@ -257,7 +276,7 @@ func (w *walker) value(sh *shape, at string) {
 		return
 	case (sh.kind == text || sh.kind == blank) && first == '"':
 		if w.string() == `""` && sh.kind == text {
-			w.faults.add(at, "must not be empty")
+			w.fault(at, "must not be empty")
 		}
 		return
 	case sh.kind == boolean && (first == 't' || first == 'f'):
@@ -272,7 +291,7 @@ func (w *walker) value(sh *shape, at string) {
 	default:
 		w.skip()
 	}
-	w.faults.add(at, "must be "+sh.kind.String())
+	w.fault(at, "must be "+sh.kind.String())
 }
 
 func (w *walker) list(sh *shape, at string) {
@@ -305,7 +324,7 @@ func (w *walker) object(sh *shape, at string) {
 			}
 		}
 		if seen = append(seen, name); len(seen) > 256 {
-			w.faults.add(at, "has too many fields")
+			w.fault(at, "has too many fields")
 			w.pos = len(w.data) // what follows cannot make it right
 			return
 		}
@@ -319,15 +338,22 @@ func (w *walker) object(sh *shape, at string) {
 	w.pos++ // }
 	for _, f := range sh.fields {
 		if f.required && !contains(seen, f.name) {
-			w.faults.add(join(at, f.name), "is required")
+			w.fault(join(at, f.name), "is required")
 		}
 	}
 }
 
 func (w *walker) member(sh *shape, at, name string) {
+	if sh.kind == values {
+		if first := w.next(); first == '{' || first == '[' || first == 'n' {
+			w.fault(join(at, name), "must be a string, a number, true or false")
+		}
+		w.skip()
+		return
+	}
 	if sh.kind == texts {
 		if first := w.next(); first != '"' {
-			w.faults.add(join(at, name), "must be a string")
+			w.fault(join(at, name), "must be a string")
 		}
 		w.skip()
 		return
@@ -339,7 +365,7 @@ func (w *walker) member(sh *shape, at, name string) {
 		}
 	}
 	w.skip()
-	w.faults.add(join(at, name), "is not a field of this request")
+	w.fault(join(at, name), "is not a field of this request")
 }
 
 // string passes a JSON string and returns it with its quotes.

@@ -78,7 +78,7 @@ func TestManyFaultsAreCutShort(t *testing.T) {
 		body.WriteString(`,"f` + string(rune('a'+i%26)) + string(rune('a'+i/26)) + `":[{}]`)
 	}
 	body.WriteString(`}`)
-	faults, err := newShapes(api.CreateUser{}).check(reflect.TypeFor[api.CreateUser](), body.Bytes())
+	faults, err := newShapes(api.CreateUser{}).check(reflect.TypeFor[api.CreateUser](), body.Bytes(), maxFaults)
 	require.NoError(t, err)
 	require.Len(t, faults, maxFaults)
 }
@@ -88,7 +88,7 @@ func BenchmarkDecode(b *testing.B) {
 	body := []byte(`{"to":"+14155550123","channel":"sms","brand":"Example Bank","context":{"ip":"203.0.113.7","action":"Sign in"}}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.check(reflect.TypeFor[api.CreateVerification](), body); err != nil {
+		if _, err := s.check(reflect.TypeFor[api.CreateVerification](), body, maxFaults); err != nil {
 			b.Fatal(err)
 		}
 	}

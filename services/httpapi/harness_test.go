@@ -36,6 +36,7 @@ const (
 type bench struct {
 	t        *testing.T
 	store    *memory
+	notices  *notices
 	server   *httpapi.Server
 	clock    *clock
 	log      *lockedBuffer
@@ -88,12 +89,12 @@ func setup(t *testing.T, options ...func(*httpapi.Config)) *bench {
 func setupAt(t *testing.T, c *clock, now func() time.Time, options ...func(*httpapi.Config)) *bench {
 	t.Helper()
 	b := &bench{
-		t: t, clock: c, store: newMemory(now), log: &lockedBuffer{}, metrics: prometheus.NewRegistry(),
+		t: t, clock: c, store: newMemory(now), notices: newNotices(), log: &lockedBuffer{}, metrics: prometheus.NewRegistry(),
 		document: loadDocument(t), closing: make(chan struct{}),
 	}
 	config := httpapi.Config{
 		Verifications: b.store, Users: b.store, Credentials: b.store, Realms: b.store, Letters: b.store, Responses: b.store,
-		IDFor: idFor, Now: now, Closing: b.closing,
+		Notifications: b.notices, IDFor: idFor, Now: now, Closing: b.closing,
 		Log: slog.New(slog.NewJSONHandler(b.log, nil)), Registerer: b.metrics,
 	}
 	for _, o := range options {
@@ -291,7 +292,9 @@ func (d *document) check(t *testing.T, r *http.Request, sent []byte, response *h
 			IncludeResponseStatus: true, MultiError: true,
 		},
 	}
-	if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil {
+	// Of a batch, each recipient who breaks the document is refused, and the others are sent.
+	partly := route.Operation.OperationID == "createNotification" && bytes.Contains(body, []byte(`"refused":[{`))
+	if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil && !partly {
 		require.GreaterOrEqual(t, response.StatusCode, 400, "the document refuses this request, the server does not: %v", err)
 	}
 	out := &openapi3filter.ResponseValidationInput{

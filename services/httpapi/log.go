@@ -34,6 +34,9 @@ func (rec *recorder) log(took time.Duration) {
 	if rec.verificationID != "" {
 		attrs = append(attrs, slog.String("verification_id", rec.verificationID))
 	}
+	if rec.notificationID != "" {
+		attrs = append(attrs, slog.String("notification_id", rec.notificationID))
+	}
 	if rec.parked {
 		attrs = append(attrs, slog.Bool("parked", true))
 	}

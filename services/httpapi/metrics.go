@@ -20,6 +20,8 @@ type metrics struct {
 	checks   *prometheus.CounterVec
 	closed   *prometheus.CounterVec
 	limited  *prometheus.CounterVec
+	accepted *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -46,8 +48,14 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "assent_limits_exceeded_total", Help: "Sends refused because a limit was used up.",
 		}, []string{"policy"}),
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "assent_notifications_accepted_total", Help: "Messages of notifications that were queued.",
+		}, []string{"lane", "channel"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "assent_notifications_refused_total", Help: "Recipients of notifications to whom nothing is sent, by lane and code; of requests that were refused as a whole, too.",
+		}, []string{"lane", "code"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.parked, m.created, m.checks, m.closed, m.limited} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.parked, m.created, m.checks, m.closed, m.limited, m.accepted, m.refused} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of the api: %w", err)
 		}

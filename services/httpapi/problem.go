@@ -16,6 +16,7 @@ import (
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/letter"
+	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/provider"
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/verification"
@@ -61,13 +62,13 @@ func statusOf(code api.ProblemCode) int {
 		return http.StatusMethodNotAllowed
 	case api.ProblemCodeVerificationClosed, api.ProblemCodeWrongChallenge, api.ProblemCodeIdempotencyInProgress,
 		api.ProblemCodeUserExists, api.ProblemCodeCredentialExists, api.ProblemCodeLastCredential,
-		api.ProblemCodeRealmExists, api.ProblemCodeLetterNotReplayable:
+		api.ProblemCodeRealmExists, api.ProblemCodeLetterNotReplayable, api.ProblemCodeNotificationClosed:
 		return http.StatusConflict
 	case api.ProblemCodeBodyTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case api.ProblemCodeUnsupportedMediaType:
 		return http.StatusUnsupportedMediaType
-	case api.ProblemCodeInvalidRequest, api.ProblemCodeIdempotencyMismatch:
+	case api.ProblemCodeInvalidRequest, api.ProblemCodeIdempotencyMismatch, api.ProblemCodeSuppressed:
 		return http.StatusUnprocessableEntity
 	case api.ProblemCodeLimitExceeded:
 		return http.StatusTooManyRequests
@@ -105,11 +106,13 @@ func problemFor(err error) (api.Problem, http.Header) {
 	case errors.As(err, &other):
 		return problem(api.ProblemCodeNotFound, other.Explain(), nil), nil
 	case errors.As(err, &large):
-		return problem(api.ProblemCodeBodyTooLarge, "The body is over 64 KiB.", nil), nil
+		return problem(api.ProblemCodeBodyTooLarge, "The body is over "+size(large.Limit)+".", nil), nil
 	case errors.Is(err, credential.ErrWrong):
 		return problem(api.ProblemCodeUnauthorized, "The client id or secret is wrong.", nil), challengeHeader("")
 	case errors.Is(err, verification.ErrNotFound):
 		return problem(api.ProblemCodeNotFound, "There is nothing with this id.", nil), nil
+	case errors.Is(err, notification.ErrClosed):
+		return problem(api.ProblemCodeNotificationClosed, "Nothing is left to withdraw.", nil), nil
 	case errors.Is(err, verification.ErrClosed):
 		return problem(api.ProblemCodeVerificationClosed, "It has ended.", nil), nil
 	case errors.Is(err, verification.ErrChallenge):
@@ -133,6 +136,14 @@ func problemFor(err error) (api.Problem, http.Header) {
 	default:
 		return problem(api.ProblemCodeInternal, "The server has logged what happened. Tell its operator the request_id.", nil), nil
 	}
+}
+
+// size is a limit in the unit that people say it in.
+func size(limit int64) string {
+	if limit >= 1<<20 {
+		return strconv.FormatInt(limit>>20, 10) + " MiB"
+	}
+	return strconv.FormatInt(limit>>10, 10) + " KiB"
 }
 
 func problem(code api.ProblemCode, detail string, f faults) api.Problem {
@@ -202,6 +213,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.RequestID = rec.requestID
 		if rec.verificationID != "" {
 			p.Instance = "/v1/verifications/" + rec.verificationID
+		}
+		if rec.notificationID != "" {
+			p.Instance = "/v1/notifications/" + rec.notificationID
 		}
 	}
 	for name, values := range header {

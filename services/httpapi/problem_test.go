@@ -337,7 +337,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := b.document.doc.Components.Schemas["ProblemCode"].Value.OneOf
-	require.Len(t, codes, 23)
+	require.Len(t, codes, 25)
 	for _, c := range codes {
 		code, ok := c.Value.Const.(string)
 		require.True(t, ok)
@@ -378,6 +378,12 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get(path + "/events"))
 	v, _ = b.create(smsCode)
 	good(b.post("/v1/verifications/"+v.ID+"/cancel", ""))
+	n := b.notify(toOne)
+	path = "/v1/notifications/" + n.ID
+	good(b.get(path))
+	good(b.get(path + "/messages"))
+	good(b.get(path + "/deliveries"))
+	good(b.post(path+"/cancel", ""))
 	u := b.register(`{}`)
 	good(b.get("/v1/users"))
 	good(b.get("/v1/users/" + u.ID))

@@ -32,6 +32,7 @@ type recorder struct {
 	route          string
 	client         string
 	verificationID string
+	notificationID string
 	err            error
 }
 

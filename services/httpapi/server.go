@@ -23,6 +23,7 @@ import (
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/letter"
+	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -121,6 +122,55 @@ type Letters interface {
 	DropLetter(ctx context.Context, account string, id uint64) error
 }
 
+// Notifications keeps notifications. Every method fails with verification.ErrNotFound for an id it does not know
+// and with verification.ErrUnavailable when it cannot be asked.
+type Notifications interface {
+	// IDFor is the id that belongs to a client's idempotency key.
+	IDFor(clientID, idempotencyKey string) string
+	// Destination is what stands for an address where suppressions are looked up.
+	Destination(channel, to string) (string, error)
+	// Repeated is the first answer under an idempotency key; verification.ErrNotFound where there was none. It
+	// fails with verification.ErrIdempotencyMismatch.
+	Repeated(ctx context.Context, account, idempotencyKey, id string, body []byte) (notification.View, error)
+	// Create queues all messages or none. Under an idempotency key that was used before it returns the first
+	// answer, and replayed. It fails with notification.ErrTooLarge and as verifications' Create does.
+	Create(ctx context.Context, r notification.Request) (v notification.View, replayed bool, err error)
+	Get(ctx context.Context, id string) (notification.View, error)
+	// Message is one message, and what part of its notification says of the whole: whose it is, its lane and times.
+	Message(ctx context.Context, messageID string) (notification.Message, notification.Notification, error)
+	// Messages lists at most limit messages behind after, in one state where that is not empty; next is empty
+	// on the last page. An after that is none of its own is verification.ErrNotFound.
+	Messages(ctx context.Context, n notification.Notification, state notification.State, after string, limit int) (
+		page []notification.Message, next string, err error)
+	// Deliveries is the timeline of one message, oldest first.
+	Deliveries(ctx context.Context, messageID string) ([]events.DeliverySettled, error)
+	// Cancel withdraws what is not on its way, and returns what is then. It fails with notification.ErrClosed
+	// where there is nothing.
+	Cancel(ctx context.Context, id string) (notification.View, error)
+	CancelMessage(ctx context.Context, messageID string) (notification.Message, error)
+}
+
+// Templates keeps the texts of an account.
+type Templates interface {
+	// Compose finds the text of a template for a channel and locale, version 0 being the newest, and checks and
+	// formats the variables. It returns the body with its placeholders, what is filled in, and the version. A
+	// fault's Field is the variable, or empty where the template has no such text. It fails with
+	// verification.ErrNotFound where there is no such template or version.
+	Compose(ctx context.Context, account, name string, version int, channel events.Channel, locale string, variables map[string]any) (
+		body events.NotificationBody, filled map[string]string, used int, faults []verification.Fault, err error)
+}
+
+// Suppressions knows the addresses that get no messages.
+type Suppressions interface {
+	Suppressed(ctx context.Context, account, credential, destination string, lane events.Lane) (cause string, suppressed bool, err error)
+}
+
+// Filler fills the placeholders of one body. It is safe for concurrent use, and its errors name the variable
+// and no value.
+type Filler interface {
+	Fill(variables map[string]string) (events.NotificationBody, error)
+}
+
 // Responses takes the answers of people.
 type Responses interface {
 	// Respond returns once the answer is durable.
@@ -136,6 +186,15 @@ type Config struct {
 	Letters       Letters
 	Providers     Providers
 	Responses     Responses
+	Notifications Notifications
+	// Templates makes texts by name. Nil: a request that names a template is refused.
+	Templates Templates
+	// Suppressions is asked before anything is queued for an address. Nil: nobody is suppressed.
+	Suppressions Suppressions
+	// ParseBody reads a text with placeholders. Nil: texts with placeholders are refused.
+	ParseBody func(events.NotificationBody) (Filler, error)
+	// Segments counts the parts that a text message is sent in.
+	Segments func(text string) int
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
 	// IDFor is the verification id that belongs to a client's idempotency key: a UUID in its
@@ -201,7 +260,7 @@ func New(c Config) (*Server, error) {
 		shapes: newShapes(
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
-			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{},
+			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{},
 		),
 	}
 	s.handler = s.routes(document)

@@ -12,7 +12,11 @@ import (
 func timeline(v verification.Verification, reports []events.DeliverySettled) []events.DeliverySettled {
 	// That the first message was asked for is known from the verification itself.
 	first := events.DeliverySettled{Status: events.DeliveryRequested, Channel: events.Channel(v.Channel), Send: 1, At: v.CreatedAt}
-	steps := append([]events.DeliverySettled{first}, reports...)
+	return told(append([]events.DeliverySettled{first}, reports...))
+}
+
+// told is each thing once, oldest first.
+func told(steps []events.DeliverySettled) []events.DeliverySettled {
 	// Reports stand in the order they were stored; a receipt may overtake the report of the call it belongs to.
 	slices.SortStableFunc(steps, func(a, b events.DeliverySettled) int { return a.At.Compare(b.At) })
 

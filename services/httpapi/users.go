@@ -38,13 +38,15 @@ func (s *Server) CreateUser(w http.ResponseWriter, r *http.Request) {
 	}
 	f.text("external_id", request.ExternalID, maxExternalID)
 	f.text("name", request.Name, maxName)
+	f.channel("preferred_channel", request.PreferredChannel)
 	if err := invalid(f); err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	u := device.User{
 		ID: uuid.Must(uuid.NewV7()).String(), Credential: client.Account, ExternalID: request.ExternalID, Name: request.Name,
-		CreatedAt: s.config.Now().UTC().Truncate(time.Millisecond),
+		PreferredChannel: string(request.PreferredChannel),
+		CreatedAt:        s.config.Now().UTC().Truncate(time.Millisecond),
 	}
 	u, err = s.config.Users.CreateUser(r.Context(), u)
 	if err != nil {
@@ -159,5 +161,5 @@ func (s *Server) user(r *http.Request, account, id string) (device.User, error) 
 }
 
 func userWire(u device.User) api.User {
-	return api.User{ID: u.ID, ExternalID: u.ExternalID, Name: u.Name, CreatedAt: u.CreatedAt.UTC()}
+	return api.User{ID: u.ID, ExternalID: u.ExternalID, Name: u.Name, CreatedAt: u.CreatedAt.UTC(), PreferredChannel: api.MessageChannel(u.PreferredChannel)}
 }

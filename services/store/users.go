@@ -338,6 +338,8 @@ type userRecord struct {
 	Disabled  bool      `json:"disabled,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
+	// PreferredChannel is not personal.
+	PreferredChannel string `json:"preferred_channel,omitempty"`
 	// Person is the sealed person.
 	Person *events.Sealed `json:"person,omitempty"`
 	// ExternalID and Name stand here in records of the time before Person only.
@@ -375,7 +377,7 @@ func (u *Users) encodeUser(user device.User) ([]byte, error) {
 	}
 	b, err = json.Marshal(userRecord{
 		Version: events.Version, ID: user.ID, Number: user.Number, Locked: user.Locked, Disabled: user.Disabled,
-		CreatedAt: user.CreatedAt, UpdatedAt: user.UpdatedAt, Person: &sealed,
+		CreatedAt: user.CreatedAt, UpdatedAt: user.UpdatedAt, PreferredChannel: user.PreferredChannel, Person: &sealed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode user: %w", err)
@@ -399,7 +401,8 @@ func (u *Users) decodeUser(account, id string, b []byte, revision uint64) (devic
 		}
 	}
 	return device.User{
-		ID: id, Number: r.Number, Credential: account, ExternalID: p.ExternalID, Name: p.Name, CreatedAt: r.CreatedAt,
+		PreferredChannel: r.PreferredChannel,
+		ID:               id, Number: r.Number, Credential: account, ExternalID: p.ExternalID, Name: p.Name, CreatedAt: r.CreatedAt,
 		Username: p.Username, Email: p.Email, Phone: p.Phone, GivenName: p.GivenName, FamilyName: p.FamilyName,
 		Password: p.Password, Locked: r.Locked, Disabled: r.Disabled, UpdatedAt: r.UpdatedAt, PasswordChangedAt: p.PasswordChangedAt,
 		LastLogin: p.LastLogin, Attributes: p.Attributes, Revision: revision,

@@ -88,7 +88,7 @@ func TestAUserComesBackWhole(t *testing.T) {
 	h := build(t)
 	u := users(t, h)
 	ana := person("Ana.Lima")
-	ana.Locked = true
+	ana.Locked, ana.PreferredChannel = true, "email"
 	ana = stored(t, u, ana)
 	require.Positive(t, ana.Number)
 	require.NotZero(t, ana.Revision)

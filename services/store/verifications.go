@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -44,17 +43,15 @@ type Authenticators interface {
 // Verifications creates, reads and resolves verifications. It is safe for concurrent use.
 type Verifications struct {
 	*Resolver
-	cfg     Config
-	changes *stream.Changes
-	asked   *stream.Changes
-
-	mu       sync.Mutex
-	inFlight map[string]struct{} // ids of idempotent requests being answered by this process
+	cfg      Config
+	changes  *stream.Changes
+	asked    *stream.Changes
+	inFlight inFlight
 }
 
 // NewVerifications opens the store. The streams must exist. Close ends it.
 func NewVerifications(ctx context.Context, js jetstream.JetStream, cfg Config) (*Verifications, error) {
-	s := &Verifications{cfg: cfg, inFlight: map[string]struct{}{}}
+	s := &Verifications{cfg: cfg}
 	var err error
 	if s.Resolver, err = NewResolver(ctx, js, cfg.Limits, cfg.Now); err != nil {
 		return nil, err
@@ -84,10 +81,10 @@ func (s *Verifications) Create(ctx context.Context, a verification.Activation) (
 	if a.IdempotencyKey == "" {
 		return s.publish(ctx, event)
 	}
-	if !s.begin(event.ID) {
+	if !s.inFlight.begin(event.ID) {
 		return verification.Verification{}, false, verification.ErrIdempotencyInProgress
 	}
-	defer s.end(event.ID)
+	defer s.inFlight.end(event.ID)
 	v, err := s.replay(ctx, event)
 	if !errors.Is(err, stream.ErrAbsent) {
 		return v, err == nil, err
@@ -119,22 +116,6 @@ func uuidOf(sum []byte) string {
 	b[6] = b[6]&0x0f | 0x80
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-func (s *Verifications) begin(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, busy := s.inFlight[id]; busy {
-		return false
-	}
-	s.inFlight[id] = struct{}{}
-	return true
-}
-
-func (s *Verifications) end(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.inFlight, id)
 }
 
 // replay is the first answer under an idempotency key; stream.ErrAbsent when there was none.
@@ -259,9 +240,14 @@ func sameTo(c events.Channel, to string) string {
 	return to
 }
 
-// destination is what stands for an address in subjects: 128 bits of its keyed hash.
+// destination is what stands for an address in subjects.
 func (s *Verifications) destination(address string) (string, error) {
-	sum, err := s.cfg.Keys.Sum(s.cfg.Keys.CurrentID(), keyring.Destination, address)
+	return destinationOf(s.cfg.Keys, address)
+}
+
+// destinationOf is 128 bits of an address's keyed hash.
+func destinationOf(keys *keyring.Keyring, address string) (string, error) {
+	sum, err := keys.Sum(keys.CurrentID(), keyring.Destination, address)
 	if err != nil {
 		return "", fmt.Errorf("hash destination: %w", err)
 	}

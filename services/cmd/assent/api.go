@@ -59,7 +59,7 @@ func startAPI(ctx context.Context, p *process) error {
 		return err
 	}
 	pub, log := stream.NewPublisher(p.js), p.log.With("role", "api")
-	answers, err := p.callbacks(ctx, k.verifications, pub)
+	answers, err := p.callbacks(ctx, k, pub)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	server, err := httpapi.New(httpapi.Config{
+	config := httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters, Providers: k.providers, Responses: pub,
 		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
@@ -89,7 +89,9 @@ func startAPI(ctx context.Context, p *process) error {
 		SecureAuth:       secureauth.New(door),
 		ServesSecureAuth: secureauth.Serves,
 		Closing:          p.closing, Now: p.now, Log: log, Registerer: p.registry,
-	})
+	}
+	notify(&config, k)
+	server, err := httpapi.New(config)
 	if err != nil {
 		return err
 	}
@@ -125,6 +127,7 @@ type kept struct {
 	realms        *store.Realms
 	letters       *store.Letters
 	providers     *store.Providers
+	notifications *store.Notifications
 }
 
 // keep opens the stores, and makes sure that the bootstrap credential works.
@@ -159,6 +162,9 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 	p.onStop(stopLast, k.credentials.Close)
 	if err := k.credentials.Ensure(ctx, p.cfg.BootstrapClientID, p.cfg.BootstrapClientSecret); err != nil {
 		return k, fmt.Errorf("store bootstrap credential: %w", err)
+	}
+	if k.notifications, err = store.NewNotifications(ctx, p.js, store.NotificationsConfig{Keys: keys, Now: p.now}); err != nil {
+		return k, err
 	}
 	if k.counts, err = store.NewCounts(ctx, p.js, store.CountsConfig{Keys: keys, Now: p.now}); err != nil {
 		return k, err
@@ -223,7 +229,7 @@ func (p *process) sum(keys *keyring.Keyring, use keyring.Use) func(parts ...stri
 
 // callbacks says whose signatures are good: the configured providers', and the sandbox's for those
 // that it stands in for.
-func (p *process) callbacks(ctx context.Context, v *store.Verifications, pub *stream.Publisher) (callbacks.Config, error) {
+func (p *process) callbacks(ctx context.Context, k kept, pub *stream.Publisher) (callbacks.Config, error) {
 	reports, err := stream.NewReader(ctx, p.js, stream.Deliveries)
 	if err != nil {
 		return callbacks.Config{}, err
@@ -231,8 +237,9 @@ func (p *process) callbacks(ctx context.Context, v *store.Verifications, pub *st
 	c := callbacks.Config{
 		PublicURL: p.publicURL, TwilioAuthToken: p.cfg.Twilio.AuthToken,
 		Adapters:      map[string]webhook.Key{},
-		Verifications: v, Reports: reports.Reports, Deliveries: pub, Responses: pub, Replies: v,
-		Scripts: scripts{p.publicURL}, Decision: wording.Decision,
+		Verifications: k.verifications, Reports: reports.Reports, Deliveries: pub, Responses: pub, Replies: k.verifications,
+		Notifications: k.notifications,
+		Scripts:       scripts{p.publicURL}, Decision: wording.Decision,
 		Now: p.now, Log: p.log.With("role", "api"), Registerer: p.registry,
 	}
 	for name, a := range p.cfg.Adapters {

@@ -29,6 +29,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/webhook"
+	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -58,6 +59,13 @@ type Verifications interface {
 	NumberHash(ctx context.Context, id, digits string) ([]byte, error)
 	// OpenApprovals lists the open SMS approvals sent to an address, newest first.
 	OpenApprovals(ctx context.Context, address string) ([]verification.Verification, error)
+}
+
+// Notifications takes what providers say of messages of notifications.
+type Notifications interface {
+	// Received keeps what says something new of a call, durably, before it returns. It fails with
+	// verification.ErrNotFound where the provider was not called for the message.
+	Received(ctx context.Context, r events.MessageReceipt) (notification.Call, error)
 }
 
 // Deliveries publishes what providers report, durably, before it returns.
@@ -106,9 +114,11 @@ type Config struct {
 	// Reports is what was reported of a verification's messages so far.
 	Reports    func(ctx context.Context, id string) ([]events.DeliverySettled, error)
 	Deliveries Deliveries
-	Responses  Responses
-	Replies    Replies // optional
-	Scripts    Scripts
+	// Notifications takes the reports about their messages; without it they are about nothing that exists.
+	Notifications Notifications
+	Responses     Responses
+	Replies       Replies // optional
+	Scripts       Scripts
 	// Decision reads a reply to a text message; false when it says neither yes nor no.
 	Decision func(reply string) (events.Decision, bool)
 

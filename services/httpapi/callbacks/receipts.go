@@ -56,6 +56,9 @@ func readName(id, step, send, attempt string) (name, bool) {
 // settle publishes a receipt where it says something new of a message that its provider was called for. An
 // error is worth a repetition.
 func (h *handler) settle(ctx context.Context, c receipt) (result string, err error) {
+	if id, part, place, ok := events.ParseMessageID(c.name.id); ok {
+		return h.received(ctx, c, events.MessageReceipt{ID: id, Part: part, Place: place})
+	}
 	if !events.ValidID(c.name.id) {
 		return resultUnknown, nil
 	}

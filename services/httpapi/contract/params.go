@@ -34,6 +34,14 @@ type (
 	ListDeadLettersParams = api.ListDeadLettersParams
 	// ProviderName is a path parameter.
 	ProviderName = api.ProviderName
+	// NotificationID is a path parameter.
+	NotificationID = api.NotificationID
+	// NotificationIdempotencyKey is a header.
+	NotificationIdempotencyKey = api.NotificationIdempotencyKey
+	// CreateNotificationParams are the headers of a create.
+	CreateNotificationParams = api.CreateNotificationParams
+	// ListMessagesParams are the query of a list.
+	ListMessagesParams = api.ListMessagesParams
 	// DeadLetterID is a path parameter.
 	DeadLetterID = api.DeadLetterID
 	// ClientID is a path parameter.

@@ -1,0 +1,220 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/address"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// lookupsAtOnce is how many users and devices of one batch are read at the same time.
+const lookupsAtOnce = 8
+
+func laneOf(lane string) events.Lane { return events.Lane(lane) }
+
+// messageChannels are the roads of messages, for a refusal that lists them.
+func messageChannels() []api.MessageChannel {
+	return []api.MessageChannel{api.MessageChannelSMS, api.MessageChannelVoice, api.MessageChannelEmail, api.MessageChannelPush}
+}
+
+// channel checks a road; empty is fine.
+func (f *faults) channel(field string, c api.MessageChannel) {
+	if c != "" && !c.Valid() {
+		f.add(field, "must be "+choice(messageChannels()))
+	}
+}
+
+// resolveAll finds the address of everybody. The error is one of the stores.
+func (d *draft) resolveAll(ctx context.Context) error {
+	var (
+		next   atomic.Int64
+		wg     sync.WaitGroup
+		mu     sync.Mutex
+		failed error
+	)
+	for range min(lookupsAtOnce, len(d.people)) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(d.people) {
+					return
+				}
+				if err := d.resolve(ctx, d.people[i]); err != nil {
+					mu.Lock()
+					if failed == nil {
+						failed = err
+					}
+					mu.Unlock()
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if failed == nil && ctx.Err() != nil {
+		failed = fmt.Errorf("look for recipients: %w", ctx.Err())
+	}
+	return failed
+}
+
+// resolve finds out where a recipient's message goes.
+func (d *draft) resolve(ctx context.Context, p *person) error {
+	p.addressee.Locale = p.asked.Locale
+	if d.request.Recipients != nil { // of a single one the fields are those of the whole
+		p.f.channel(p.field("channel"), p.asked.Channel)
+		p.f.locale(p.field("locale"), p.asked.Locale)
+	}
+	p.f.variables(p.field, p.asked.Variables)
+	given := slices.DeleteFunc([]string{p.asked.To, p.asked.DeviceID, p.asked.UserID}, func(s string) bool { return s == "" })
+	var err error
+	switch {
+	case len(given) > 1:
+		p.f.add(p.field(p.named()), "must be the only one of to, device_id and user_id")
+	case len(given) == 0:
+		if !d.f.has("device_id") && !d.f.has("user_id") && !p.f.has(p.field("device_id")) && !p.f.has(p.field("user_id")) {
+			p.f.add(p.field("to"), "is required, or device_id or user_id instead")
+		}
+	case len(p.f) > 0: // of the wrong form
+	case p.asked.To != "":
+		p.address()
+	case p.asked.DeviceID != "":
+		err = d.byDevice(ctx, p)
+	default:
+		err = d.byUser(ctx, p)
+	}
+	if len(p.f) > 0 {
+		p.code = codeInvalidRecipient
+	}
+	return err
+}
+
+// address takes an address, and finds its road where none is named.
+func (p *person) address() {
+	to, channel := p.asked.To, p.asked.Channel
+	if channel == "" {
+		if channel = api.MessageChannelSMS; strings.Contains(to, "@") {
+			channel = api.MessageChannelEmail
+		}
+	}
+	kind, err := device.Phone, error(nil)
+	switch channel {
+	case api.MessageChannelSMS, api.MessageChannelVoice:
+		to, err = address.Phone(to)
+	case api.MessageChannelEmail:
+		kind = device.Mailbox
+		to, err = address.Mailbox(to)
+	case api.MessageChannelPush:
+		p.f.add(p.field("device_id"), "is required for the channel push, or user_id")
+		return
+	default:
+		return // the channel is a fault already
+	}
+	if err != nil {
+		p.f.add(p.field("to"), err.Error())
+		return
+	}
+	p.addressee.Channel, p.addressee.To, p.addressee.ToMasked = string(channel), to, device.Mask(kind, to)
+}
+
+func (d *draft) byDevice(ctx context.Context, p *person) error {
+	dev, err := d.s.device(ctx, d.client.Account, p.asked.DeviceID)
+	if errors.Is(err, verification.ErrNotFound) {
+		p.f.add(p.field("device_id"), "is not a registered device")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.notBarred(ctx, p, dev.UserID, "device_id", "belongs to a user who is locked or disabled"); err != nil || len(p.f) > 0 {
+		return err
+	}
+	channels := noticeChannels(dev.Kind)
+	switch {
+	case len(channels) == 0:
+		p.f.add(p.field("device_id"), "is a device that carries no messages")
+	case p.asked.Channel == "":
+		p.take(dev, channels[0])
+	case !contains(channels, string(p.asked.Channel)):
+		p.f.add(p.field("channel"), fmt.Sprintf("must be %s for this device", strings.Join(channels, " or ")))
+	default:
+		p.take(dev, string(p.asked.Channel))
+	}
+	return nil
+}
+
+// noticeChannels are the roads of a device that carry messages; none for an authenticator app.
+func noticeChannels(k device.Kind) []string {
+	if k == device.TOTP {
+		return nil
+	}
+	return k.Channels()
+}
+
+func (d *draft) notBarred(ctx context.Context, p *person, userID, field, detail string) error {
+	owner, err := d.s.config.Users.User(ctx, d.client.Account, userID)
+	if err != nil && !errors.Is(err, verification.ErrNotFound) {
+		return fmt.Errorf("read user of notification: %w", err)
+	}
+	if owner.Barred() {
+		p.f.add(p.field(field), detail)
+	}
+	return nil
+}
+
+// byUser takes the user's device that was registered first: on the channel that is asked for, else on the one
+// that the user prefers, else on any.
+func (d *draft) byUser(ctx context.Context, p *person) error {
+	const unknown = "is not a registered user"
+	if !events.ValidID(p.asked.UserID) {
+		p.f.add(p.field("user_id"), unknown)
+		return nil
+	}
+	u, err := d.s.config.Users.User(ctx, d.client.Account, p.asked.UserID)
+	if errors.Is(err, verification.ErrNotFound) {
+		p.f.add(p.field("user_id"), unknown)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read user of notification: %w", err)
+	}
+	if u.Barred() {
+		p.f.add(p.field("user_id"), "is a user who is locked or disabled")
+		return nil
+	}
+	devices, err := d.s.config.Users.Devices(ctx, d.client.Account, u.ID)
+	if err != nil && !errors.Is(err, verification.ErrNotFound) {
+		return fmt.Errorf("list devices of user: %w", err)
+	}
+	slices.SortStableFunc(devices, func(a, b device.Device) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	wanted := cmp.Or(string(p.asked.Channel), u.PreferredChannel)
+	for _, dev := range devices {
+		channels := noticeChannels(dev.Kind)
+		if !dev.Active() || len(channels) == 0 || wanted != "" && !contains(channels, wanted) {
+			continue
+		}
+		p.take(dev, cmp.Or(wanted, channels[0]))
+		return nil
+	}
+	if wanted == "" {
+		p.f.add(p.field("user_id"), "has no device that carries messages")
+	} else {
+		p.f.add(p.field("user_id"), "has no device for "+wanted)
+	}
+	return nil
+}
+
+func (p *person) take(d device.Device, channel string) {
+	a := &p.addressee
+	a.Channel, a.To, a.ToMasked = channel, d.Address, device.Mask(d.Kind, d.Address)
+	a.UserID, a.DeviceID, a.Platform, a.PublicKey = d.UserID, d.ID, d.Platform, d.PublicKey
+}
