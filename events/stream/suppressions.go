@@ -109,9 +109,9 @@ func Suppression(r Record) (*events.Suppression, error) {
 	return &s, err
 }
 
-// SuppressionList knows which addresses get no messages. It keeps eight bytes of each entry in memory, some
-// 14 with their map, and follows the stream; what it finds there is read from the broker before it
-// counts, so an address that is not on the list costs no round trip. It is safe for concurrent use.
+// SuppressionList knows which addresses get no messages. It keeps eight bytes of each entry in memory, some twelve
+// with the free space between them, and follows the stream; what it finds there is read from the broker before
+// it counts, and an address that is not on the list costs no round trip. It is safe for concurrent use.
 type SuppressionList struct {
 	js     jetstream.JetStream
 	reader *Reader
@@ -122,7 +122,7 @@ type SuppressionList struct {
 	mu sync.RWMutex
 	// listed are hashes of destinations with scopes. Two of a million entries share one once in some thirty
 	// million lists; then removing the one hides the other until the next start.
-	listed map[uint64]struct{}
+	listed digests
 	last   uint64 // the sequence up to which the stream is known
 }
 
@@ -135,7 +135,7 @@ func FollowSuppressions(ctx context.Context, js jetstream.JetStream) (*Suppressi
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	l := &SuppressionList{
-		js: js, reader: reader, seed: maphash.MakeSeed(), end: end, done: make(chan struct{}), listed: map[uint64]struct{}{},
+		js: js, reader: reader, seed: maphash.MakeSeed(), end: end, done: make(chan struct{}),
 	}
 	loaded := make(chan struct{})
 	go l.follow(life, sync.OnceFunc(func() { close(loaded) }))
@@ -158,7 +158,7 @@ func (l *SuppressionList) Close() {
 func (l *SuppressionList) Len() int {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return len(l.listed)
+	return l.listed.len()
 }
 
 // Suppressed tells whether messages of a lane to a destination are kept back from this account and
@@ -210,8 +210,7 @@ func (l *SuppressionList) hint(destination, scope string) bool {
 	h := l.hash(destination, scope)
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	_, ok := l.listed[h]
-	return ok
+	return l.listed.has(h)
 }
 
 func (l *SuppressionList) hash(destination, scope string) uint64 {
@@ -306,7 +305,7 @@ func (l *SuppressionList) start(ctx context.Context) (uint64, error) {
 	defer l.mu.Unlock()
 	if last < l.last {
 		l.last = 0
-		clear(l.listed)
+		l.listed.clear()
 	}
 	return l.last + 1, nil
 }
@@ -319,8 +318,8 @@ func (l *SuppressionList) learn(m jetstream.Msg, sequence uint64) {
 	switch {
 	case !ok:
 	case m.Headers().Get(removedHeader) != "":
-		delete(l.listed, l.hash(destination, scope))
+		l.listed.remove(l.hash(destination, scope))
 	default:
-		l.listed[l.hash(destination, scope)] = struct{}{}
+		l.listed.add(l.hash(destination, scope))
 	}
 }
