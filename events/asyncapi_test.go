@@ -106,6 +106,7 @@ var payloads = map[string]reflect.Type{
 	"TimerDue":              reflect.TypeFor[events.TimerDue](),
 	"WindowEntry":           reflect.TypeFor[events.WindowEntry](),
 	"DeadLetter":            reflect.TypeFor[events.DeadLetter](),
+	"Suppression":           reflect.TypeFor[events.Suppression](),
 	"PushDevice":            reflect.TypeFor[events.PushDevice](),
 	"Context":               reflect.TypeFor[events.Context](),
 	"Sealed":                reflect.TypeFor[events.Sealed](),
@@ -316,22 +317,23 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		addresses[name] = c.Address
 	}
 	require.Equal(t, map[string]string{
-		"activation": events.ActivationSubject("{channel}", "{id}"),
-		"outcome":    events.OutcomeSubject("{id}"),
-		"changed":    events.ChangedSubject("{id}"),
-		"asked":      events.AskedSubject("{id}"),
-		"response":   events.ResponseSubject("{kind}", "{id}"),
-		"delivery":   events.DeliverySubject("{id}", "{status}"),
-		"begun":      strings.TrimSuffix(events.BegunSubject("{id}", 0, 0, 0), "0.0.0") + "{step}.{send}.{attempt}",
-		"fallback":   strings.TrimSuffix(events.FallbackSubject("{channel}", "{id}", 0), "0") + "{step}",
-		"timer":      strings.TrimSuffix(events.TimerSubject("{kind}", "{id}", 0, 0), "0.0") + "{step}.{send}",
-		"due":        events.DueSubject("{kind}", "{id}"),
-		"window":     events.WindowSubject("{kind}", "{key}"),
-		"guess":      events.GuessSubject("{kind}", "{key}"),
-		"count":      events.CountSubject("{kind}", "{key}"),
-		"used":       strings.TrimSuffix(events.UsedSubject("{device}", 0), "0") + "{step}",
-		"number":     events.NumberSubject,
-		"deadletter": events.DeadLetterSubject("{consumer}"),
+		"activation":  events.ActivationSubject("{channel}", "{id}"),
+		"outcome":     events.OutcomeSubject("{id}"),
+		"changed":     events.ChangedSubject("{id}"),
+		"asked":       events.AskedSubject("{id}"),
+		"response":    events.ResponseSubject("{kind}", "{id}"),
+		"delivery":    events.DeliverySubject("{id}", "{status}"),
+		"begun":       strings.TrimSuffix(events.BegunSubject("{id}", 0, 0, 0), "0.0.0") + "{step}.{send}.{attempt}",
+		"fallback":    strings.TrimSuffix(events.FallbackSubject("{channel}", "{id}", 0), "0") + "{step}",
+		"timer":       strings.TrimSuffix(events.TimerSubject("{kind}", "{id}", 0, 0), "0.0") + "{step}.{send}",
+		"due":         events.DueSubject("{kind}", "{id}"),
+		"window":      events.WindowSubject("{kind}", "{key}"),
+		"guess":       events.GuessSubject("{kind}", "{key}"),
+		"count":       events.CountSubject("{kind}", "{key}"),
+		"used":        strings.TrimSuffix(events.UsedSubject("{device}", 0), "0") + "{step}",
+		"number":      events.NumberSubject,
+		"deadletter":  events.DeadLetterSubject("{consumer}"),
+		"suppression": events.SuppressionSubject("{destination}", "{scope}"),
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)
 	require.Equal(t, events.AskedSubjects, doc.Channels["activation"].JetStream.Republish)
@@ -380,6 +382,13 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 		"kind of a timer's place":  {[]string{events.TimerFallback, events.TimerReceipt}, doc.Components.Parameters["timer"].Enum},
 		"kind of a dead letter": {
 			[]string{events.LetterUndecodable, events.LetterUndelivered}, schemas["DeadLetter"].Properties["kind"].Enum,
+		},
+		"channel of a suppression": {channels, schemas["Suppression"].Properties["channel"].Enum},
+		"cover of a suppression":   {[]string{events.CoversAll, events.CoversNotifications}, schemas["Suppression"].Properties["covers"].Enum},
+		"cause of a suppression": {
+			[]string{
+				events.CauseStop, events.CauseBounce, events.CauseSpamReport, events.CauseDeviceGone, events.CauseManual, events.CauseImported,
+			}, schemas["Suppression"].Properties["cause"].Enum,
 		},
 		"challenge": {
 			[]string{string(events.Code), string(events.Link), string(events.Approval)},

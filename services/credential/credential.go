@@ -60,6 +60,8 @@ const (
 	ManageCredentials Permission = "manage_credentials"
 	// ManageLetters: look at the dead letters of the own account, replay and drop them.
 	ManageLetters Permission = "manage_letters"
+	// ManageSuppressions: read and change the list of those who get no messages.
+	ManageSuppressions Permission = "manage_suppressions"
 )
 
 // permissions is the whole table. A client that only authenticates people reads what it asked itself,
@@ -69,7 +71,7 @@ var permissions = map[Scope][]Permission{
 	ReadUsers:          {ReadPeople},
 	ManageUsers:        {Verify, ReadPeople, ManagePeople},
 	ReadAll:            {ReadPeople},
-	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters},
+	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters, ManageSuppressions},
 }
 
 // Allows tells whether this scope has the permission.

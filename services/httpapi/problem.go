@@ -17,6 +17,7 @@ import (
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/realm"
+	"github.com/assent-io/assent/services/suppression"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -66,7 +67,7 @@ func statusOf(code api.ProblemCode) int {
 		return http.StatusRequestEntityTooLarge
 	case api.ProblemCodeUnsupportedMediaType:
 		return http.StatusUnsupportedMediaType
-	case api.ProblemCodeInvalidRequest, api.ProblemCodeIdempotencyMismatch:
+	case api.ProblemCodeInvalidRequest, api.ProblemCodeIdempotencyMismatch, api.ProblemCodeSuppressed:
 		return http.StatusUnprocessableEntity
 	case api.ProblemCodeLimitExceeded:
 		return http.StatusTooManyRequests
@@ -88,6 +89,7 @@ func problemFor(err error) (api.Problem, http.Header) {
 		limit *verification.LimitError
 		large *http.MaxBytesError
 		kept  *letter.RefusedError
+		quiet *suppression.RefusedError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -100,6 +102,8 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return limitProblem(limit)
 	case errors.As(err, &kept):
 		return problem(api.ProblemCodeLetterNotReplayable, kept.Obstacle.Explain(), nil), nil
+	case errors.As(err, &quiet):
+		return problem(api.ProblemCodeSuppressed, "The address "+suppressedDetail(quiet.Places[0].Entry)+".", nil), nil
 	case errors.As(err, &large):
 		return problem(api.ProblemCodeBodyTooLarge, "The body is over 64 KiB.", nil), nil
 	case errors.Is(err, credential.ErrWrong):

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -24,6 +25,7 @@ import (
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/realm"
+	"github.com/assent-io/assent/services/suppression"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -121,6 +123,22 @@ type Letters interface {
 	DropLetter(ctx context.Context, account string, id uint64) error
 }
 
+// Suppressions keeps the list of those who get no messages. An account sees its own entries and those for
+// everybody; others are verification.ErrNotFound.
+type Suppressions interface {
+	// AddSuppression returns the entry as it stands then, and whether it was added or widened just now.
+	AddSuppression(ctx context.Context, e suppression.Entry) (stands suppression.Entry, added bool, err error)
+	// ImportSuppressions tells how many were added. After an error some may be.
+	ImportSuppressions(ctx context.Context, entries []suppression.Entry) (added int, err error)
+	Suppression(ctx context.Context, account, id string) (suppression.Entry, error)
+	RemoveSuppression(ctx context.Context, account, id string) error
+	// Suppressions finds those that fit, newest first. A page may hold fewer than the limit, even none, and yet
+	// have a next: the filter's Before for the page that follows; zero where there is none.
+	Suppressions(ctx context.Context, account string, f suppression.Filter) (page []suppression.Entry, next uint64, err error)
+	// ExportSuppressions has the full addresses, and ends with the first error.
+	ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error]
+}
+
 // Responses takes the answers of people.
 type Responses interface {
 	// Respond returns once the answer is durable.
@@ -134,6 +152,7 @@ type Config struct {
 	Credentials   Credentials
 	Realms        Realms
 	Letters       Letters
+	Suppressions  Suppressions
 	Responses     Responses
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
@@ -200,7 +219,7 @@ func New(c Config) (*Server, error) {
 		shapes: newShapes(
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
-			api.JoinPhone{},
+			api.JoinPhone{}, api.AddSuppression{},
 		),
 	}
 	s.handler = s.routes(document)

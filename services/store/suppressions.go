@@ -267,7 +267,9 @@ func (s *Suppressions) ExportSuppressions(ctx context.Context, account string) i
 	}
 }
 
-func visible(account string, e events.Suppression) bool { return e.Account == "" || e.Account == account }
+func visible(account string, e events.Suppression) bool {
+	return e.Account == "" || e.Account == account
+}
 
 // find reads the entry of an id, where the account may see it.
 func (s *Suppressions) find(ctx context.Context, account, id string) (events.Suppression, error) {

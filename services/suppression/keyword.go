@@ -31,7 +31,7 @@ func Stops() []string {
 		"annulla", "ferma", "cancellami", // Italian
 		"afmelden", "stoppen", // Dutch
 		"avsluta", "avregistrera", // Swedish
-		"stans",                                     // Norwegian
+		"stans",                                      // Norwegian
 		"wypisz", "rezygnuje", "rezygnuję", "koniec", // Polish
 		"dur", "iptal", "durdur", // Turkish
 		"стоп", "отписаться", "отписка", // Russian
@@ -50,12 +50,12 @@ func Starts() []string {
 		"demarrer", "démarrer", "reprendre", // French
 		"iniciar", "comenzar", "alta", // Spanish; the first is Portuguese too
 		"comecar", "começar", // Portuguese
-		"inizia",     // Italian
-		"aanmelden",  // Dutch
-		"basla",      // Turkish
-		"başla",      // Turkish
-		"старт",      // Russian
-		"शुरू",       // Hindi
+		"inizia",       // Italian
+		"aanmelden",    // Dutch
+		"basla",        // Turkish
+		"başla",        // Turkish
+		"старт",        // Russian
+		"शुरू",         // Hindi
 		"ابدأ", "ابدا", // Arabic
 		"开始", "開始", // Chinese; the last is Japanese too
 		"시작", // Korean

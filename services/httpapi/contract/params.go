@@ -34,6 +34,10 @@ type (
 	ListDeadLettersParams = api.ListDeadLettersParams
 	// DeadLetterID is a path parameter.
 	DeadLetterID = api.DeadLetterID
+	// ListSuppressionsParams are the query of a list.
+	ListSuppressionsParams = api.ListSuppressionsParams
+	// SuppressionID is a path parameter.
+	SuppressionID = api.SuppressionID
 	// ClientID is a path parameter.
 	ClientID = api.ClientID
 	// RealmName is a path parameter.
