@@ -122,12 +122,18 @@ func (b *bench) calls() map[string][]credential.Scope {
 		"GET /v1/dead-letters/page":                   all,
 		"DELETE /v1/dead-letters/page":                all,
 		"POST /v1/dead-letters/page/replay":           all,
+		"GET /v1/suppressions":                        all,
+		"POST /v1/suppressions":                       all,
+		"GET /v1/suppressions/page":                   all,
+		"DELETE /v1/suppressions/page":                all,
+		"POST /v1/suppressions/import":                all,
+		"GET /v1/suppressions/export":                 all,
 	}
 }
 
 func TestEveryCallIsOpenToItsScopesAndToNoOther(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b, _ := withList(t)
 	for _, scope := range credential.Scopes() {
 		b.store.clients = append(b.store.clients, client{
 			credential.Credential{ClientID: string(scope), Account: shop, Scope: scope, Compat: credential.CompatDefault}, shopSecret, "token-of-" + string(scope),

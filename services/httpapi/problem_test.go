@@ -337,7 +337,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := b.document.doc.Components.Schemas["ProblemCode"].Value.OneOf
-	require.Len(t, codes, 23)
+	require.Len(t, codes, 24)
 	for _, c := range codes {
 		code, ok := c.Value.Const.(string)
 		require.True(t, ok)
@@ -358,7 +358,7 @@ func TestEveryOperationWasUsed(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html>")
 	})
-	b := setup(t, func(c *httpapi.Config) { c.Reference = page }, withApps(&apps{}))
+	b, _ := withList(t, func(c *httpapi.Config) { c.Reference = page }, withApps(&apps{}))
 	good := func(a answer) answer {
 		t.Helper()
 		require.Less(t, a.StatusCode, 300, "%s", a.body)
@@ -404,6 +404,12 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get("/v1/dead-letters/7"))
 	good(b.post("/v1/dead-letters/7/replay", ""))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/dead-letters/8"}))
+	id := b.add(`{"to":"+14155550123"}`).ID
+	good(b.get("/v1/suppressions"))
+	good(b.get("/v1/suppressions/" + id))
+	good(b.imports("application/json", `[{"to":"ana@example.com"}]`))
+	good(b.get("/v1/suppressions/export"))
+	good(b.do(call{method: http.MethodDelete, path: "/v1/suppressions/" + id}))
 	good(b.get("/openapi.json"))
 	good(b.get("/docs"))
 	good(b.get("/problems/internal"))
