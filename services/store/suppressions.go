@@ -74,10 +74,10 @@ func (s *Suppressions) Suppress(ctx context.Context, e suppression.Entry) error 
 	return err
 }
 
-// Resume takes a number off the list whose person had asked for no more messages and now asks for them. An
+// Resume takes an address off the list whose person had asked for no more messages and now asks for them. An
 // entry of another cause stays. It tells whether there was one.
-func (s *Suppressions) Resume(ctx context.Context, number string) (removed bool, err error) {
-	d, err := destinationOf(s.cfg.Keys, number)
+func (s *Suppressions) Resume(ctx context.Context, channel suppression.Channel, to string) (removed bool, err error) {
+	d, err := destinationOf(s.cfg.Keys, sameTo(events.Channel(channel), to))
 	if err != nil {
 		return false, err
 	}

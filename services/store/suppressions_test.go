@@ -75,7 +75,7 @@ func TestNothingIsCreatedForWhoIsOnTheList(t *testing.T) {
 	require.NotContains(t, err.Error(), number[4:])
 	require.Equal(t, []string{"sms"}, told)
 
-	removed, err := keep.Resume(t.Context(), number)
+	removed, err := keep.Resume(t.Context(), suppression.SMS, number)
 	require.NoError(t, err)
 	require.True(t, removed)
 	_, _, err = s.Create(t.Context(), h.asking(func(a *verification.Activation) { a.To = number }))
