@@ -53,6 +53,9 @@ type process struct {
 		deliveries func() *delivery.Metrics
 		routing    func() *routing.Metrics
 	}
+
+	// list is who gets no messages, followed by all roles of the process together; nil until one asks.
+	list *stream.SuppressionList
 }
 
 // The order of ending: consumers stop pulling and finish what they hold while everything they
