@@ -198,7 +198,7 @@ const (
 	WaitThrottled = "provider_throttled"
 )
 
-// ReasonSuppressed: the address is on the list of those that get no messages.
+// ReasonSuppressed says that the address is on the list of those that get no messages.
 const ReasonSuppressed = "suppressed"
 
 // Suppression is one address that gets no messages: an entry of the list. It holds no address in clear.

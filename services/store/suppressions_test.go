@@ -42,13 +42,13 @@ func (h *house) list() *stream.SuppressionList {
 	return l
 }
 
-func stopped(number string) suppression.Entry {
+func stopped() suppression.Entry {
 	return suppression.Entry{Channel: suppression.SMS, To: number, Covers: suppression.All, Cause: suppression.Stop, Provider: "twilio"}
 }
 
-func byHand(account, to string) suppression.Entry {
+func byHand(to string) suppression.Entry {
 	return suppression.Entry{
-		Channel: suppression.Email, To: to, Scope: suppression.Account, Account: account, Covers: suppression.All, Cause: suppression.Manual,
+		Channel: suppression.Email, To: to, Scope: suppression.Account, Account: "shop", Covers: suppression.All, Cause: suppression.Manual,
 		Note: "asked on the phone",
 	}
 }
@@ -63,7 +63,7 @@ func TestNothingIsCreatedForWhoIsOnTheList(t *testing.T) {
 	_, _, err := s.Create(t.Context(), h.asking(func(a *verification.Activation) { a.To = number }))
 	require.NoError(t, err)
 
-	require.NoError(t, keep.Suppress(t.Context(), stopped(number)))
+	require.NoError(t, keep.Suppress(t.Context(), stopped()))
 	require.Eventually(t, func() bool { return list.Len() == 1 }, waitLong, tick)
 	_, _, err = s.Create(t.Context(), h.asking(func(a *verification.Activation) { a.To = number }))
 	var refused *suppression.RefusedError
@@ -93,7 +93,7 @@ func TestWhatWasCreatedBeforeIsRepeatedUnderItsKey(t *testing.T) {
 	_, replayed, err := s.Create(t.Context(), once)
 	require.NoError(t, err)
 	require.False(t, replayed)
-	require.NoError(t, keep.Suppress(t.Context(), stopped(number)))
+	require.NoError(t, keep.Suppress(t.Context(), stopped()))
 	require.Eventually(t, func() bool { return list.Len() == 1 }, waitLong, tick)
 	_, replayed, err = s.Create(t.Context(), once)
 	require.NoError(t, err)
@@ -105,12 +105,12 @@ func TestWhatWasCreatedBeforeIsRepeatedUnderItsKey(t *testing.T) {
 func TestTheFirstReportStays(t *testing.T) {
 	h := build(t)
 	s := h.suppressions()
-	first, added, err := s.AddSuppression(t.Context(), byHand("shop", "Ana@example.com"))
+	first, added, err := s.AddSuppression(t.Context(), byHand("Ana@example.com"))
 	require.NoError(t, err)
 	require.True(t, added)
 	require.Equal(t, "asked on the phone", first.Note)
 	h.clock.forward(time.Hour)
-	again := byHand("shop", "ana@example.com") // the same mailbox
+	again := byHand("ana@example.com") // the same mailbox
 	again.Note = "another"
 	stands, added, err := s.AddSuppression(t.Context(), again)
 	require.NoError(t, err)
@@ -125,10 +125,10 @@ func TestTheFirstReportStays(t *testing.T) {
 func TestAccountsSeeTheirOwnAndEverybodys(t *testing.T) {
 	h := build(t)
 	s := h.suppressions()
-	own, _, err := s.AddSuppression(t.Context(), byHand("shop", "ana@example.com"))
+	own, _, err := s.AddSuppression(t.Context(), byHand("ana@example.com"))
 	require.NoError(t, err)
-	require.NoError(t, s.Suppress(t.Context(), stopped(number)))
-	one := byHand("shop", "bo@example.com")
+	require.NoError(t, s.Suppress(t.Context(), stopped()))
+	one := byHand("bo@example.com")
 	one.Scope, one.ClientID = suppression.OneCredential, "shop-web"
 	credentials, _, err := s.AddSuppression(t.Context(), one)
 	require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestPagesHoldAllThatFitsOnce(t *testing.T) {
 	s := h.suppressions()
 	var entries []suppression.Entry
 	for n := range 600 {
-		e := byHand("shop", fmt.Sprintf("ana%d@example.com", n))
+		e := byHand(fmt.Sprintf("ana%d@example.com", n))
 		if n%3 == 0 {
 			e.Cause = suppression.Imported
 		}
@@ -218,7 +218,7 @@ func TestPagesHoldAllThatFitsOnce(t *testing.T) {
 func TestOnlyTheOperatorExportsEverybodys(t *testing.T) {
 	h := build(t)
 	s := h.suppressions()
-	require.NoError(t, s.Suppress(t.Context(), stopped(number)))
+	require.NoError(t, s.Suppress(t.Context(), stopped()))
 	count := func(account string) (n int) {
 		for e, err := range s.ExportSuppressions(t.Context(), account) {
 			require.NoError(t, err)
@@ -234,8 +234,8 @@ func TestOnlyTheOperatorExportsEverybodys(t *testing.T) {
 func TestTheListHoldsNoAddressInClear(t *testing.T) {
 	h := build(t)
 	s := h.suppressions()
-	require.NoError(t, s.Suppress(t.Context(), stopped(number)))
-	_, _, err := s.AddSuppression(t.Context(), byHand("shop", "ana.secret@example.com"))
+	require.NoError(t, s.Suppress(t.Context(), stopped()))
+	_, _, err := s.AddSuppression(t.Context(), byHand("ana.secret@example.com"))
 	require.NoError(t, err)
 	r, err := stream.NewReader(t.Context(), h.js(), stream.Suppressions)
 	require.NoError(t, err)

@@ -38,7 +38,7 @@ func TestASentMessageIsReportedBeforeItIsAcknowledged(t *testing.T) {
 	m := next(t, sent)
 	require.Equal(t, delivery.Message{
 		Lane: events.LaneVerification,
-		ID: a.ID, Channel: events.SMS, Challenge: events.Code, Send: 1, Attempt: 1, To: number, Code: code, LinkToken: token,
+		ID:   a.ID, Channel: events.SMS, Challenge: events.Code, Send: 1, Attempt: 1, To: number, Code: code, LinkToken: token,
 		Locale: "en", Brand: "Shop", Context: a.Context, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
 	}, m)
 	next(t, settling)
