@@ -9,6 +9,24 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AddSuppressionScope.
+const (
+	AddSuppressionScopeAccount    AddSuppressionScope = "account"
+	AddSuppressionScopeCredential AddSuppressionScope = "credential"
+)
+
+// Valid indicates whether the value is a known member of the AddSuppressionScope enum.
+func (e AddSuppressionScope) Valid() bool {
+	switch e {
+	case AddSuppressionScopeAccount:
+		return true
+	case AddSuppressionScopeCredential:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Challenge.
 const (
 	ChallengeApproval Challenge = "approval"
@@ -492,6 +510,96 @@ func (e Status) Valid() bool {
 	}
 }
 
+// Defines values for SuppressionCause.
+const (
+	SuppressionCauseBounce     SuppressionCause = "bounce"
+	SuppressionCauseDeviceGone SuppressionCause = "device_gone"
+	SuppressionCauseImported   SuppressionCause = "imported"
+	SuppressionCauseManual     SuppressionCause = "manual"
+	SuppressionCauseSpamReport SuppressionCause = "spam_report"
+	SuppressionCauseStop       SuppressionCause = "stop"
+)
+
+// Valid indicates whether the value is a known member of the SuppressionCause enum.
+func (e SuppressionCause) Valid() bool {
+	switch e {
+	case SuppressionCauseBounce:
+		return true
+	case SuppressionCauseDeviceGone:
+		return true
+	case SuppressionCauseImported:
+		return true
+	case SuppressionCauseManual:
+		return true
+	case SuppressionCauseSpamReport:
+		return true
+	case SuppressionCauseStop:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuppressionChannel.
+const (
+	SuppressionChannelEmail SuppressionChannel = "email"
+	SuppressionChannelPush  SuppressionChannel = "push"
+	SuppressionChannelSms   SuppressionChannel = "sms"
+)
+
+// Valid indicates whether the value is a known member of the SuppressionChannel enum.
+func (e SuppressionChannel) Valid() bool {
+	switch e {
+	case SuppressionChannelEmail:
+		return true
+	case SuppressionChannelPush:
+		return true
+	case SuppressionChannelSms:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuppressionCovers.
+const (
+	SuppressionCoversAll           SuppressionCovers = "all"
+	SuppressionCoversNotifications SuppressionCovers = "notifications"
+)
+
+// Valid indicates whether the value is a known member of the SuppressionCovers enum.
+func (e SuppressionCovers) Valid() bool {
+	switch e {
+	case SuppressionCoversAll:
+		return true
+	case SuppressionCoversNotifications:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuppressionScope.
+const (
+	SuppressionScopeAccount    SuppressionScope = "account"
+	SuppressionScopeCredential SuppressionScope = "credential"
+	SuppressionScopeEverybody  SuppressionScope = "everybody"
+)
+
+// Valid indicates whether the value is a known member of the SuppressionScope enum.
+func (e SuppressionScope) Valid() bool {
+	switch e {
+	case SuppressionScopeAccount:
+		return true
+	case SuppressionScopeCredential:
+		return true
+	case SuppressionScopeEverybody:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccessToken defines model for AccessToken.
 type AccessToken struct {
 	// AccessToken For `Authorization: Bearer`. Opaque.
@@ -524,6 +632,44 @@ type AccessToken struct {
 	// Examples: 555555
 	AccountID int64 `json:"account_id"`
 }
+
+// AddSuppression defines model for AddSuppression.
+type AddSuppression struct {
+	// To A number in international form, a mailbox, or with the channel `push` the token of an app.
+	//
+	// Examples: +14155550123
+	To string `json:"to"`
+
+	// Channel Needed for `push` only. `voice` reads as `sms`: a number is on the list for both.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel,omitempty"`
+
+	// Scope Whose messages are kept back.
+	//
+	// Examples: account
+	Scope AddSuppressionScope `json:"scope,omitempty"`
+
+	// ClientID The credential of the account, with the scope `credential`.
+	//
+	// Examples: newsletter
+	ClientID string `json:"client_id,omitempty"`
+
+	// Covers What is kept back. Under `notifications`, verifications are still sent.
+	//
+	// Examples: all
+	Covers SuppressionCovers `json:"covers,omitempty"`
+
+	// Note For people. Kept sealed.
+	//
+	// Examples: asked on the phone
+	Note string `json:"note,omitempty"`
+}
+
+// AddSuppressionScope Whose messages are kept back.
+//
+// Examples: account
+type AddSuppressionScope string
 
 // Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval` and `code`.
 //
@@ -564,7 +710,7 @@ type CheckedVerification struct {
 	// somebody else asked. `undeliverable`: the address does not exist or cannot receive this channel. `unsubscribed`: the person told
 	// the carrier to refuse our messages. `region_blocked`: the account at the provider may not send to this country. `device_gone`:
 	// the app was removed, register it again. `message_refused`: the provider refuses this content. `not_configured`: this deployment
-	// cannot carry the challenge. More may come.
+	// cannot carry the challenge. `suppressed`: the last address to try came onto the list of those that get no messages. More may come.
 	//
 	//
 	// Examples: too_many_checks
@@ -1365,6 +1511,45 @@ type Fault struct {
 	Detail string `json:"detail"`
 }
 
+// ImportFault defines model for ImportFault.
+type ImportFault struct {
+	// Line Where it stands; of an array, its place from 1.
+	//
+	// Examples: 17
+	Line int `json:"line"`
+
+	// Field The field; empty: the whole entry.
+	//
+	// Examples: to
+	Field string `json:"field"`
+
+	// Detail What is wrong, and what would be right.
+	//
+	// Examples: must start with + and the country code, as in +14155550123
+	Detail string `json:"detail"`
+}
+
+// ImportedSuppressions What became of an import.
+type ImportedSuppressions struct {
+	// Added Entries that are new, or cover more than before.
+	//
+	// Examples: 998
+	Added int `json:"added"`
+
+	// Known Entries that were on the list.
+	//
+	// Examples: 1
+	Known int `json:"known"`
+
+	// Refused Entries with faults.
+	//
+	// Examples: 1
+	Refused int `json:"refused"`
+
+	// Faults What is wrong with them, of the first 1,000.
+	Faults []ImportFault `json:"faults"`
+}
+
 // JoinPhone What an app sends to join.
 type JoinPhone struct {
 	// Code The activation code. Dashes, spaces and case do not matter.
@@ -2065,6 +2250,96 @@ type Scope string
 // Examples: pending
 type Status string
 
+// Suppression One address that gets no messages.
+type Suppression struct {
+	// ID Opaque.
+	//
+	// Examples: kQ2m8b0dTzWvYx3cR1nUeg.a-shop
+	ID string `json:"id"`
+
+	// To The address, masked; `push` for an app.
+	//
+	// Examples: +1••••••0123
+	To string `json:"to"`
+
+	// Channel The kind of an address. A phone number is `sms`, for texts and calls.
+	//
+	// Examples: sms
+	Channel SuppressionChannel `json:"channel"`
+
+	// Scope Whose messages are kept back. `everybody` is what providers report; senders are shared, so it holds for all accounts.
+	//
+	// Examples: account
+	Scope SuppressionScope `json:"scope"`
+
+	// ClientID With the scope `credential`.
+	//
+	// Examples: newsletter
+	ClientID string `json:"client_id,omitempty"`
+
+	// Covers What is kept back. Under `notifications`, verifications are still sent.
+	//
+	// Examples: all
+	Covers SuppressionCovers `json:"covers"`
+
+	// Cause Why. `stop`: the person replied STOP, or unsubscribed. `bounce`: there is no such mailbox. `spam_report`: a mail was reported as spam.
+	// `device_gone`: the app is no longer installed. `manual`: added over the API. `imported`: from a list.
+	//
+	//
+	// Examples: stop
+	Cause SuppressionCause `json:"cause"`
+
+	// Provider Who reported it.
+	//
+	// Examples: twilio
+	Provider string `json:"provider,omitempty"`
+
+	// Detail The provider's own code.
+	//
+	// Examples: 21610
+	Detail string `json:"detail,omitempty"`
+
+	// Note Examples: asked on the phone
+	Note string `json:"note,omitempty"`
+
+	// At Since when.
+	//
+	// Examples: 2026-11-21T10:05:02.456Z
+	At time.Time `json:"at"`
+}
+
+// SuppressionCause Why. `stop`: the person replied STOP, or unsubscribed. `bounce`: there is no such mailbox. `spam_report`: a mail was reported as spam.
+// `device_gone`: the app is no longer installed. `manual`: added over the API. `imported`: from a list.
+//
+// Examples: stop
+type SuppressionCause string
+
+// SuppressionChannel The kind of an address. A phone number is `sms`, for texts and calls.
+//
+// Examples: sms
+type SuppressionChannel string
+
+// SuppressionCovers What is kept back. Under `notifications`, verifications are still sent.
+//
+// Examples: all
+type SuppressionCovers string
+
+// SuppressionList defines model for SuppressionList.
+type SuppressionList struct {
+	// Data One page, newest first.
+	Data []Suppression `json:"data"`
+
+	// Next The `after` of the next page; null on the last.
+	//
+	// Examples: null
+	Next *string `json:"next"`
+}
+
+// SuppressionScope Whose messages are kept back. `everybody` is what providers report; senders are shared, so it holds for all accounts.
+//
+// Examples: account
+type SuppressionScope string
+
 // TokenError OAuth's form (RFC 6749 section 5.2), with a `status` for clients that read OneLogin's.
 type TokenError struct {
 	// Error OAuth's word for it, such as `invalid_client`.
@@ -2208,7 +2483,7 @@ type Verification struct {
 	// somebody else asked. `undeliverable`: the address does not exist or cannot receive this channel. `unsubscribed`: the person told
 	// the carrier to refuse our messages. `region_blocked`: the account at the provider may not send to this country. `device_gone`:
 	// the app was removed, register it again. `message_refused`: the provider refuses this content. `not_configured`: this deployment
-	// cannot carry the challenge. More may come.
+	// cannot carry the challenge. `suppressed`: the last address to try came onto the list of those that get no messages. More may come.
 	//
 	//
 	// Examples: too_many_checks
@@ -2310,6 +2585,9 @@ type ProviderName = string
 
 // RealmName Examples: secureauth1
 type RealmName = string
+
+// SuppressionID Examples: kQ2m8b0dTzWvYx3cR1nUeg.a-shop
+type SuppressionID = string
 
 // UserID Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 type UserID = string
@@ -2443,6 +2721,30 @@ type ListPromptsParams struct {
 	Authorization string `json:"Authorization"`
 }
 
+// ListSuppressionsParams defines parameters for ListSuppressions.
+type ListSuppressionsParams struct {
+	// To Only entries of this address, a number or a mailbox.
+	To string `form:"to,omitempty" json:"to,omitempty"`
+
+	// Cause Only entries of this cause.
+	Cause SuppressionCause `form:"cause,omitempty" json:"cause,omitempty"`
+
+	// Channel Only addresses of this kind. A number is `sms`, however it is reached.
+	Channel SuppressionChannel `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Scope Only entries of this scope.
+	Scope SuppressionScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// Limit Entries per page. More than 100 reads as 100.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// ImportSuppressionsJSONBody defines parameters for ImportSuppressions.
+type ImportSuppressionsJSONBody = []map[string]interface{}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Limit Users per page. More than 100 reads as 100.
@@ -2509,6 +2811,12 @@ type UpdateRealmJSONRequestBody = UpdateRealm
 
 // RotateRealmJSONRequestBody defines body for RotateRealm for application/json ContentType.
 type RotateRealmJSONRequestBody = RotateRealm
+
+// AddSuppressionJSONRequestBody defines body for AddSuppression for application/json ContentType.
+type AddSuppressionJSONRequestBody = AddSuppression
+
+// ImportSuppressionsJSONRequestBody defines body for ImportSuppressions for application/json ContentType.
+type ImportSuppressionsJSONRequestBody = ImportSuppressionsJSONBody
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUser

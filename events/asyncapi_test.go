@@ -127,6 +127,7 @@ var payloads = map[string]reflect.Type{
 	"NotificationRecipient":  reflect.TypeFor[events.NotificationRecipient](),
 	"RefusedRecipient":       reflect.TypeFor[events.RefusedRecipient](),
 	"MessageReceipt":         reflect.TypeFor[events.MessageReceipt](),
+	"Suppression":            reflect.TypeFor[events.Suppression](),
 }
 
 func TestTheSchemasHaveTheFieldsOfThePayloads(t *testing.T) {
@@ -359,6 +360,7 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"notification": strings.TrimSuffix(events.NotificationSubject("{lane}", "{channel}", "{id}", 0), "0") + "{part}",
 		"later":        strings.TrimSuffix(events.LaterSubject("{channel}", "{id}", 0), "0") + "{part}",
 		"receipt":      strings.Replace(events.ReceiptSubject("{id}", 0), ".0.", ".{part}.", 1),
+		"suppression":  events.SuppressionSubject("{destination}", "{scope}"),
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)
 	require.Equal(t, events.AskedSubjects, doc.Channels["activation"].JetStream.Republish)
@@ -414,6 +416,13 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 		"kind of a timer's place":  {[]string{events.TimerFallback, events.TimerReceipt}, doc.Components.Parameters["timer"].Enum},
 		"kind of a dead letter": {
 			[]string{events.LetterUndecodable, events.LetterUndelivered}, schemas["DeadLetter"].Properties["kind"].Enum,
+		},
+		"channel of a suppression": {channels, schemas["Suppression"].Properties["channel"].Enum},
+		"cover of a suppression":   {[]string{events.CoversAll, events.CoversNotifications}, schemas["Suppression"].Properties["covers"].Enum},
+		"cause of a suppression": {
+			[]string{
+				events.CauseStop, events.CauseBounce, events.CauseSpamReport, events.CauseDeviceGone, events.CauseManual, events.CauseImported,
+			}, schemas["Suppression"].Properties["cause"].Enum,
 		},
 		"challenge": {
 			[]string{string(events.Code), string(events.Link), string(events.Approval)},

@@ -86,11 +86,13 @@ type PushDevice struct {
 // VerificationActivated creates a verification and asks for its delivery: the
 // one durable record of both. It holds no code, token or full address in clear.
 type VerificationActivated struct {
-	Version    int       `json:"version"`
-	ID         string    `json:"id"`
-	Credential string    `json:"credential"`
-	Channel    Channel   `json:"channel"`
-	Challenge  Challenge `json:"challenge"`
+	Version    int    `json:"version"`
+	ID         string `json:"id"`
+	Credential string `json:"credential"` // the account that asked
+	// Client is the credential of the account that asked; empty where it is not known.
+	Client    string    `json:"client,omitempty"`
+	Channel   Channel   `json:"channel"`
+	Challenge Challenge `json:"challenge"`
 	// Send counts the messages asked for: 1, and one more with each resend.
 	Send int `json:"send"`
 	// Step is 0 for the road the client named, and 1, 2, 3 for those of its fallback. An activation of a

@@ -220,8 +220,13 @@ type Suppression struct {
 	// Cause is why: stop, bounce, spam_report, device_gone, manual, imported.
 	Cause string `json:"cause"`
 	// Address is the address itself, sealed with the channel's key under Destination.
-	Address Sealed    `json:"address"`
-	At      time.Time `json:"at"`
+	Address Sealed `json:"address"`
+	// Provider and Detail are who reported it and with which code, where a provider did.
+	Provider string `json:"provider,omitempty"`
+	Detail   string `json:"detail,omitempty"`
+	// Note is what the one who added it wrote, sealed as the address is.
+	Note *Sealed   `json:"note,omitempty"`
+	At   time.Time `json:"at"`
 }
 
 // What a suppression covers.

@@ -1,6 +1,9 @@
 package events
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Subjects put the noun first and the id last, and carry the id where a read
 // needs a selective prefix. They hold no address: a hash stands in its place.
@@ -185,6 +188,29 @@ func ProgressOf(id string, part int) string {
 // SuppressionSubject is where the entry of one address in one scope stands.
 func SuppressionSubject(destination, scope string) string {
 	return fmt.Sprintf("%s.suppression.%s.%s", namespace, destination, scope)
+}
+
+// SuppressionScope is the end of an entry's subject: everybody's, an account's, or that of one credential, whose
+// client id no other account has.
+func SuppressionScope(account, credential string) string {
+	switch {
+	case credential != "":
+		return "c-" + credential
+	case account != "":
+		return "a-" + account
+	default:
+		return "e"
+	}
+}
+
+// ParseSuppressionSubject takes the subject of an entry apart; ok tells that it is one.
+func ParseSuppressionSubject(subject string) (destination, scope string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, namespace+".suppression.")
+	if !ok {
+		return "", "", false
+	}
+	destination, scope, ok = strings.Cut(rest, ".")
+	return destination, scope, ok && destination != "" && scope != ""
 }
 
 // SuppressionsOf matches the entries of one address in all scopes.

@@ -144,6 +144,11 @@ func (r *Reader) All(ctx context.Context, filter string) ([]Record, error) {
 	return r.batch(ctx, map[string]any{"seq": 1, "next_by_subj": filter, "batch": maxBatch})
 }
 
+// Page reads the messages that a filter matches from a sequence on, oldest first, at most 256.
+func (r *Reader) Page(ctx context.Context, filter string, from uint64) ([]Record, error) {
+	return r.batch(ctx, map[string]any{"seq": max(from, 1), "next_by_subj": filter, "batch": maxBatch})
+}
+
 // all is All beyond one batch, up to a bound.
 func (r *Reader) all(ctx context.Context, filter string, most int) ([]Record, error) {
 	var records []Record

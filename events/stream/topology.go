@@ -161,10 +161,16 @@ func (t Topology) streams() []jetstream.StreamConfig {
 	}
 }
 
+// markLife is how long the marks of removed entries stay, for readers that follow a bucket.
+const markLife = time.Minute
+
 // buckets are the key-value buckets that more than one role uses.
 func buckets() []jetstream.KeyValueConfig {
 	return []jetstream.KeyValueConfig{
-		{Bucket: Providers, History: 1, Storage: jetstream.FileStorage, Description: "The providers that an operator paused."},
+		{
+			Bucket: Providers, History: 1, Storage: jetstream.FileStorage, LimitMarkerTTL: markLife,
+			Description: "The providers that an operator paused.",
+		},
 		{Bucket: Leases, History: 1, Storage: jetstream.MemoryStorage, Description: "Who does what only one may do."},
 	}
 }

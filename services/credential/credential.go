@@ -62,6 +62,8 @@ const (
 	ManageLetters Permission = "manage_letters"
 	// ManageProviders: look at how the providers stand, pause and resume them, for all accounts.
 	ManageProviders Permission = "manage_providers"
+	// ManageSuppressions: read and change the list of those who get no messages.
+	ManageSuppressions Permission = "manage_suppressions"
 )
 
 // permissions is the whole table. A client that only authenticates people reads what it asked itself,
@@ -71,7 +73,7 @@ var permissions = map[Scope][]Permission{
 	ReadUsers:          {ReadPeople},
 	ManageUsers:        {Verify, ReadPeople, ManagePeople},
 	ReadAll:            {ReadPeople},
-	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters, ManageProviders},
+	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters, ManageProviders, ManageSuppressions},
 }
 
 // Allows tells whether this scope has the permission.

@@ -130,12 +130,18 @@ func (b *bench) calls() map[string][]credential.Scope {
 		"GET /v1/providers":                           all,
 		"POST /v1/providers/page/pause":               all,
 		"POST /v1/providers/page/resume":              all,
+		"GET /v1/suppressions":                        all,
+		"POST /v1/suppressions":                       all,
+		"GET /v1/suppressions/page":                   all,
+		"DELETE /v1/suppressions/page":                all,
+		"POST /v1/suppressions/import":                all,
+		"GET /v1/suppressions/export":                 all,
 	}
 }
 
 func TestEveryCallIsOpenToItsScopesAndToNoOther(t *testing.T) {
 	t.Parallel()
-	b, _ := providers(t)
+	b, _ := withList(t, withProviders(&carriers{governed: true, paused: map[string]string{}}))
 	for _, scope := range credential.Scopes() {
 		b.store.clients = append(b.store.clients, client{
 			credential.Credential{ClientID: string(scope), Account: shop, Scope: scope, Compat: credential.CompatDefault}, shopSecret, "token-of-" + string(scope),

@@ -261,7 +261,7 @@ func (d *draft) finish(ctx context.Context, p *person) error {
 }
 
 func (d *draft) suppressed(ctx context.Context, p *person) error {
-	if d.s.config.Suppressions == nil {
+	if d.s.config.Listed == nil {
 		return nil
 	}
 	a := p.addressee
@@ -269,7 +269,7 @@ func (d *draft) suppressed(ctx context.Context, p *person) error {
 	if err != nil {
 		return fmt.Errorf("look for suppression: %w", err)
 	}
-	cause, suppressed, err := d.s.config.Suppressions.Suppressed(ctx, d.client.Account, d.client.ClientID, destination, laneOf(d.lane()))
+	cause, suppressed, err := d.s.config.Listed.Suppressed(ctx, d.client.Account, d.client.ClientID, destination, laneOf(d.lane()))
 	if err != nil {
 		return fmt.Errorf("look for suppression: %w: %w", verification.ErrUnavailable, err)
 	}

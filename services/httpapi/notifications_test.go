@@ -33,7 +33,7 @@ func (b *bench) notify(body string) api.Notification {
 // equipped has templates, suppressions and placeholders.
 func equipped(c *httpapi.Config) {
 	c.Templates, c.ParseBody = letterheads{}, parseBlanks
-	c.Suppressions = stops{"sms:+14155550199": "stop", "push:token": "device_gone"}
+	c.Listed = stops{"sms:+14155550199": "stop", "push:token": "device_gone"}
 	c.Segments = func(text string) int { return 1 + strings.Count(text, "€") }
 }
 
@@ -245,7 +245,7 @@ func TestASuppressedAddressGetsNothing(t *testing.T) {
 	require.Equal(t, api.ProblemCodeSuppressed, p.Code)
 	require.Equal(t, "#/to", p.Errors[0].Pointer)
 	require.Contains(t, p.Errors[0].Detail, "stop")
-	b = setup(t, equipped, func(c *httpapi.Config) { c.Suppressions = stops{"sms:+14155550123": "broken"} })
+	b = setup(t, equipped, func(c *httpapi.Config) { c.Listed = stops{"sms:+14155550123": "broken"} })
 	p = b.post("/v1/notifications", toOne).problem(t)
 	require.Equal(t, api.ProblemCodeUnavailable, p.Code, "who cannot be looked up is not sent")
 	require.NotContains(t, b.log.String(), "4155550123")

@@ -19,6 +19,7 @@ import (
 	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/provider"
 	"github.com/assent-io/assent/services/realm"
+	"github.com/assent-io/assent/services/suppression"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -91,6 +92,7 @@ func problemFor(err error) (api.Problem, http.Header) {
 		large *http.MaxBytesError
 		kept  *letter.RefusedError
 		other *provider.UnknownError
+		quiet *suppression.RefusedError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -105,6 +107,8 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return problem(api.ProblemCodeLetterNotReplayable, kept.Obstacle.Explain(), nil), nil
 	case errors.As(err, &other):
 		return problem(api.ProblemCodeNotFound, other.Explain(), nil), nil
+	case errors.As(err, &quiet):
+		return problem(api.ProblemCodeSuppressed, "The address "+suppressedDetail(quiet.Places[0].Entry)+".", nil), nil
 	case errors.As(err, &large):
 		return problem(api.ProblemCodeBodyTooLarge, "The body is over "+size(large.Limit)+".", nil), nil
 	case errors.Is(err, credential.ErrWrong):

@@ -358,7 +358,7 @@ func TestEveryOperationWasUsed(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html>")
 	})
-	b := setup(t, func(c *httpapi.Config) { c.Reference = page }, withApps(&apps{}), withProviders(&carriers{paused: map[string]string{}}))
+	b, _ := withList(t, func(c *httpapi.Config) { c.Reference = page }, withApps(&apps{}), withProviders(&carriers{paused: map[string]string{}}))
 	good := func(a answer) answer {
 		t.Helper()
 		require.Less(t, a.StatusCode, 300, "%s", a.body)
@@ -413,6 +413,12 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get("/v1/providers"))
 	good(b.post("/v1/providers/acme/pause", `{}`))
 	good(b.post("/v1/providers/acme/resume", `{}`))
+	id := b.add(`{"to":"+14155550123"}`).ID
+	good(b.get("/v1/suppressions"))
+	good(b.get("/v1/suppressions/" + id))
+	good(b.imports("application/json", `[{"to":"ana@example.com"}]`))
+	good(b.get("/v1/suppressions/export"))
+	good(b.do(call{method: http.MethodDelete, path: "/v1/suppressions/" + id}))
 	good(b.get("/openapi.json"))
 	good(b.get("/docs"))
 	good(b.get("/problems/internal"))

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -25,6 +26,7 @@ import (
 	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/realm"
+	"github.com/assent-io/assent/services/suppression"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -160,8 +162,8 @@ type Templates interface {
 		body events.NotificationBody, filled map[string]string, used int, faults []verification.Fault, err error)
 }
 
-// Suppressions knows the addresses that get no messages.
-type Suppressions interface {
+// Listed knows the addresses that get no messages.
+type Listed interface {
 	Suppressed(ctx context.Context, account, credential, destination string, lane events.Lane) (cause string, suppressed bool, err error)
 }
 
@@ -169,6 +171,22 @@ type Suppressions interface {
 // and no value.
 type Filler interface {
 	Fill(variables map[string]string) (events.NotificationBody, error)
+}
+
+// Suppressions keeps the list of those who get no messages. An account sees its own entries and those for
+// everybody; others are verification.ErrNotFound.
+type Suppressions interface {
+	// AddSuppression returns the entry as it stands then, and whether it was added or widened just now.
+	AddSuppression(ctx context.Context, e suppression.Entry) (stands suppression.Entry, added bool, err error)
+	// ImportSuppressions tells how many were added. After an error some may be.
+	ImportSuppressions(ctx context.Context, entries []suppression.Entry) (added int, err error)
+	Suppression(ctx context.Context, account, id string) (suppression.Entry, error)
+	RemoveSuppression(ctx context.Context, account, id string) error
+	// Suppressions finds those that fit, newest first. A page may hold fewer than the limit, even none, and yet
+	// have a next: the filter's Before for the page that follows; zero where there is none.
+	Suppressions(ctx context.Context, account string, f suppression.Filter) (page []suppression.Entry, next uint64, err error)
+	// ExportSuppressions has the full addresses, and ends with the first error.
+	ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error]
 }
 
 // Responses takes the answers of people.
@@ -185,12 +203,13 @@ type Config struct {
 	Realms        Realms
 	Letters       Letters
 	Providers     Providers
+	Suppressions  Suppressions
 	Responses     Responses
 	Notifications Notifications
 	// Templates makes texts by name. Nil: a request that names a template is refused.
 	Templates Templates
-	// Suppressions is asked before anything is queued for an address. Nil: nobody is suppressed.
-	Suppressions Suppressions
+	// Listed is asked before a notification is queued for an address. Nil: nobody is on the list.
+	Listed Listed
 	// ParseBody reads a text with placeholders. Nil: texts with placeholders are refused.
 	ParseBody func(events.NotificationBody) (Filler, error)
 	// Segments counts the parts that a text message is sent in.
@@ -260,7 +279,7 @@ func New(c Config) (*Server, error) {
 		shapes: newShapes(
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
-			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{},
+			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{}, api.AddSuppression{},
 		),
 	}
 	s.handler = s.routes(document)

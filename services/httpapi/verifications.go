@@ -26,14 +26,14 @@ func (s *Server) CreateVerification(w http.ResponseWriter, r *http.Request, _ co
 		s.fail(w, r, err)
 		return
 	}
-	a, err := s.readActivation(w, r, client)
+	a, request, err := s.readActivation(w, r, client)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	v, replayed, err := s.config.Verifications.Create(r.Context(), a)
 	if err != nil {
-		s.fail(w, r, fmt.Errorf("create verification: %w", err))
+		s.fail(w, r, explainSuppressed(request, fmt.Errorf("create verification: %w", err)))
 		return
 	}
 	if replayed {
@@ -47,15 +47,16 @@ func (s *Server) CreateVerification(w http.ResponseWriter, r *http.Request, _ co
 }
 
 // readActivation reads and checks a create request. All its faults are reported at once.
-func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client credential.Credential) (verification.Activation, error) {
-	var a verification.Activation
+func (s *Server) readActivation(
+	w http.ResponseWriter, r *http.Request, client credential.Credential,
+) (a verification.Activation, request api.CreateVerification, err error) {
 	key, err := idempotencyKey(r.Header)
 	if err != nil {
-		return a, err
+		return a, request, err
 	}
 	request, body, f, err := decode[api.CreateVerification](s.shapes, w, r)
 	if err != nil {
-		return a, err
+		return a, request, err
 	}
 	p := verification.Params{
 		Credential: client.Account,
@@ -78,10 +79,10 @@ func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client c
 		}
 	}
 	if err := s.addressee(r, request, client.Account, &f, &p, &a); err != nil {
-		return a, err
+		return a, request, err
 	}
 	if err := s.readFallback(r, request, client.Account, &f, &p, &a); err != nil {
-		return a, err
+		return a, request, err
 	}
 	if p.ID = uuid.Must(uuid.NewV7()).String(); key != "" {
 		p.ID = s.config.IDFor(client.ClientID, key)
@@ -91,10 +92,10 @@ func (s *Server) readActivation(w http.ResponseWriter, r *http.Request, client c
 	if errors.As(err, &wrong) {
 		f.addAll(wrong.Faults)
 	} else if err != nil {
-		return a, fmt.Errorf("make verification: %w", err)
+		return a, request, fmt.Errorf("make verification: %w", err)
 	}
-	a.IdempotencyKey, a.Body = key, body
-	return a, invalid(f)
+	a.Client, a.IdempotencyKey, a.Body = client.ClientID, key, body
+	return a, request, invalid(f)
 }
 
 func checkTexts(f *faults, request api.CreateVerification) {

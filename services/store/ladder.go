@@ -222,6 +222,9 @@ func (s *Resolver) askAgain(ctx context.Context, last taken, why asked) (verific
 	if errors.As(err, new(*verification.LimitError)) {
 		return verification.Move{}, nil // the person has had as many as they may get
 	}
+	if wantsNone(err) {
+		return verification.Move{}, nil
+	}
 	return verification.Move{Again: err == nil}, err
 }
 
@@ -261,10 +264,15 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 			return unavailable(err)
 		}
 	}
+	if err := s.suppressedStep(ctx, a); wantsNone(err) {
+		return s.skip(ctx, a, events.ReasonSuppressed)
+	} else if err != nil {
+		return err
+	}
 	// Nothing is given back: whoever takes the step after us counts this very entry.
 	_, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
 	if errors.As(err, new(*verification.LimitError)) {
-		return s.skip(ctx, a)
+		return s.skip(ctx, a, events.ReasonLimited)
 	}
 	if err != nil {
 		return err
@@ -280,11 +288,12 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	return nil
 }
 
-// skip reports a step whose address has had all the messages it may get. The report moves the ladder on.
-func (s *Resolver) skip(ctx context.Context, a events.VerificationActivated) error {
+// skip reports a step whose address has had all the messages it may get, or wants none. The report moves the
+// ladder on.
+func (s *Resolver) skip(ctx context.Context, a events.VerificationActivated, reason string) error {
 	err := s.pub.Settle(ctx, events.DeliverySettled{
-		EventID: fmt.Sprintf("fallback:%s:%d:limited", a.ID, a.Step), ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send,
-		Status: events.DeliveryFailed, Reason: events.ReasonLimited, At: a.RequestedAt,
+		EventID: fmt.Sprintf("fallback:%s:%d:%s", a.ID, a.Step, reason), ID: a.ID, Channel: a.Channel, Step: a.Step, Send: a.Send,
+		Status: events.DeliveryFailed, Reason: reason, At: a.RequestedAt,
 	})
 	if err != nil {
 		return unavailable(err)

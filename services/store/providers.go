@@ -22,9 +22,8 @@ type ProvidersConfig struct {
 	// Known are the providers that this process's configuration names; the workers may have more.
 	Known map[events.Channel][]string
 	// States asks the governor of all workers. It fails where none answers.
-	States   func(ctx context.Context) (events.GovernorStates, error)
-	Replicas int
-	Now      func() time.Time
+	States func(ctx context.Context) (events.GovernorStates, error)
+	Now    func() time.Time
 }
 
 // Providers keeps which providers are paused, and shows how all stand. It is safe for concurrent use.
@@ -38,7 +37,7 @@ const statesTimeout = time.Second
 
 // NewProviders opens the bucket of pauses.
 func NewProviders(ctx context.Context, js jetstream.JetStream, cfg ProvidersConfig) (*Providers, error) {
-	t, err := openTable(ctx, js, stream.Providers, cfg.Replicas)
+	t, err := sharedTable(ctx, js, stream.Providers)
 	return &Providers{cfg: cfg, table: t}, err
 }
 

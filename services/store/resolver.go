@@ -25,6 +25,8 @@ type Resolver struct {
 	recent      *recent
 	limits      Limits
 	now         func() time.Time
+	list        SuppressionList      // may be nil
+	kept        func(channel string) // may be nil
 }
 
 // Limits is how many sends one destination and one user may get in which time.

@@ -91,9 +91,12 @@ func (s *Resolver) note(ctx context.Context, a events.VerificationActivated, why
 
 // sendAgain puts an activation in the place of the one that stands at its subject with this sequence, as the
 // next send of the same message: the same secret, the same end, and what is left of its life. It fails with
-// stream.ErrConflict where another stands there by now, a *verification.LimitError, or ErrUnavailable; of what was
-// refused nothing is counted.
+// stream.ErrConflict where another stands there by now, a *suppression.RefusedError, a *verification.LimitError, or
+// ErrUnavailable; of what was refused nothing is counted.
 func (s *Resolver) sendAgain(ctx context.Context, a events.VerificationActivated, sequence uint64, why asked) (events.VerificationActivated, error) {
+	if err := s.suppressedStep(ctx, a); err != nil {
+		return a, err
+	}
 	a.Send++
 	a.RequestedAt = s.now().UTC()
 	giveBack, err := s.takeWindows(ctx, a, "")
@@ -132,7 +135,8 @@ func (s *Resolver) putActivation(ctx context.Context, a events.VerificationActiv
 }
 
 // Resend asks for the same message again, with the same code and the same end. It fails with
-// ErrNotFound, ErrClosed, ErrChallenge where no message was sent, a *verification.LimitError, or ErrUnavailable.
+// ErrNotFound, ErrClosed, ErrChallenge where no message was sent, a *suppression.RefusedError, a
+// *verification.LimitError, or ErrUnavailable.
 func (s *Verifications) Resend(ctx context.Context, id string) (verification.Verification, error) {
 	for range resolveTries {
 		a, seq, v, err := s.fresh(ctx, id)

@@ -31,6 +31,19 @@ func openTable(ctx context.Context, js jetstream.JetStream, name string, replica
 	if err != nil {
 		return nil, fmt.Errorf("ensure bucket %s: %w", name, err)
 	}
+	return tableOf(ctx, js, name, kv)
+}
+
+// sharedTable is one of the buckets that stream.Ensure makes.
+func sharedTable(ctx context.Context, js jetstream.JetStream, name string) (*table, error) {
+	kv, err := js.KeyValue(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", name, err)
+	}
+	return tableOf(ctx, js, name, kv)
+}
+
+func tableOf(ctx context.Context, js jetstream.JetStream, name string, kv jetstream.KeyValue) (*table, error) {
 	reader, err := stream.NewReader(ctx, js, "KV_"+name)
 	if err != nil {
 		return nil, err

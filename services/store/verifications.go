@@ -31,6 +31,10 @@ type Config struct {
 	// Authenticators compares the codes of authenticator apps; without it verifications on channel totp
 	// take no codes.
 	Authenticators Authenticators
+	// Suppressions knows whom nothing is sent to; without it messages go to everybody. Suppressed is told of
+	// each message that is kept back, by channel; it may be nil.
+	Suppressions SuppressionList
+	Suppressed   func(channel string)
 }
 
 // Authenticators knows the secrets of authenticator apps.
@@ -56,6 +60,7 @@ func NewVerifications(ctx context.Context, js jetstream.JetStream, cfg Config) (
 	if s.Resolver, err = NewResolver(ctx, js, cfg.Limits, cfg.Now); err != nil {
 		return nil, err
 	}
+	s.Honour(cfg.Suppressions, cfg.Suppressed)
 	if s.asked, err = stream.NewAsked(js.Conn()); err != nil {
 		return nil, err
 	}
@@ -70,7 +75,7 @@ func (s *Verifications) Close() {
 }
 
 // Create makes the record and queues the delivery with one publish. Under an idempotency key that
-// was used before it returns the first answer again and true. It fails with a
+// was used before it returns the first answer again and true. It fails with a *suppression.RefusedError,
 // *verification.LimitError, ErrIdempotencyMismatch, ErrIdempotencyInProgress, or ErrUnavailable,
 // after which nothing was sent, or, when the broker's answer was lost, the message may have been queued.
 func (s *Verifications) Create(ctx context.Context, a verification.Activation) (verification.Verification, bool, error) {
@@ -144,6 +149,9 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 	if err != nil {
 		return verification.Verification{}, false, err
 	}
+	if err := s.suppressed(ctx, event); err != nil {
+		return verification.Verification{}, false, err
+	}
 	giveBack, err := s.takeWindows(ctx, event, "")
 	if err != nil {
 		return verification.Verification{}, false, err
@@ -171,7 +179,7 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 func (s *Verifications) activated(a verification.Activation) (events.VerificationActivated, error) {
 	v, keys := a.Verification, s.cfg.Keys
 	e := events.VerificationActivated{
-		Version: events.Version, ID: v.ID, Credential: v.Credential,
+		Version: events.Version, ID: v.ID, Credential: v.Credential, Client: a.Client,
 		Channel: events.Channel(v.Channel), Challenge: events.Challenge(v.Challenge), Send: 1,
 		UserID: v.UserID, DeviceID: v.DeviceID, ToMasked: v.ToMasked, Locale: v.Locale, Brand: v.Brand,
 		Context:  events.Context{IP: v.Context.IP, Action: v.Context.Action, Place: v.Context.Place, Device: v.Context.Device},

@@ -11,6 +11,8 @@ import (
 type Activation struct {
 	Verification Verification
 	Secrets      Secrets
+	// Client is the credential of the account that asks; empty where it is not known.
+	Client string
 	// To is the full address: E.164 number, mailbox, or push token.
 	To string
 	// Platform and PublicKey describe the app install of a push verification.

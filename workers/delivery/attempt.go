@@ -76,6 +76,7 @@ func (t *attempt) send(ctx context.Context) (receipt Receipt, err error) {
 // refused settles a call that came to nothing, or may have.
 func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.DeliverySettled, err error) (settled bool, _ error) {
 	h, class := t.h, ClassOf(err)
+	h.Suppressor.Refused(ctx, Addressee{t.a.Channel, t.a.Destination, t.m.To, t.a.ToMasked}, t.c.Provider, err)
 	switch {
 	case class == ClassPermanent && (!t.more || Final(ReasonOf(err))):
 		return true, h.fail(ctx, t.a, t.report, err)

@@ -16,7 +16,7 @@ import (
 	"github.com/assent-io/assent/events/stream"
 )
 
-// Handler is the loop of one channel's worker. All fields but Metrics are required.
+// Handler is the loop of one channel's worker. All fields but Metrics and Suppressor are required.
 type Handler struct {
 	Channel events.Channel
 	Routes  Routes
@@ -26,6 +26,8 @@ type Handler struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Metrics *Metrics
+	// Suppressor notes the addresses that get no messages; nil: none is noted.
+	Suppressor *Suppressor
 }
 
 // Journal is what the loop writes down and reads again. Each call bounds itself in time.

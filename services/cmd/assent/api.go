@@ -63,6 +63,7 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	answers.Suppressions = k.suppressions
 	docs, err := reference.New(api.Spec(), reference.Config{PublicURL: p.publicURL})
 	if err != nil {
 		return fmt.Errorf("render reference: %w", err)
@@ -74,7 +75,8 @@ func startAPI(ctx context.Context, p *process) error {
 		return err
 	}
 	config := httpapi.Config{
-		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters, Providers: k.providers, Responses: pub,
+		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
+		Providers: k.providers, Suppressions: k.suppressions, Responses: pub,
 		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
@@ -128,6 +130,7 @@ type kept struct {
 	letters       *store.Letters
 	providers     *store.Providers
 	notifications *store.Notifications
+	suppressions  *store.Suppressions
 }
 
 // keep opens the stores, and makes sure that the bootstrap credential works.
@@ -144,8 +147,13 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 	if k.tickets, err = store.NewTickets(ctx, p.js, store.TicketsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {
 		return k, err
 	}
+	list, err := p.suppressions(ctx)
+	if err != nil {
+		return k, err
+	}
 	k.verifications, err = store.NewVerifications(ctx, p.js, store.Config{
 		Keys: keys, Limits: p.cfg.Limits.store(), Now: p.now, Authenticators: k.users,
+		Suppressions: list, Suppressed: p.metrics.suppress,
 	})
 	if err != nil {
 		return k, err
@@ -153,6 +161,10 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 	p.onStop(stopLast, k.verifications.Close)
 	// What is nobody's is the operator's, who has the account of the bootstrap credential.
 	k.letters, err = store.NewLetters(ctx, p.js, store.LettersConfig{Verifications: k.verifications, Operator: p.cfg.BootstrapClientID})
+	if err != nil {
+		return k, err
+	}
+	k.suppressions, err = store.NewSuppressions(ctx, p.js, store.SuppressionsConfig{Keys: keys, Operator: p.cfg.BootstrapClientID, Now: p.now})
 	if err != nil {
 		return k, err
 	}

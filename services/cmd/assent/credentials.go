@@ -121,42 +121,52 @@ const (
 
 // call makes one request and decodes its answer; a refusal is an *api.Problem, which is one line.
 func (a apiAccess) call(p *program, method, path string, body, into any) error {
-	if !absolute(a.Base) {
-		return &usageError{errors.New("--base must be an absolute http or https URL")}
-	}
-	id, secret, err := a.credential(p.env)
-	if err != nil {
-		return err
-	}
-	client, err := a.client()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(p.ctx, credentialsTimeout)
 	defer cancel()
 	var sent io.Reader = http.NoBody
+	media := ""
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
 			return fmt.Errorf("encode request: %w", err)
 		}
-		sent = bytes.NewReader(b)
+		sent, media = bytes.NewReader(b), "application/json"
 	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(a.Base, "/")+path, sent)
+	resp, err := a.send(ctx, p, method, path, media, sent)
 	if err != nil {
-		return &usageError{errors.New("--base must be an absolute http or https URL")}
-	}
-	req.SetBasicAuth(id, secret)
-	req.Header.Set("Accept", "application/json, application/problem+json")
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return trustHint(err) // it names method, address and cause
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return readAnswer(resp, into)
+}
+
+// send makes one request. The caller bounds it by ctx and closes the body of the answer.
+func (a apiAccess) send(ctx context.Context, p *program, method, path, media string, body io.Reader) (*http.Response, error) {
+	if !absolute(a.Base) {
+		return nil, &usageError{errors.New("--base must be an absolute http or https URL")}
+	}
+	id, secret, err := a.credential(p.env)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(a.Base, "/")+path, body)
+	if err != nil {
+		return nil, &usageError{errors.New("--base must be an absolute http or https URL")}
+	}
+	req.SetBasicAuth(id, secret)
+	req.Header.Set("Accept", "application/json, text/csv, application/problem+json")
+	if media != "" {
+		req.Header.Set("Content-Type", media)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, trustHint(err) // it names method, address and cause
+	}
+	return resp, nil
 }
 
 func readAnswer(resp *http.Response, into any) error {

@@ -95,18 +95,19 @@ type program struct {
 }
 
 type commandLine struct {
-	Up          upCommand          `cmd:"" help:"Run every role with an embedded broker, and the sandbox carriers where no provider is configured."`
-	Run         runCommand         `cmd:"" help:"Run some roles against a NATS server."`
-	Roles       rolesCommand       `cmd:"" help:"List the roles."`
-	Config      configCommand      `cmd:"" help:"Look at the configuration."`
-	Keyring     keyringCommand     `cmd:"" help:"Make keyring files."`
-	Credentials credentialsCommand `cmd:"" help:"Make, list and revoke the credentials that clients call the API with."`
-	Realms      realmsCommand      `cmd:"" help:"Make, list, rotate and remove the realms that clients of SecureAuth's API call."`
-	DLQ         dlqCommand         `cmd:"" name:"dlq" help:"List, show, replay and drop the dead letters: what could not be decoded or delivered."`
-	Providers   providersCommand   `cmd:"" help:"List, pause and resume the providers that carry messages."`
-	Phone       phoneCommand       `cmd:"" help:"Be a phone: join, answer questions, make one-time codes; for scripts."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running process whether it is alive; for container health checks."`
-	Version     versionCommand     `cmd:"" help:"Print the version."`
+	Up           upCommand           `cmd:"" help:"Run every role with an embedded broker, and the sandbox carriers where no provider is configured."`
+	Run          runCommand          `cmd:"" help:"Run some roles against a NATS server."`
+	Roles        rolesCommand        `cmd:"" help:"List the roles."`
+	Config       configCommand       `cmd:"" help:"Look at the configuration."`
+	Keyring      keyringCommand      `cmd:"" help:"Make keyring files."`
+	Credentials  credentialsCommand  `cmd:"" help:"Make, list and revoke the credentials that clients call the API with."`
+	Realms       realmsCommand       `cmd:"" help:"Make, list, rotate and remove the realms that clients of SecureAuth's API call."`
+	DLQ          dlqCommand          `cmd:"" name:"dlq" help:"List, show, replay and drop the dead letters: what could not be decoded or delivered."`
+	Suppressions suppressionsCommand `cmd:"" help:"List, add, remove, import and export the addresses that get no messages."`
+	Providers    providersCommand    `cmd:"" help:"List, pause and resume the providers that carry messages."`
+	Phone        phoneCommand        `cmd:"" help:"Be a phone: join, answer questions, make one-time codes; for scripts."`
+	Healthcheck  healthcheckCommand  `cmd:"" help:"Ask a running process whether it is alive; for container health checks."`
+	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
 // run parses the command line and runs one command until ctx ends. It is main without the process.

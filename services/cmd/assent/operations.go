@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/stream"
 )
 
@@ -20,6 +21,7 @@ type metrics struct {
 	ready       prometheus.Gauge
 	deadLetters *prometheus.CounterVec
 	resolved    *prometheus.CounterVec
+	suppressed  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -34,16 +36,25 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "assent_facts_total", Help: "Facts that the verifier applied, by kind and by what they came to.",
 		}, []string{"kind", "result"}),
 	}
+	m.suppressed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "assent_suppressed_total", Help: "Messages that were kept back because their address gets none.",
+	}, []string{"channel", "lane"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "assent_build_info", Help: "What this process was built from.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	info.Set(1)
-	r.MustRegister(m.ready, m.deadLetters, m.resolved, info)
+	r.MustRegister(m.ready, m.deadLetters, m.resolved, m.suppressed, info)
 	return m
 }
 
-func (m *metrics) bury(consumer, kind string)  { m.deadLetters.WithLabelValues(consumer, kind).Inc() }
+func (m *metrics) bury(consumer, kind string) { m.deadLetters.WithLabelValues(consumer, kind).Inc() }
+
+// suppress counts a verification's message that was kept back.
+func (m *metrics) suppress(channel string) {
+	m.suppressed.WithLabelValues(channel, string(events.LaneVerification)).Inc()
+}
+
 func (m *metrics) resolve(kind, result string) { m.resolved.WithLabelValues(kind, result).Inc() }
 
 // operations mounts what operators and their tools ask, on one address.

@@ -57,6 +57,9 @@ type process struct {
 		routing    func() *routing.Metrics
 		notices    func() *notification.Metrics
 	}
+
+	// list is who gets no messages, followed by all roles of the process together; nil until one asks.
+	list *stream.SuppressionList
 }
 
 // The order of ending: consumers stop pulling and finish what they hold while everything they

@@ -162,7 +162,7 @@ func (p *process) providers(ctx context.Context) (*store.Providers, error) {
 		known[channel] = p.cfg.carriersOf(channel)
 	}
 	return store.NewProviders(ctx, p.js, store.ProvidersConfig{
-		Known: known, Replicas: p.cfg.NATS.Replicas, Now: p.now,
+		Known: known, Now: p.now,
 		States: func(ctx context.Context) (events.GovernorStates, error) { return governor.Show(ctx, p.js.Conn()) },
 	})
 }

@@ -88,6 +88,7 @@ func (p *process) work(ctx context.Context, channel events.Channel, providers []
 	h := &delivery.Handler{
 		Channel: channel, Routes: routes, Keys: keys, Journal: journal, Policy: p.cfg.Workers.policy(channel),
 		Now: p.now, Log: p.log.With("role", string(channel)), Metrics: p.deliveries(),
+		Suppressor: p.suppressor(keys, string(channel)),
 	}
 	notices, err := p.notices(ctx, channel, routes, keys)
 	if err != nil {
@@ -109,6 +110,11 @@ func startVerifier(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	list, err := p.suppressions(ctx)
+	if err != nil {
+		return err
+	}
+	resolver.Honour(list, p.metrics.suppress)
 	v := &verifier.Verifier{Verifications: resolver, Log: p.log.With("role", "verifier"), Resolved: p.metrics.resolve}
 	return p.consume(ctx, "verifier", map[string]handler{
 		verifier.ResponsesConsumer: v.HandleResponse, verifier.DeliveriesConsumer: v.HandleDelivery,

@@ -119,6 +119,8 @@ type Config struct {
 	Responses     Responses
 	Replies       Replies // optional
 	Scripts       Scripts
+	// Suppressions takes what is said of addresses that get no messages; without it nothing is noted.
+	Suppressions Suppressions
 	// Decision reads a reply to a text message; false when it says neither yes nor no.
 	Decision func(reply string) (events.Decision, bool)
 
@@ -220,6 +222,7 @@ const (
 	resultClosed    = "closed"
 	resultSpoken    = "spoken"
 	resultUnclear   = "unclear" // the person's answer means nothing
+	resultKeyword   = "keyword" // asks for no more messages, for messages again, or for help
 	resultGarbage   = "garbage"
 	resultFailed    = "failed" // could not be published; the provider may call again
 )

@@ -11,13 +11,24 @@ import (
 // noReply tells Twilio to send nothing back.
 const noReply = `<?xml version="1.0" encoding="UTF-8"?><Response/>`
 
-// inbound takes a text message from a person. It answers the newest open approval that was sent
+// inbound takes a text message from a person. STOP and its like end all messages to their number, and START lets
+// them through again. Any other answers the newest open approval that was sent
 // to their number; a message that is no decision, or comes when nothing is open, changes nothing.
 func (h *handler) inbound(w http.ResponseWriter, r *http.Request, f form) {
 	message, from := f.Get("MessageSid"), f.Get("From")
 	if !plainToken(message) || !phoneNumber(from) {
 		h.count(twilio, kindInbound, resultGarbage)
 		twiML(w, noReply)
+		return
+	}
+	done, err := h.optOut(r, f)
+	if err != nil {
+		h.unavailable(w, r, twilio, kindInbound, "", err)
+		return
+	}
+	if done {
+		h.count(twilio, kindInbound, resultKeyword)
+		twiML(w, noReply) // Twilio has answered already
 		return
 	}
 	decision, ok := h.Decision(f.Get("Body"))

@@ -29,6 +29,7 @@ const (
 // mailEvent is one element of a batch, with the custom arguments that the worker put on the mail.
 type mailEvent struct {
 	Event     string      `json:"event"`
+	Email     string      `json:"email"`
 	EventID   string      `json:"sg_event_id"`
 	MessageID string      `json:"sg_message_id"`
 	Timestamp json.Number `json:"timestamp"`
@@ -103,6 +104,9 @@ func (h *handler) checkBatch(header http.Header, body []byte) string {
 
 // mail publishes one event, if it says something new. An error is worth a repetition.
 func (h *handler) mail(ctx context.Context, e mailEvent) (result string, err error) {
+	if err := h.mailbox(ctx, e); err != nil {
+		return "", err
+	}
 	f := mailFate(e)
 	if f.status == "" {
 		return resultIgnored, nil

@@ -65,6 +65,10 @@ func (h *handler) calledURL(r *http.Request) string {
 }
 
 func (h *handler) smsStatus(w http.ResponseWriter, r *http.Request, f form) {
+	if err := h.stopped(r.Context(), f); err != nil {
+		h.unavailable(w, r, twilio, kindSMS, "", err)
+		return
+	}
 	h.twilioReceipt(w, r, kindSMS, receipt{
 		channel: events.SMS, providerID: f.Get("MessageSid"), fate: smsFate(f.Get("MessageStatus"), f.Get("ErrorCode")),
 	})

@@ -44,6 +44,10 @@ type (
 	ListMessagesParams = api.ListMessagesParams
 	// DeadLetterID is a path parameter.
 	DeadLetterID = api.DeadLetterID
+	// ListSuppressionsParams are the query of a list.
+	ListSuppressionsParams = api.ListSuppressionsParams
+	// SuppressionID is a path parameter.
+	SuppressionID = api.SuppressionID
 	// ClientID is a path parameter.
 	ClientID = api.ClientID
 	// RealmName is a path parameter.

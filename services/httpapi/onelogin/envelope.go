@@ -12,6 +12,7 @@ import (
 
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/suppression"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -77,6 +78,7 @@ func faultFor(err error) *fault {
 		limit *verification.LimitError
 		large *http.MaxBytesError
 		taken *device.TakenError
+		quiet *suppression.RefusedError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -99,6 +101,11 @@ func faultFor(err error) *fault {
 		}
 	case errors.As(err, &limit):
 		return limited(limit)
+	case errors.As(err, &quiet):
+		// OneLogin has no word for it; its clients show the message of a 422.
+		return &fault{
+			status: http.StatusUnprocessableEntity, message: "No messages are sent to this device: " + quiet.Places[0].Entry.Cause.Explain(),
+		}
 	case errors.As(err, &large):
 		return &fault{status: http.StatusRequestEntityTooLarge, message: "The body is over 64 KiB"}
 	case errors.Is(err, verification.ErrNotFound):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/realm"
+	"github.com/assent-io/assent/services/suppression"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -88,6 +89,7 @@ func faultFor(err error) *fault {
 		limit *verification.LimitError
 		bad   *verification.InvalidError
 		taken *device.TakenError
+		quiet *suppression.RefusedError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -102,6 +104,12 @@ func faultFor(err error) *fault {
 			code: http.StatusOK, status: statusInvalid,
 			message: fmt.Sprintf("Request validation failed with: Too many requests for this %s. Try again in %d seconds.", limit.Policy, seconds),
 			header:  http.Header{"Retry-After": {fmt.Sprint(seconds)}},
+		}
+	case errors.As(err, &quiet):
+		// As a number that the realm does not serve: HTTP 200, which all SDKs read, and a status that is not valid.
+		return &fault{
+			code: http.StatusOK, status: statusInvalid,
+			message: "Request validation failed with: No messages are sent to this factor: " + quiet.Places[0].Entry.Cause.Explain() + ".",
 		}
 	case errors.As(err, &bad):
 		parts := make([]string, len(bad.Faults))

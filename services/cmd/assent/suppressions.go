@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/assent-io/assent/api"
+)
+
+type suppressionsCommand struct {
+	List   suppressionsListCommand   `cmd:"" help:"List the addresses that get no messages, newest first, masked."`
+	Add    suppressionsAddCommand    `cmd:"" help:"Put an address on the list."`
+	Remove suppressionsRemoveCommand `cmd:"" help:"Take an entry off the list, by its id."`
+	Import suppressionsImportCommand `cmd:"" help:"Put the addresses of a file on the list: CSV with a line of column names, NDJSON, or a JSON array."`
+	Export suppressionsExportCommand `cmd:"" help:"Print the list with full addresses, as CSV."`
+}
+
+type suppressionsListCommand struct {
+	To    string `help:"Only entries of this number or mailbox." placeholder:"ADDRESS"`
+	Cause string `help:"Only of this cause: stop, bounce, spam_report, device_gone, manual or imported." placeholder:"CAUSE"`
+	Limit int    `help:"How many at most, 1 to 1000 (default: 50)." default:"50" placeholder:"N"`
+	apiAccess
+}
+
+// Run prints a table. That there are more goes to standard error.
+func (c suppressionsListCommand) Run(p *program) error {
+	switch {
+	case c.Cause != "" && !api.SuppressionCause(c.Cause).Valid():
+		return &usageError{errors.New("--cause must be stop, bounce, spam_report, device_gone, manual or imported")}
+	case c.Limit < 1 || c.Limit > mostLetters:
+		return &usageError{errors.New("--limit must be 1 to 1000")}
+	}
+	list, err := c.list(p)
+	if err != nil {
+		return fmt.Errorf("list suppressions: %w", err)
+	}
+	if c.JSON {
+		return writeIndented(p.stdout, list)
+	}
+	t := tabwriter.NewWriter(p.stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "ID\tADDRESS\tSCOPE\tCOVERS\tCAUSE\tSINCE\tNOTE")
+	for _, s := range list.Data {
+		scope := string(s.Scope)
+		if s.ClientID != "" {
+			scope += " " + s.ClientID
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(s.ID), printable(s.To), printable(scope), s.Covers, s.Cause, moment(s.At), orDash(s.Note))
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("list suppressions: %w", err)
+	}
+	switch {
+	case len(list.Data) == 0:
+		fmt.Fprintln(p.stderr, "There are no such entries.")
+	case list.Next != nil:
+		fmt.Fprintln(p.stderr, "There may be older ones; --limit shows more.")
+	}
+	return nil
+}
+
+// list asks for pages until there are enough, or no more.
+func (c suppressionsListCommand) list(p *program) (api.SuppressionList, error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"to": c.To, "cause": c.Cause} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	list := api.SuppressionList{Data: []api.Suppression{}}
+	for range mostPages {
+		query.Set("limit", strconv.Itoa(min(lettersPage, c.Limit-len(list.Data))))
+		var page api.SuppressionList
+		if err := c.call(p, http.MethodGet, "/v1/suppressions?"+query.Encode(), nil, &page); err != nil {
+			return list, err
+		}
+		list.Data, list.Next = append(list.Data, page.Data...), page.Next
+		if page.Next == nil || len(list.Data) >= c.Limit {
+			break
+		}
+		query.Set("after", *page.Next)
+	}
+	return list, nil
+}
+
+type suppressionsAddCommand struct {
+	To     string `arg:"" help:"A number in international form, or a mailbox."`
+	For    string `help:"Only for the messages of this credential of the account." placeholder:"CLIENT-ID"`
+	Covers string `help:"What is kept back: all, or notifications." default:"all" enum:"all,notifications"`
+	Note   string `help:"A note for people." placeholder:"TEXT"`
+	apiAccess
+}
+
+// Run adds one entry, and prints it as it stands then.
+func (c suppressionsAddCommand) Run(p *program) error {
+	request := api.AddSuppression{To: c.To, Covers: api.SuppressionCovers(c.Covers), Note: c.Note}
+	if c.For != "" {
+		request.Scope, request.ClientID = "credential", c.For
+	}
+	var s api.Suppression
+	if err := c.call(p, http.MethodPost, "/v1/suppressions", request, &s); err != nil {
+		return fmt.Errorf("add suppression: %w", err)
+	}
+	if c.JSON {
+		return writeIndented(p.stdout, s)
+	}
+	fmt.Fprintf(p.stdout, "%s gets no messages since %s UTC (%s).\n", printable(s.To), moment(s.At), printable(s.ID))
+	return nil
+}
+
+type suppressionsRemoveCommand struct {
+	ID string `arg:"" name:"id" help:"Id of the entry, as assent suppressions list shows it."`
+	apiAccess
+}
+
+// Run removes one entry.
+func (c suppressionsRemoveCommand) Run(p *program) error {
+	if err := c.call(p, http.MethodDelete, "/v1/suppressions/"+url.PathEscape(c.ID), nil, nil); err != nil {
+		return fmt.Errorf("remove suppression: %w", err)
+	}
+	if c.JSON {
+		return writeIndented(p.stdout, map[string]any{"id": c.ID, "removed": true})
+	}
+	fmt.Fprintln(p.stdout, "Removed "+printable(c.ID)+".")
+	return nil
+}
+
+// listTimeout bounds the import or export of a whole list.
+const listTimeout = 10 * time.Minute
+
+type suppressionsImportCommand struct {
+	File string `arg:"" help:"File that ends in .csv, .ndjson, .jsonl or .json, of up to 10,000 entries and 4 MiB." type:"path"`
+	apiAccess
+}
+
+// Run imports one file. Lines with faults go to standard error.
+func (c suppressionsImportCommand) Run(p *program) error {
+	media := map[string]string{
+		".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson", ".json": "application/json",
+	}[strings.ToLower(filepath.Ext(c.File))]
+	if media == "" {
+		return &usageError{errors.New("the file must end in .csv, .ndjson, .jsonl or .json")}
+	}
+	f, err := os.Open(c.File)
+	if err != nil {
+		return fmt.Errorf("import suppressions: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	ctx, cancel := context.WithTimeout(p.ctx, listTimeout)
+	defer cancel()
+	resp, err := c.send(ctx, p, http.MethodPost, "/v1/suppressions/import", media, f)
+	if err != nil {
+		return fmt.Errorf("import suppressions: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var imported api.ImportedSuppressions
+	if err := readAnswer(resp, &imported); err != nil {
+		return fmt.Errorf("import suppressions: %w", err)
+	}
+	if c.JSON {
+		return writeIndented(p.stdout, imported)
+	}
+	fmt.Fprintf(p.stdout, "%d added, %d known before, %d refused.\n", imported.Added, imported.Known, imported.Refused)
+	for _, fault := range imported.Faults {
+		fmt.Fprintf(p.stderr, "line %d: %s %s\n", fault.Line, printable(fault.Field), printable(fault.Detail))
+	}
+	return nil
+}
+
+type suppressionsExportCommand struct{ apiAccess }
+
+// exportEnd is the last line of an export that is complete.
+const exportEnd = "# end"
+
+// Run prints the list. One that was cut off is an error.
+func (c suppressionsExportCommand) Run(p *program) error {
+	ctx, cancel := context.WithTimeout(p.ctx, listTimeout)
+	defer cancel()
+	resp, err := c.send(ctx, p, http.MethodGet, "/v1/suppressions/export", "", http.NoBody)
+	if err != nil {
+		return fmt.Errorf("export suppressions: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("export suppressions: %w", readAnswer(resp, nil))
+	}
+	last := ""
+	for lines := bufio.NewReader(resp.Body); ; {
+		line, err := lines.ReadString('\n')
+		if line != "" {
+			last = strings.TrimSpace(line)
+			if _, err := io.WriteString(p.stdout, line); err != nil {
+				return fmt.Errorf("export suppressions: %w", err)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("export suppressions: %w", err)
+		}
+	}
+	if last != exportEnd {
+		return errors.New("export suppressions: the list was cut off; try again")
+	}
+	return nil
+}

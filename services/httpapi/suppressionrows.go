@@ -1,0 +1,463 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/address"
+	"github.com/assent-io/assent/services/credential"
+	"github.com/assent-io/assent/services/suppression"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const (
+	maxImport       = 4 << 20
+	maxImportRows   = 10_000
+	maxImportFaults = 1000
+	maxImportLine   = 64 << 10
+	maxNote         = 200
+	scopeRule       = "must be account or credential"
+	// exportEnd is the last line of an export that is complete.
+	exportEnd = "# end\n"
+)
+
+// entryRow is one entry as a client writes it. Its fields are the columns of an import and an export.
+type entryRow struct {
+	To       string `json:"to"`
+	Channel  string `json:"channel"`
+	Scope    string `json:"scope"`
+	ClientID string `json:"client_id"`
+	Covers   string `json:"covers"`
+	Cause    string `json:"cause"`
+	At       string `json:"at"`
+	Note     string `json:"note"`
+}
+
+// columns lists the fields of a row by their names.
+func (r *entryRow) columns() []column {
+	return []column{
+		{"to", &r.To},
+		{"channel", &r.Channel},
+		{"scope", &r.Scope},
+		{"client_id", &r.ClientID},
+		{"covers", &r.Covers},
+		{"cause", &r.Cause},
+		{"at", &r.At},
+		{"note", &r.Note},
+	}
+}
+
+type column struct {
+	name  string
+	value *string
+}
+
+func columnNames() []string {
+	var names []string
+	for _, c := range (&entryRow{}).columns() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// entryReader turns rows into entries, and tells what is wrong with them.
+type entryReader struct {
+	account string
+	// credentials tells whether a client id is one of the account's.
+	credentials func(clientID string) (bool, error)
+	add         func(field, detail string)
+}
+
+// entry reads one row. Its error is none of the row's.
+func (t entryReader) entry(row entryRow, cause suppression.Cause, now time.Time) (suppression.Entry, error) {
+	e := suppression.Entry{
+		Scope: suppression.Account, Account: t.account, Covers: suppression.All, Cause: cause, Note: row.Note, At: now,
+	}
+	e.Channel, e.To = t.address(row.To, row.Channel)
+	if row.Covers != "" {
+		if e.Covers = suppression.Covers(row.Covers); !e.Covers.Valid() {
+			t.add("covers", "must be all or notifications")
+		}
+	}
+	if row.Cause != "" {
+		if e.Cause = suppression.Cause(row.Cause); !e.Cause.Valid() {
+			t.add("cause", "must be "+choice(suppression.Causes()))
+		}
+	}
+	if row.At != "" {
+		at, err := time.Parse(time.RFC3339, row.At)
+		if e.At = at; err != nil || at.After(now) {
+			t.add("at", "must be a time that has passed, in RFC 3339, such as 2026-11-21T10:05:02Z")
+		}
+	}
+	f := faults{}
+	f.text("note", row.Note, maxNote)
+	if row.Note != "" && strings.ContainsRune("=+-@", rune(row.Note[0])) {
+		f.add("note", "must not begin with = + - or @, which spreadsheets would compute")
+	}
+	for _, x := range f {
+		t.add("note", x.Detail)
+	}
+	return e, t.scope(row, &e)
+}
+
+func (t entryReader) scope(row entryRow, e *suppression.Entry) error {
+	switch suppression.Scope(row.Scope) {
+	case "", suppression.Account, suppression.Everybody: // what an export says of everybody is the account's here
+		if row.ClientID != "" {
+			t.add("client_id", "goes with the scope credential only")
+		}
+	case suppression.OneCredential:
+		e.Scope = suppression.OneCredential
+		if row.ClientID == "" {
+			t.add("client_id", "is required with the scope credential")
+			return nil
+		}
+		known, err := t.credentials(row.ClientID)
+		if err != nil {
+			return err
+		}
+		if e.ClientID = row.ClientID; !known {
+			t.add("client_id", "is not a credential of this account")
+		}
+	default:
+		t.add("scope", scopeRule)
+	}
+	return nil
+}
+
+// address reads an address in its usual form, and its kind: of a number or a mailbox by its look where no
+// channel is given.
+func (t entryReader) address(to, channel string) (suppression.Channel, string) {
+	if to == "" {
+		t.add("to", "is required")
+		return "", ""
+	}
+	kind, known := suppression.Of(channel)
+	switch {
+	case channel == "" && strings.Contains(to, "@"):
+		kind = suppression.Email
+	case channel == "":
+		kind = suppression.SMS
+	case !known:
+		t.add("channel", "must be sms, voice, email or push")
+		return "", ""
+	}
+	var err error
+	usual := to
+	switch kind {
+	case suppression.SMS:
+		usual, err = address.Phone(to)
+	case suppression.Email:
+		usual, err = address.Mailbox(to)
+	case suppression.Push:
+		if len(to) > maxPushToken || !visibleASCII(to) {
+			err = fmt.Errorf("must be a push token of at most %d visible ASCII characters", maxPushToken)
+		}
+	}
+	if err != nil {
+		t.add("to", err.Error())
+	}
+	return kind, usual
+}
+
+// knownCredentials tells whether client ids are those of an account, asking once for each.
+func (s *Server) knownCredentials(ctx context.Context, account string) func(string) (bool, error) {
+	known := map[string]bool{}
+	return func(clientID string) (bool, error) {
+		if is, asked := known[clientID]; asked {
+			return is, nil
+		}
+		_, err := s.config.Credentials.Credential(ctx, account, clientID)
+		if err != nil && !errors.Is(err, verification.ErrNotFound) {
+			return false, fmt.Errorf("read credential: %w", err)
+		}
+		known[clientID] = err == nil
+		return err == nil, nil
+	}
+}
+
+// ImportSuppressions takes a list. What has no fault is stored, the rest is told by its line.
+func (s *Server) ImportSuppressions(w http.ResponseWriter, r *http.Request) {
+	client, err := s.authenticate(w, r, credential.ManageSuppressions)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	rows, bad, err := readRows(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	entries, bad, err := s.readEntries(r.Context(), client.Account, rows, bad)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	added, err := s.config.Suppressions.ImportSuppressions(r.Context(), entries)
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("import suppressions: %w", err))
+		return
+	}
+	writeJSON(w, http.StatusOK, api.ImportedSuppressions{
+		Added: added, Known: len(entries) - added, Refused: len(bad.lines), Faults: bad.faults,
+	})
+}
+
+// badRows are the rows with faults.
+type badRows struct {
+	lines  map[int]bool
+	faults []api.ImportFault
+}
+
+func (b *badRows) add(line int, field, detail string) {
+	b.lines[line] = true
+	if len(b.faults) < maxImportFaults {
+		b.faults = append(b.faults, api.ImportFault{Line: line, Field: field, Detail: detail})
+	}
+}
+
+// numberedRow is a row and where it stands.
+type numberedRow struct {
+	line int
+	entryRow
+}
+
+func (s *Server) readEntries(ctx context.Context, account string, rows []numberedRow, bad badRows) ([]suppression.Entry, badRows, error) {
+	now, known := s.config.Now(), s.knownCredentials(ctx, account)
+	entries := make([]suppression.Entry, 0, len(rows))
+	for _, row := range rows {
+		reader := entryReader{account: account, credentials: known, add: func(field, detail string) { bad.add(row.line, field, detail) }}
+		e, err := reader.entry(row.entryRow, suppression.Imported, now)
+		if err != nil {
+			return nil, bad, err
+		}
+		if !bad.lines[row.line] {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortStableFunc(bad.faults, func(a, b api.ImportFault) int { return a.Line - b.Line })
+	return entries, bad, nil
+}
+
+var errTooManyRows = errors.New("too many rows")
+
+// readRows reads the body by its type.
+func readRows(w http.ResponseWriter, r *http.Request) ([]numberedRow, badRows, error) {
+	bad := badRows{lines: map[int]bool{}, faults: []api.ImportFault{}}
+	read, err := rowsReader(r.Header)
+	if err != nil {
+		return nil, bad, err
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxImport))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return nil, bad, &refusal{code: api.ProblemCodeBodyTooLarge, detail: "The body is over 4 MiB. Import it in parts."}
+	}
+	if err != nil {
+		return nil, bad, malformed("The body ended before it was complete.")
+	}
+	if !utf8.Valid(data) {
+		return nil, bad, malformed("The body is not valid UTF-8.")
+	}
+	rows, err := read(bytes.TrimPrefix(data, []byte("\ufeff")), &bad)
+	switch {
+	case errors.Is(err, errTooManyRows):
+		return nil, bad, invalid(faults{{Pointer: "#", Detail: "holds more than 10000 entries; nothing was stored, import them in parts"}})
+	case err != nil:
+		return nil, bad, err
+	case len(rows) == 0 && len(bad.lines) == 0:
+		return nil, bad, invalid(faults{{Pointer: "#", Detail: "holds no entries"}})
+	}
+	return rows, bad, nil
+}
+
+func rowsReader(h http.Header) (func([]byte, *badRows) ([]numberedRow, error), error) {
+	refuse := &refusal{
+		code: api.ProblemCodeUnsupportedMediaType, detail: "Send text/csv, application/x-ndjson or application/json, without Content-Encoding.",
+		header: http.Header{"Accept": {"text/csv, application/x-ndjson, application/json"}},
+	}
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return nil, refuse
+	}
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil {
+		return nil, refuse
+	}
+	switch media {
+	case "text/csv":
+		return csvRows, nil
+	case "application/x-ndjson":
+		return jsonLines, nil
+	case "application/json":
+		return jsonArray, nil
+	default:
+		return nil, refuse
+	}
+}
+
+func csvRows(data []byte, bad *badRows) ([]numberedRow, error) {
+	c := csv.NewReader(bytes.NewReader(data))
+	c.FieldsPerRecord, c.TrimLeadingSpace, c.Comment = -1, true, '#'
+	head, err := c.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, malformed("The first line is not CSV; it must name the columns, such as to,covers,note.")
+	}
+	for i, name := range head {
+		head[i] = strings.ToLower(strings.TrimSpace(name))
+		if !slices.Contains(columnNames(), head[i]) || slices.Contains(head[:i], head[i]) {
+			return nil, invalid(faults{{Pointer: "#", Detail: fmt.Sprintf("has a column %d that is not known or comes twice; the columns are %s", i+1, strings.Join(columnNames(), ", "))}})
+		}
+	}
+	if !slices.Contains(head, "to") {
+		return nil, invalid(faults{{Pointer: "#", Detail: "must name the column to in its first line"}})
+	}
+	var rows []numberedRow
+	for count := 0; ; count++ {
+		record, err := c.Read()
+		if errors.Is(err, io.EOF) {
+			return rows, nil
+		}
+		if count >= maxImportRows {
+			return nil, errTooManyRows
+		}
+		var syntax *csv.ParseError
+		if errors.As(err, &syntax) {
+			bad.add(syntax.StartLine, "", "is not CSV: quotes must enclose whole fields")
+			continue
+		}
+		if err != nil {
+			return nil, malformed("The body cannot be read as CSV.")
+		}
+		line, _ := c.FieldPos(0)
+		if len(record) > len(head) {
+			bad.add(line, "", "has more fields than the first line names")
+			continue
+		}
+		row := numberedRow{line: line}
+		for _, col := range row.columns() {
+			if i := slices.Index(head, col.name); i >= 0 && i < len(record) {
+				*col.value = strings.TrimSpace(record[i])
+			}
+		}
+		rows = append(rows, row)
+	}
+}
+
+func jsonLines(data []byte, bad *badRows) ([]numberedRow, error) {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(make([]byte, 0, 4<<10), maxImportLine)
+	var rows []numberedRow
+	count := 0
+	for line := 1; lines.Scan(); line++ {
+		text := bytes.TrimSpace(lines.Bytes())
+		if len(text) == 0 {
+			continue
+		}
+		if count++; count > maxImportRows {
+			return nil, errTooManyRows
+		}
+		if row, ok := jsonRow(text, line, bad); ok {
+			rows = append(rows, row)
+		}
+	}
+	if lines.Err() != nil {
+		return nil, malformed("A line is longer than an entry can be.")
+	}
+	return rows, nil
+}
+
+func jsonArray(data []byte, bad *badRows) ([]numberedRow, error) {
+	var elements []json.RawMessage
+	if !json.Valid(data) {
+		return nil, malformed(syntaxDetail(data))
+	}
+	if json.Unmarshal(data, &elements) != nil || elements == nil {
+		return nil, invalid(faults{{Pointer: "#", Detail: "must be an array of entries"}})
+	}
+	if len(elements) > maxImportRows {
+		return nil, errTooManyRows
+	}
+	var rows []numberedRow
+	for i, text := range elements {
+		if row, ok := jsonRow(text, i+1, bad); ok {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+func jsonRow(text []byte, line int, bad *badRows) (numberedRow, bool) {
+	row := numberedRow{line: line}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&row.entryRow); err != nil || d.More() || text[0] != '{' {
+		bad.add(line, "", "must be one JSON object of the fields "+strings.Join(columnNames(), ", ")+", all of them strings")
+		return row, false
+	}
+	return row, true
+}
+
+// ExportSuppressions streams the entries of the own account with their full addresses.
+func (s *Server) ExportSuppressions(w http.ResponseWriter, r *http.Request) {
+	client, err := s.authenticate(w, r, credential.ManageSuppressions)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	var out *csv.Writer
+	begin := func() {
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		w.Header().Set("Content-Disposition", `attachment; filename="suppressions.csv"`)
+		w.WriteHeader(http.StatusOK)
+		out = csv.NewWriter(w)
+		_ = out.Write(columnNames()) // what cannot be written is told by Flush
+	}
+	for e, err := range s.config.Suppressions.ExportSuppressions(r.Context(), client.Account) {
+		if err != nil {
+			if out == nil {
+				s.fail(w, r, fmt.Errorf("export suppressions: %w", err))
+				return
+			}
+			out.Flush()
+			if rec := observed(w); rec != nil {
+				rec.err = fmt.Errorf("export suppressions: %w", err)
+			}
+			return // without the line that ends it
+		}
+		if out == nil {
+			begin()
+		}
+		row := entryRow{
+			To: e.To, Channel: string(e.Channel), Scope: string(e.Scope), ClientID: e.ClientID, Covers: string(e.Covers),
+			Cause: string(e.Cause), At: e.At.UTC().Format(time.RFC3339), Note: e.Note,
+		}
+		var record []string
+		for _, c := range row.columns() {
+			record = append(record, *c.value)
+		}
+		if out.Write(record) != nil {
+			return
+		}
+	}
+	if out == nil {
+		begin()
+	}
+	out.Flush()
+	_, _ = io.WriteString(w, exportEnd)
+}
