@@ -84,7 +84,7 @@ func startAPI(ctx context.Context, p *process) error {
 		OneLogin: onelogin.New(onelogin.Config{
 			Credentials: k.credentials, Users: k.users, Enrolments: enrolments, Verifications: k.verifications,
 			Tickets: k.tickets, Guesses: k.guesses, Passwords: passwords,
-			Settings: p.cfg.OneLogin, Septets: wording.Septets, PublicURL: p.publicURL, Now: p.now,
+			Settings: p.cfg.OneLogin, PublicURL: p.publicURL, Now: p.now,
 		}),
 		SecureAuth:       secureauth.New(door),
 		ServesSecureAuth: secureauth.Serves,
