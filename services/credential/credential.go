@@ -60,6 +60,10 @@ const (
 	ManageCredentials Permission = "manage_credentials"
 	// ManageLetters: look at the dead letters of the own account, replay and drop them.
 	ManageLetters Permission = "manage_letters"
+	// ReadTemplates: read the templates of the own account, and preview messages.
+	ReadTemplates Permission = "read_templates"
+	// ManageTemplates: save and remove templates of the own account.
+	ManageTemplates Permission = "manage_templates"
 )
 
 // permissions is the whole table. A client that only authenticates people reads what it asked itself,
@@ -68,8 +72,8 @@ var permissions = map[Scope][]Permission{
 	AuthenticationOnly: {Verify},
 	ReadUsers:          {ReadPeople},
 	ManageUsers:        {Verify, ReadPeople, ManagePeople},
-	ReadAll:            {ReadPeople},
-	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters},
+	ReadAll:            {ReadPeople, ReadTemplates},
+	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters, ReadTemplates, ManageTemplates},
 }
 
 // Allows tells whether this scope has the permission.

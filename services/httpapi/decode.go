@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	maxBody   = 64 << 10
-	maxFaults = 32 // one request lists no more
+	maxBody     = 64 << 10
+	maxTemplate = 512 << 10
+	maxFaults   = 32 // one request lists no more
 )
 
 // faults is everything wrong with a request.
@@ -56,18 +57,18 @@ func (f *faults) addAll(list []verification.Fault) {
 
 // readBody reads a JSON body within its limits and checks that it is one JSON value in UTF-8. How long
 // it may take to arrive is the listener's to bound.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if err := wantJSON(r.Header); err != nil {
 		return nil, err
 	}
-	if r.ContentLength > maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
+	if r.ContentLength > most {
+		return nil, &http.MaxBytesError{Limit: most}
 	}
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
 		buf.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, most)); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
 			return nil, large
@@ -133,7 +134,12 @@ func wantJSON(h http.Header) error {
 // type is a fault, so that a misspelt option is refused instead of ignored. What could be read is
 // in the value even when there are faults, so that the caller can add its own to the same answer.
 func decode[T any](s shapes, w http.ResponseWriter, r *http.Request) (value T, body []byte, f faults, err error) {
-	body, err = readBody(w, r)
+	return decodeUpTo[T](s, maxBody, w, r)
+}
+
+// decodeUpTo is decode for bodies of another size than most have, in bytes.
+func decodeUpTo[T any](s shapes, most int64, w http.ResponseWriter, r *http.Request) (value T, body []byte, f faults, err error) {
+	body, err = readBody(w, r, most)
 	if err != nil {
 		return value, nil, nil, err
 	}
@@ -152,24 +158,26 @@ func decode[T any](s shapes, w http.ResponseWriter, r *http.Request) (value T, b
 type kind int
 
 const (
-	object  kind = iota
-	text         // a string that is not empty
-	blank        // a string that may be empty
-	integer      // a number without fraction
-	boolean      // true or false
-	texts        // an object whose values are strings
-	list         // an array whose elements have one shape
+	object   kind = iota
+	text          // a string that is not empty
+	blank         // a string that may be empty
+	integer       // a number without fraction
+	boolean       // true or false
+	texts         // an object whose values are strings
+	list          // an array whose elements have one shape
+	table         // an object whose values have one shape
+	anything      // whoever asked for it looks at it
 )
 
 func (k kind) String() string {
-	return [...]string{"an object", "a string", "a string", "an integer", "true or false", "an object", "a list"}[k]
+	return [...]string{"an object", "a string", "a string", "an integer", "true or false", "an object", "a list", "an object", "a JSON value"}[k]
 }
 
 // shape is what the JSON of a wire type must look like.
 type shape struct {
 	kind   kind
 	fields []field
-	// element is the shape of each element of a list.
+	// element is the shape of each element of a list, or value of a table.
 	element *shape
 }
 
@@ -205,7 +213,12 @@ func shapeOf(t reflect.Type) *shape {
 	case reflect.Bool:
 		return &shape{kind: boolean}
 	case reflect.Map:
+		if t.Elem().Kind() != reflect.String {
+			return &shape{kind: table, element: shapeOf(t.Elem())}
+		}
 		return &shape{kind: texts}
+	case reflect.Interface:
+		return &shape{kind: anything}
 	case reflect.Slice:
 		return &shape{kind: list, element: shapeOf(t.Elem())}
 	case reflect.Struct:
@@ -249,7 +262,10 @@ func (w *walker) next() byte {
 func (w *walker) value(sh *shape, at string) {
 	first := w.next()
 	switch {
-	case (sh.kind == object || sh.kind == texts) && first == '{':
+	case sh.kind == anything:
+		w.skip()
+		return
+	case (sh.kind == object || sh.kind == texts || sh.kind == table) && first == '{':
 		w.object(sh, at)
 		return
 	case sh.kind == list && first == '[':
@@ -330,6 +346,10 @@ func (w *walker) member(sh *shape, at, name string) {
 			w.faults.add(join(at, name), "must be a string")
 		}
 		w.skip()
+		return
+	}
+	if sh.kind == table {
+		w.value(sh.element, join(at, name))
 		return
 	}
 	for _, f := range sh.fields {

@@ -17,6 +17,7 @@ import (
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/realm"
+	"github.com/assent-io/assent/services/template"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -62,6 +63,8 @@ func statusOf(code api.ProblemCode) int {
 		api.ProblemCodeUserExists, api.ProblemCodeCredentialExists, api.ProblemCodeLastCredential,
 		api.ProblemCodeRealmExists, api.ProblemCodeLetterNotReplayable:
 		return http.StatusConflict
+	case api.ProblemCodeTemplateChanged:
+		return http.StatusPreconditionFailed
 	case api.ProblemCodeBodyTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case api.ProblemCodeUnsupportedMediaType:
@@ -101,7 +104,7 @@ func problemFor(err error) (api.Problem, http.Header) {
 	case errors.As(err, &kept):
 		return problem(api.ProblemCodeLetterNotReplayable, kept.Obstacle.Explain(), nil), nil
 	case errors.As(err, &large):
-		return problem(api.ProblemCodeBodyTooLarge, "The body is over 64 KiB.", nil), nil
+		return problem(api.ProblemCodeBodyTooLarge, fmt.Sprintf("The body is over %d KiB.", large.Limit>>10), nil), nil
 	case errors.Is(err, credential.ErrWrong):
 		return problem(api.ProblemCodeUnauthorized, "The client id or secret is wrong.", nil), challengeHeader("")
 	case errors.Is(err, verification.ErrNotFound):
@@ -120,6 +123,12 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return problem(api.ProblemCodeCredentialExists, "Another credential has this client_id.", nil), nil
 	case errors.Is(err, credential.ErrLast):
 		return problem(api.ProblemCodeLastCredential, "No other credential of the account has the scope manage_all.", nil), nil
+	case errors.Is(err, template.ErrVersion):
+		return problem(api.ProblemCodeTemplateChanged, "The newest version is not the one that the request names.", nil), nil
+	case errors.Is(err, template.ErrFull):
+		return problem(api.ProblemCodeInvalidRequest, "The template has 1000 versions, which is the limit. Remove it, or use another name.", nil), nil
+	case errors.Is(err, template.ErrLarge):
+		return problem(api.ProblemCodeInvalidRequest, "The template is over 900 KiB with the mails that are made of it.", nil), nil
 	case errors.Is(err, realm.ErrExists):
 		return problem(api.ProblemCodeRealmExists, "Another realm has this name or app_id.", nil), nil
 	case errors.Is(err, device.ErrSignature), errors.Is(err, device.ErrKey):
@@ -249,7 +258,9 @@ func (s *Server) refuseParameter(w http.ResponseWriter, r *http.Request, err err
 		fault.Detail = waitRule
 	case "limit":
 		fault.Detail = limitRule
-	case "Idempotency-Key", "Prefer", "If-None-Match", "Last-Event-ID":
+	case "version":
+		fault.Detail = versionRule
+	case "Idempotency-Key", "Prefer", "If-Match", "If-None-Match", "Last-Event-ID":
 		fault.Header = name
 		s.fail(w, r, &refusal{code: api.ProblemCodeInvalidHeader, faults: faults{fault}})
 		return

@@ -24,6 +24,7 @@ import (
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/realm"
+	"github.com/assent-io/assent/services/template"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -121,6 +122,22 @@ type Letters interface {
 	DropLetter(ctx context.Context, account string, id uint64) error
 }
 
+// Templates keeps the texts of notifications, apart for each account. What belongs to another account is
+// verification.ErrNotFound. Version zero is the newest.
+type Templates interface {
+	// SaveTemplate stores a prepared template as its next version. With an expected version it fails with
+	// template.ErrVersion unless that is the newest; zero: there must be none.
+	SaveTemplate(ctx context.Context, t template.Template, expected *int) (template.Template, error)
+	Template(ctx context.Context, account, name string, version int) (template.Template, error)
+	// Templates lists those of an account by name, with their newest version.
+	Templates(ctx context.Context, account string) ([]template.Summary, error)
+	// TemplateVersions lists the versions of one, the newest first.
+	TemplateVersions(ctx context.Context, account, name string) ([]template.Summary, error)
+	DeleteTemplate(ctx context.Context, account, name string) error
+	// Open makes a version ready to compose messages from.
+	Open(ctx context.Context, account, name string, version int) (*template.Compiled, error)
+}
+
 // Responses takes the answers of people.
 type Responses interface {
 	// Respond returns once the answer is durable.
@@ -134,6 +151,7 @@ type Config struct {
 	Credentials   Credentials
 	Realms        Realms
 	Letters       Letters
+	Templates     Templates
 	Responses     Responses
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
@@ -200,7 +218,7 @@ func New(c Config) (*Server, error) {
 		shapes: newShapes(
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
-			api.JoinPhone{},
+			api.JoinPhone{}, api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{},
 		),
 	}
 	s.handler = s.routes(document)

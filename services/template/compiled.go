@@ -296,3 +296,20 @@ func checkRendered(channel events.Channel, body events.NotificationBody) []Fault
 	}
 	return f
 }
+
+// WithExamples is the variables, and for those that have no value their example: for previews.
+func (c *Compiled) WithExamples(variables map[string]any) map[string]any {
+	all := make(map[string]any, len(c.template.Variables))
+	for name, v := range c.template.Variables {
+		if v.Example == nil {
+			continue
+		}
+		if value, err := decodeValue(v.Example); err == nil {
+			all[name] = value
+		}
+	}
+	for name, value := range variables {
+		all[name] = value
+	}
+	return all
+}

@@ -39,7 +39,7 @@ func (w *textWriter) node(n *html.Node, depth int) {
 	if depth > maxDepth {
 		return
 	}
-	switch n.Type { //nolint:exhaustive // the others say nothing
+	switch n.Type {
 	case html.TextNode:
 		w.words(n.Data)
 		return
@@ -61,6 +61,7 @@ func (w *textWriter) node(n *html.Node, depth int) {
 		w.words("--")
 		w.block(2)
 		return
+	default:
 	}
 	around := blockBreaks(n.DataAtom)
 	w.block(around)

@@ -74,8 +74,9 @@ func startAPI(ctx context.Context, p *process) error {
 		return err
 	}
 	server, err := httpapi.New(httpapi.Config{
-		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters, Responses: pub,
-		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
+		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters, Templates: k.templates,
+		Responses: pub,
+		Phones:    phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
@@ -123,6 +124,7 @@ type kept struct {
 	guesses       *store.Guesses
 	counts        *store.Counts
 	realms        *store.Realms
+	templates     *store.Templates
 	letters       *store.Letters
 }
 
@@ -160,6 +162,9 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, fmt.Errorf("store bootstrap credential: %w", err)
 	}
 	if k.counts, err = store.NewCounts(ctx, p.js, store.CountsConfig{Keys: keys, Now: p.now}); err != nil {
+		return k, err
+	}
+	if k.templates, err = store.NewTemplates(ctx, p.js, store.TemplatesConfig{Replicas: replicas, Now: p.now}); err != nil {
 		return k, err
 	}
 	if k.realms, err = store.NewRealms(ctx, p.js, store.RealmsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {

@@ -34,6 +34,12 @@ type (
 	ListDeadLettersParams = api.ListDeadLettersParams
 	// DeadLetterID is a path parameter.
 	DeadLetterID = api.DeadLetterID
+	// TemplateName is a path parameter.
+	TemplateName = api.TemplateName
+	// GetTemplateParams are the query of a read.
+	GetTemplateParams = api.GetTemplateParams
+	// PutTemplateParams are the headers of a save.
+	PutTemplateParams = api.PutTemplateParams
 	// ClientID is a path parameter.
 	ClientID = api.ClientID
 	// RealmName is a path parameter.
