@@ -313,3 +313,9 @@ func (c *Compiled) WithExamples(variables map[string]any) map[string]any {
 	}
 	return all
 }
+
+// Variables are the names that the text for a channel and locale uses.
+func (c *Compiled) Variables(channel events.Channel, locale string) []string {
+	v, _ := c.choose(channel, locale)
+	return slices.Clone(v.uses)
+}

@@ -38,10 +38,10 @@ func formatsFor(locale string) *formats {
 	return f
 }
 
-// plainSpaces replaces the spaces that do not break. They would triple the price of a text message, and be read
-// aloud as nothing else.
-func plainSpaces(s string) string {
-	return strings.NewReplacer("\u00a0", " ", "\u202f", " ").Replace(s)
+// plainSigns replaces the spaces that do not break and the apostrophe of Swiss numbers. They would triple the price
+// of a text message, and are read as nothing else.
+func plainSigns(s string) string {
+	return strings.NewReplacer("\u00a0", " ", "\u202f", " ", "\u2019", "'").Replace(s)
 }
 
 // undirected drops the marks that some locales put around signs: values must not turn the direction of text.
@@ -55,16 +55,16 @@ func undirected(s string) string {
 }
 
 func (f *formats) integer(n int64) string {
-	return undirected(plainSpaces(f.printer.Sprint(number.Decimal(n))))
+	return undirected(plainSigns(f.printer.Sprint(number.Decimal(n))))
 }
 
 func (f *formats) number(n float64, most int) string {
-	return undirected(plainSpaces(f.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(most)))))
+	return undirected(plainSigns(f.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(most)))))
 }
 
 // money puts the currency's sign where the language has it.
 func (f *formats) money(n float64, unit currency.Unit, scale int) string {
-	amount := undirected(plainSpaces(f.printer.Sprint(number.Decimal(n, number.Scale(scale)))))
+	amount := undirected(plainSigns(f.printer.Sprint(number.Decimal(n, number.Scale(scale)))))
 	sign := undirected(f.printer.Sprint(currency.Symbol(unit)))
 	lettered := strings.ContainsFunc(sign, unicode.IsLetter)
 	switch {

@@ -167,8 +167,13 @@ func gatherStyles(root *html.Node, refuse func(detail string)) (fine bool) {
 			fine = false
 		}
 	}()
-	if n := len(css.Parse(all.String()).GetCSSRuleList()); n > maxRules {
-		refuse(fmt.Sprintf("must have at most %d rules in its styles, not %d", maxRules, n))
+	rules := css.Parse(all.String()).GetCSSRuleList()
+	if len(rules) > maxRules {
+		refuse(fmt.Sprintf("must have at most %d rules in its styles, not %d", maxRules, len(rules)))
+		return false
+	}
+	if costs(root, rules) > maxCost {
+		refuse("has too many elements for so many selectors, or selectors of too many parts, in its styles")
 		return false
 	}
 	first := styles[0]
@@ -180,6 +185,63 @@ func gatherStyles(root *html.Node, refuse func(detail string)) (fine bool) {
 		n.Parent.RemoveChild(n)
 	}
 	return true
+}
+
+// maxCost is how many elements the inliner may look at, which takes it a second or two: far more than mails need.
+const maxCost = 5_000_000
+
+// costs estimates how many elements the inliner looks at: for each selector all of them, and for each further part of
+// it all that stand around one.
+func costs(root *html.Node, rules []*css.CSSRule) float64 {
+	elements, deepest := 1, 1
+	var depth func(n *html.Node, at int)
+	depth = func(n *html.Node, at int) {
+		deepest = max(deepest, at)
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			if c.Type == html.ElementNode {
+				elements++
+				depth(c, at+1)
+			}
+		}
+	}
+	depth(root, 1)
+	total := 0.0
+	for _, rule := range rules {
+		if rule.Type != css.STYLE_RULE {
+			continue // not inlined
+		}
+		for selector := range strings.SplitSeq(rule.Style.Selector.Text(), ",") {
+			around := deepest
+			if strings.ContainsAny(selector, "~+") {
+				around = elements
+			}
+			if strings.Contains(selector, "(") {
+				around, selector = elements, selector+" x"
+			}
+			cost := float64(elements)
+			for i := 1; i < partsOf(selector) && cost <= maxCost; i++ {
+				cost *= float64(around) / float64(i)
+			}
+			total += cost
+		}
+	}
+	return total
+}
+
+// partsOf counts the parts of a selector between which there may be any number of elements.
+func partsOf(selector string) int {
+	parts, child := 0, false
+	for _, word := range strings.Fields(strings.NewReplacer(">", " > ", "~", " ", "+", " ").Replace(selector)) {
+		if word == ">" {
+			child = true
+			continue
+		}
+		if !child {
+			parts++
+		}
+		child = false
+	}
+	return parts
 }
 
 // direct tells the language of a mail and the direction of its text, where its author does not.
