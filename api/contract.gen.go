@@ -330,6 +330,7 @@ const (
 	ProblemCodeNotificationClosed    ProblemCode = "notification_closed"
 	ProblemCodeRealmExists           ProblemCode = "realm_exists"
 	ProblemCodeSuppressed            ProblemCode = "suppressed"
+	ProblemCodeTemplateChanged       ProblemCode = "template_changed"
 	ProblemCodeUnauthorized          ProblemCode = "unauthorized"
 	ProblemCodeUnavailable           ProblemCode = "unavailable"
 	ProblemCodeUnsupportedMediaType  ProblemCode = "unsupported_media_type"
@@ -378,6 +379,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeRealmExists:
 		return true
 	case ProblemCodeSuppressed:
+		return true
+	case ProblemCodeTemplateChanged:
 		return true
 	case ProblemCodeUnauthorized:
 		return true
@@ -594,6 +597,60 @@ func (e SuppressionScope) Valid() bool {
 	case SuppressionScopeCredential:
 		return true
 	case SuppressionScopeEverybody:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TemplateVariableType.
+const (
+	TemplateVariableTypeDate     TemplateVariableType = "date"
+	TemplateVariableTypeDatetime TemplateVariableType = "datetime"
+	TemplateVariableTypeInteger  TemplateVariableType = "integer"
+	TemplateVariableTypeMoney    TemplateVariableType = "money"
+	TemplateVariableTypeNumber   TemplateVariableType = "number"
+	TemplateVariableTypeString   TemplateVariableType = "string"
+	TemplateVariableTypeTime     TemplateVariableType = "time"
+	TemplateVariableTypeURL      TemplateVariableType = "url"
+)
+
+// Valid indicates whether the value is a known member of the TemplateVariableType enum.
+func (e TemplateVariableType) Valid() bool {
+	switch e {
+	case TemplateVariableTypeDate:
+		return true
+	case TemplateVariableTypeDatetime:
+		return true
+	case TemplateVariableTypeInteger:
+		return true
+	case TemplateVariableTypeMoney:
+		return true
+	case TemplateVariableTypeNumber:
+		return true
+	case TemplateVariableTypeString:
+		return true
+	case TemplateVariableTypeTime:
+		return true
+	case TemplateVariableTypeURL:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TextMessageSizeEncoding.
+const (
+	TextMessageSizeEncodingGSM7 TextMessageSizeEncoding = "GSM-7"
+	TextMessageSizeEncodingUCS2 TextMessageSizeEncoding = "UCS-2"
+)
+
+// Valid indicates whether the value is a known member of the TextMessageSizeEncoding enum.
+func (e TextMessageSizeEncoding) Valid() bool {
+	switch e {
+	case TextMessageSizeEncodingGSM7:
+		return true
+	case TextMessageSizeEncodingUCS2:
 		return true
 	default:
 		return false
@@ -893,7 +950,7 @@ type CreateNotification struct {
 	Recipients []CreateRecipient `json:"recipients,omitempty"`
 
 	// Text The text, where no template is used. `{{name}}` stands for a variable. At most 10 segments for `sms`, 1,000 characters for
-	// `voice`, 3 KB with the title for `push`, 100 KB for `email`.
+	// `voice`, 3 KB with the title for `push`, 20,000 characters for `email`.
 	//
 	//
 	// Examples: Your parcel is on its way.
@@ -904,7 +961,7 @@ type CreateNotification struct {
 	// Examples: Your parcel
 	Subject string `json:"subject,omitempty"`
 
-	// HTML Of mails, beside the text.
+	// HTML Of mails, beside the text. Its styles are inlined, and at most 100 KiB then.
 	//
 	// Examples: <p>Your parcel is on its way.</p>
 	HTML string `json:"html,omitempty"`
@@ -1878,6 +1935,50 @@ type PauseProvider struct {
 // Examples: apns
 type Platform string
 
+// PreviewDraft A template, and whose message to show.
+type PreviewDraft struct {
+	// Template One version of a template. All of it together is at most 512 KiB.
+	Template PutTemplate `json:"template"`
+
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel"`
+
+	// Locale The language of the reader.
+	//
+	// Examples: de-AT
+	Locale string `json:"locale,omitempty"`
+
+	// Variables Values by name.
+	//
+	// Examples: {"name":"Ana"}
+	Variables map[string]any `json:"variables,omitempty"`
+}
+
+// PreviewTemplate Whose message to show.
+type PreviewTemplate struct {
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel"`
+
+	// Locale The language of the reader.
+	//
+	// Examples: de-AT
+	Locale string `json:"locale,omitempty"`
+
+	// Variables Values by name.
+	//
+	// Examples: {"name":"Ana"}
+	Variables map[string]any `json:"variables,omitempty"`
+
+	// Version Which version; without it, the newest.
+	//
+	// Examples: 3
+	Version int `json:"version,omitempty"`
+}
+
 // Problem What went wrong (RFC 9457). Programs read `code`.
 type Problem struct {
 	// Type Names the problem; leads to its cause and fix.
@@ -2074,6 +2175,22 @@ type PushAnswer struct {
 	//
 	// Examples: 47
 	Number string `json:"number,omitempty"`
+}
+
+// PutTemplate One version of a template. All of it together is at most 512 KiB.
+type PutTemplate struct {
+	// DefaultLocale The language for readers whose own has no variant. Each channel needs a variant in it.
+	//
+	// Examples: en
+	DefaultLocale string `json:"default_locale,omitempty"`
+
+	// Variables The variables by name: letters, digits and underscores, the first a letter.
+	//
+	// Examples: {"name":{"type":"string"}}
+	Variables map[string]TemplateVariable `json:"variables,omitempty"`
+
+	// Variants One for each channel and locale.
+	Variants []TemplateVariant `json:"variants"`
 }
 
 // Realm A realm of the account.
@@ -2340,6 +2457,207 @@ type SuppressionList struct {
 // Examples: account
 type SuppressionScope string
 
+// Template One version of a template.
+type Template struct {
+	// Name Its name.
+	//
+	// Examples: parcel
+	Name string `json:"name"`
+
+	// Version Counts from 1.
+	//
+	// Examples: 3
+	Version int `json:"version"`
+
+	// DefaultLocale The language for readers whose own has no variant.
+	//
+	// Examples: en
+	DefaultLocale string `json:"default_locale"`
+
+	// Variables The variables by name.
+	//
+	// Examples: {"name":{"required":true,"type":"string"}}
+	Variables map[string]TemplateVariable `json:"variables,omitempty"`
+
+	// Variants One for each channel and locale.
+	Variants []TemplateVariant `json:"variants"`
+
+	// CreatedBy The client that saved it.
+	//
+	// Examples: shop
+	CreatedBy string `json:"created_by,omitempty"`
+
+	// CreatedAt When it was saved.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Warnings What may be meant as it is, such as a variable that no text uses. In the answer to a save only.
+	Warnings []Fault `json:"warnings,omitempty"`
+}
+
+// TemplateList defines model for TemplateList.
+type TemplateList struct {
+	// Data All of them.
+	Data []TemplateSummary `json:"data"`
+}
+
+// TemplatePreview A message as its recipient would get it.
+type TemplatePreview struct {
+	// Version The version it is made from; none for a draft.
+	//
+	// Examples: 3
+	Version int `json:"version,omitempty"`
+
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel"`
+
+	// Locale That of the variant that was chosen.
+	//
+	// Examples: de
+	Locale string `json:"locale"`
+
+	// Subject Of an email.
+	//
+	// Examples: Your order 4711
+	Subject string `json:"subject,omitempty"`
+
+	// Title Of a push.
+	//
+	// Examples: Your order
+	Title string `json:"title,omitempty"`
+
+	// Text The text.
+	//
+	// Examples: Hello Ana
+	Text string `json:"text,omitempty"`
+
+	// HTML Of an email.
+	//
+	// Examples: <p>Hello Ana</p>
+	HTML string `json:"html,omitempty"`
+
+	// Sms What a text message takes, which is what carriers charge for.
+	Sms *TextMessageSize `json:"sms,omitempty"`
+}
+
+// TemplateSummary defines model for TemplateSummary.
+type TemplateSummary struct {
+	// Name Its name.
+	//
+	// Examples: parcel
+	Name string `json:"name"`
+
+	// Version Its newest version, or the one that is listed.
+	//
+	// Examples: 3
+	Version int `json:"version"`
+
+	// CreatedAt When this version was saved.
+	//
+	// Examples: 2026-11-21T10:00:00Z
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// TemplateVariable A variable that the texts may use as `{{name}}`.
+type TemplateVariable struct {
+	// Type What values a variable takes. They are written as readers of the message's locale expect them: `string` a string; `integer` and `number` a
+	// number; `date` a string such as 2026-11-22; `datetime` a string such as 2026-11-22T14:05:00+01:00; `time` a string such as 14:05; `url` an https
+	// address; `money` an object such as {"amount": "12.50", "currency": "EUR"}.
+	Type TemplateVariableType `json:"type"`
+
+	// Required Whether a recipient without a value is refused. True unless there is a `default`; where false, nothing stands in its place.
+	//
+	// Examples: true
+	Required *bool `json:"required,omitempty"`
+
+	// Default The value where none is given.
+	//
+	// Examples: customer
+	Default any `json:"default,omitempty"`
+
+	// Example The value in previews where none is given.
+	//
+	// Examples: Ana
+	Example any `json:"example,omitempty"`
+
+	// MaxLength Characters of a `string` (500 without it) or `url` (2000).
+	//
+	// Examples: 40
+	MaxLength int `json:"max_length,omitempty"`
+}
+
+// TemplateVariableType What values a variable takes. They are written as readers of the message's locale expect them: `string` a string; `integer` and `number` a
+// number; `date` a string such as 2026-11-22; `datetime` a string such as 2026-11-22T14:05:00+01:00; `time` a string such as 14:05; `url` an https
+// address; `money` an object such as {"amount": "12.50", "currency": "EUR"}.
+type TemplateVariableType string
+
+// TemplateVariant The text on one channel in one language. `{{name}}` stands for a variable; there are no functions or conditions.
+type TemplateVariant struct {
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	//
+	// Examples: sms
+	Channel Channel `json:"channel"`
+
+	// Locale Its language; the `default_locale` without it.
+	//
+	// Examples: de
+	Locale string `json:"locale,omitempty"`
+
+	// Subject Of an email, where it is required.
+	//
+	// Examples: Your order {{order}}
+	Subject string `json:"subject,omitempty"`
+
+	// Title Of a push.
+	//
+	// Examples: Your order
+	Title string `json:"title,omitempty"`
+
+	// Text The text; of an email it is made from the HTML where it is not given.
+	//
+	// Examples: Hello {{name}}, your parcel comes on {{day}}.
+	Text string `json:"text,omitempty"`
+
+	// HTML Of an email; at most 100 KiB, with its styles inlined too.
+	//
+	// Examples: <p>Hello {{name}}</p>
+	HTML string `json:"html,omitempty"`
+}
+
+// TextMessageSize What a text message takes, which is what carriers charge for.
+type TextMessageSize struct {
+	// Encoding One character that GSM-7 lacks makes all of the message UCS-2, with less than half the room.
+	//
+	// Examples: GSM-7
+	Encoding TextMessageSizeEncoding `json:"encoding"`
+
+	// Segments Parts of the message; at most 10.
+	//
+	// Examples: 1
+	Segments int `json:"segments"`
+
+	// Characters Characters of the text.
+	//
+	// Examples: 41
+	Characters int `json:"characters"`
+
+	// Remaining How many more fit the last part.
+	//
+	// Examples: 119
+	Remaining int `json:"remaining"`
+
+	// UnicodeCharacters Those that GSM-7 lacks, the first 20.
+	UnicodeCharacters []UnicodeCharacter `json:"unicode_characters,omitempty"`
+}
+
+// TextMessageSizeEncoding One character that GSM-7 lacks makes all of the message UCS-2, with less than half the room.
+//
+// Examples: GSM-7
+type TextMessageSizeEncoding string
+
 // TokenError OAuth's form (RFC 6749 section 5.2), with a `status` for clients that read OneLogin's.
 type TokenError struct {
 	// Error OAuth's word for it, such as `invalid_client`.
@@ -2390,6 +2708,19 @@ type TokenRequest struct {
 	//
 	// Examples: correct-horse
 	ClientSecret string `json:"client_secret,omitempty"`
+}
+
+// UnicodeCharacter defines model for UnicodeCharacter.
+type UnicodeCharacter struct {
+	// Character The character.
+	//
+	// Examples: “
+	Character string `json:"character"`
+
+	// Position Where it stands, in characters from 0.
+	//
+	// Examples: 12
+	Position int `json:"position"`
 }
 
 // UpdateCredential What is to change.
@@ -2589,6 +2920,9 @@ type RealmName = string
 // SuppressionID Examples: kQ2m8b0dTzWvYx3cR1nUeg.a-shop
 type SuppressionID = string
 
+// TemplateName Examples: parcel
+type TemplateName = string
+
 // UserID Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 type UserID = string
 
@@ -2645,6 +2979,9 @@ type NotificationRefused = Problem
 
 // RealmExists What went wrong (RFC 9457). Programs read `code`.
 type RealmExists = Problem
+
+// TemplateChanged What went wrong (RFC 9457). Programs read `code`.
+type TemplateChanged = Problem
 
 // Unauthorized What went wrong (RFC 9457). Programs read `code`.
 type Unauthorized = Problem
@@ -2745,6 +3082,21 @@ type ListSuppressionsParams struct {
 // ImportSuppressionsJSONBody defines parameters for ImportSuppressions.
 type ImportSuppressionsJSONBody = []map[string]interface{}
 
+// GetTemplateParams defines parameters for GetTemplate.
+type GetTemplateParams struct {
+	// Version Which version; without it, the newest.
+	Version int `form:"version,omitempty" json:"version,omitempty"`
+}
+
+// PutTemplateParams defines parameters for PutTemplate.
+type PutTemplateParams struct {
+	// IfMatch The `ETag` of the newest version.
+	IfMatch string `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only where there is none.
+	IfNoneMatch string `json:"If-None-Match,omitempty"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Limit Users per page. More than 100 reads as 100.
@@ -2817,6 +3169,15 @@ type AddSuppressionJSONRequestBody = AddSuppression
 
 // ImportSuppressionsJSONRequestBody defines body for ImportSuppressions for application/json ContentType.
 type ImportSuppressionsJSONRequestBody = ImportSuppressionsJSONBody
+
+// PreviewDraftJSONRequestBody defines body for PreviewDraft for application/json ContentType.
+type PreviewDraftJSONRequestBody = PreviewDraft
+
+// PutTemplateJSONRequestBody defines body for PutTemplate for application/json ContentType.
+type PutTemplateJSONRequestBody = PutTemplate
+
+// PreviewTemplateJSONRequestBody defines body for PreviewTemplate for application/json ContentType.
+type PreviewTemplateJSONRequestBody = PreviewTemplate
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUser

@@ -51,6 +51,15 @@ func ExpectingNone(filter string) Option {
 	}
 }
 
+// ExpectingUnder refuses the message with ErrConflict unless the last message of all subjects that the filter
+// matches has this sequence; zero means that there must be none.
+func ExpectingUnder(filter string, sequence uint64) Option {
+	return func(m *nats.Msg) {
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
+		m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
+	}
+}
+
 // WithID lets the broker drop a second message of the same id, within two minutes.
 func WithID(id string) Option {
 	return func(m *nats.Msg) { m.Header.Set(jetstream.MsgIDHeader, id) }

@@ -64,6 +64,10 @@ const (
 	ManageProviders Permission = "manage_providers"
 	// ManageSuppressions: read and change the list of those who get no messages.
 	ManageSuppressions Permission = "manage_suppressions"
+	// ReadTemplates: read the templates of the own account, and preview messages.
+	ReadTemplates Permission = "read_templates"
+	// ManageTemplates: save and remove templates of the own account.
+	ManageTemplates Permission = "manage_templates"
 )
 
 // permissions is the whole table. A client that only authenticates people reads what it asked itself,
@@ -72,8 +76,10 @@ var permissions = map[Scope][]Permission{
 	AuthenticationOnly: {Verify},
 	ReadUsers:          {ReadPeople},
 	ManageUsers:        {Verify, ReadPeople, ManagePeople},
-	ReadAll:            {ReadPeople},
-	ManageAll:          {Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters, ManageProviders, ManageSuppressions},
+	ReadAll:            {ReadPeople, ReadTemplates},
+	ManageAll: {
+		Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters, ManageProviders, ManageSuppressions, ReadTemplates, ManageTemplates,
+	},
 }
 
 // Allows tells whether this scope has the permission.

@@ -90,6 +90,7 @@ func (b *bench) calls() map[string][]credential.Scope {
 	read := []credential.Scope{credential.ReadUsers, credential.ManageUsers, credential.ReadAll, credential.ManageAll}
 	manage := []credential.Scope{credential.ManageUsers, credential.ManageAll}
 	all := []credential.Scope{credential.ManageAll}
+	readAll := []credential.Scope{credential.ReadAll, credential.ManageAll}
 	const id = "019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90"
 	return map[string][]credential.Scope{
 		"POST /v1/verifications":                      verify,
@@ -123,6 +124,13 @@ func (b *bench) calls() map[string][]credential.Scope {
 		"PATCH /v1/realms/page":                       all,
 		"DELETE /v1/realms/page":                      all,
 		"POST /v1/realms/page/rotate":                 all,
+		"GET /v1/templates":                           readAll,
+		"POST /v1/templates/preview":                  readAll,
+		"GET /v1/templates/page":                      readAll,
+		"PUT /v1/templates/page":                      all,
+		"DELETE /v1/templates/page":                   all,
+		"GET /v1/templates/page/versions":             readAll,
+		"POST /v1/templates/page/preview":             readAll,
 		"GET /v1/dead-letters":                        all,
 		"GET /v1/dead-letters/page":                   all,
 		"DELETE /v1/dead-letters/page":                all,

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	maxBody   = 64 << 10
-	maxFaults = 32 // one request lists no more
+	maxBody     = 64 << 10
+	maxTemplate = 512 << 10
+	maxFaults   = 32 // one request lists no more
 	// maxBatchBody and maxBatchFaults are those of a request with many recipients. Its faults are told apart
 	// by recipient, so there may be some for each.
 	maxBatchBody   = 2 << 20
@@ -139,7 +140,12 @@ func wantJSON(h http.Header) error {
 // type is a fault, so that a misspelt option is refused instead of ignored. What could be read is
 // in the value even when there are faults, so that the caller can add its own to the same answer.
 func decode[T any](s shapes, w http.ResponseWriter, r *http.Request) (value T, body []byte, f faults, err error) {
-	body, err = readBody(w, r, maxBody)
+	return decodeUpTo[T](s, maxBody, w, r)
+}
+
+// decodeUpTo is decode for bodies of another size than most have, in bytes.
+func decodeUpTo[T any](s shapes, most int64, w http.ResponseWriter, r *http.Request) (value T, body []byte, f faults, err error) {
+	body, err = readBody(w, r, most)
 	if err != nil {
 		return value, nil, nil, err
 	}
@@ -164,25 +170,28 @@ func decodeBody[T any](s shapes, body []byte, most int) (value T, f faults, err 
 type kind int
 
 const (
-	object  kind = iota
-	text         // a string that is not empty
-	blank        // a string that may be empty
-	integer      // a number without fraction
-	boolean      // true or false
-	texts        // an object whose values are strings
-	list         // an array whose elements have one shape
-	values       // an object whose values are strings, numbers, true or false
+	object   kind = iota
+	text          // a string that is not empty
+	blank         // a string that may be empty
+	integer       // a number without fraction
+	boolean       // true or false
+	texts         // an object whose values are strings
+	list          // an array whose elements have one shape
+	table         // an object whose values have one shape
+	anything      // whoever asked for it looks at it
 )
 
 func (k kind) String() string {
-	return [...]string{"an object", "a string", "a string", "an integer", "true or false", "an object", "a list", "an object"}[k]
+	return [...]string{
+		"an object", "a string", "a string", "an integer", "true or false", "an object", "a list", "an object", "a JSON value",
+	}[k]
 }
 
 // shape is what the JSON of a wire type must look like.
 type shape struct {
 	kind   kind
 	fields []field
-	// element is the shape of each element of a list.
+	// element is the shape of each element of a list, or value of a table.
 	element *shape
 }
 
@@ -218,10 +227,12 @@ func shapeOf(t reflect.Type) *shape {
 	case reflect.Bool:
 		return &shape{kind: boolean}
 	case reflect.Map:
-		if t.Elem().Kind() == reflect.Interface {
-			return &shape{kind: values}
+		if t.Elem().Kind() != reflect.String {
+			return &shape{kind: table, element: shapeOf(t.Elem())}
 		}
 		return &shape{kind: texts}
+	case reflect.Interface:
+		return &shape{kind: anything}
 	case reflect.Slice:
 		return &shape{kind: list, element: shapeOf(t.Elem())}
 	case reflect.Struct:
@@ -268,7 +279,10 @@ func (w *walker) next() byte {
 func (w *walker) value(sh *shape, at string) {
 	first := w.next()
 	switch {
-	case (sh.kind == object || sh.kind == texts || sh.kind == values) && first == '{':
+	case sh.kind == anything:
+		w.skip()
+		return
+	case (sh.kind == object || sh.kind == texts || sh.kind == table) && first == '{':
 		w.object(sh, at)
 		return
 	case sh.kind == list && first == '[':
@@ -344,18 +358,15 @@ func (w *walker) object(sh *shape, at string) {
 }
 
 func (w *walker) member(sh *shape, at, name string) {
-	if sh.kind == values {
-		if first := w.next(); first == '{' || first == '[' || first == 'n' {
-			w.fault(join(at, name), "must be a string, a number, true or false")
-		}
-		w.skip()
-		return
-	}
 	if sh.kind == texts {
 		if first := w.next(); first != '"' {
 			w.fault(join(at, name), "must be a string")
 		}
 		w.skip()
+		return
+	}
+	if sh.kind == table {
+		w.value(sh.element, join(at, name))
 		return
 	}
 	for _, f := range sh.fields {

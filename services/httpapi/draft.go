@@ -10,8 +10,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/notification"
+	"github.com/assent-io/assent/services/template"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -75,7 +77,7 @@ func (d *draft) read(ctx context.Context) (notification.Request, error) {
 	if err := d.resolveAll(ctx); err != nil {
 		return none, err
 	}
-	d.texts = wordings{draft: d, bodies: map[notification.Body]int{}}
+	d.texts = wordings{draft: d, bodies: map[notification.Body]int{}, own: map[events.Channel]*template.Compiled{}}
 	for _, p := range d.people {
 		if err := d.finish(ctx, p); err != nil {
 			return none, err
@@ -202,7 +204,7 @@ func (d *draft) of(pointer string) *person {
 func (d *draft) whole() notification.Notification {
 	r, f := d.request, &d.f
 	n := notification.Notification{
-		ID: uuid.Must(uuid.NewV7()).String(), Credential: d.client.Account, Lane: d.lane(), Batch: r.Recipients != nil,
+		ID: uuid.Must(uuid.NewV7()).String(), Credential: d.client.Account, Client: d.client.ClientID, Lane: d.lane(), Batch: r.Recipients != nil,
 		Brand: r.Brand, Metadata: r.Metadata, CreatedAt: d.now, SendAt: d.now,
 	}
 	if d.key != "" {

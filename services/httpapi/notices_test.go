@@ -1,14 +1,15 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
 	"sync"
 
 	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/notification"
+	"github.com/assent-io/assent/services/template"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -175,27 +176,35 @@ func (n *notices) request(id string) notification.Request {
 }
 
 // letterheads knows one template, parcel, of which a variable name is needed; version 2 is the newest.
-type letterheads struct{ err error }
+type letterheads struct {
+	noTemplates
+	err error
+}
 
-func (l letterheads) Compose(_ context.Context, account, name string, version int, channel events.Channel, locale string, variables map[string]any) (
-	events.NotificationBody, map[string]string, int, []verification.Fault, error,
-) {
-	var none events.NotificationBody
-	switch who, ok := variables["name"].(string); {
-	case l.err != nil:
-		return none, nil, 0, nil, l.err
-	case account != shop || name != "parcel" || version > 2:
-		return none, nil, 0, nil, verification.ErrNotFound
-	case channel == events.Voice:
-		return none, nil, 0, []verification.Fault{{Detail: "it has no text for voice"}}, nil
-	case !ok:
-		return none, nil, 0, []verification.Fault{{Field: "name", Detail: "is required"}}, nil
-	default:
-		if version == 0 {
-			version = 2
-		}
-		return events.NotificationBody{Subject: "Parcel", Text: locale + " {{name}}"}, map[string]string{"name": who}, version, nil, nil
+func (l letterheads) Open(_ context.Context, account, name string, version int) (*template.Compiled, error) {
+	if l.err != nil {
+		return nil, l.err
 	}
+	if account != shop || name != "parcel" || version > 2 {
+		return nil, verification.ErrNotFound
+	}
+	t := template.Template{
+		Name: name, Account: account, Version: cmp.Or(version, 2), DefaultLocale: "en",
+		Variables: map[string]template.Variable{"name": {Type: template.String, Required: true, MaxLength: 2000}},
+	}
+	for _, channel := range []events.Channel{events.SMS, events.Email, events.Push} {
+		for _, locale := range []string{"en", "de"} {
+			body := events.NotificationBody{Text: locale + " {{name}}"}
+			if channel != events.SMS {
+				body.Subject = "Parcel"
+			}
+			t.Variants = append(t.Variants, template.Variant{Channel: channel, Locale: locale, Source: body})
+		}
+	}
+	if wrong, _ := template.Prepare(&t); len(wrong) > 0 {
+		return nil, errors.New(wrong[0].Field + " " + wrong[0].Detail)
+	}
+	return template.Compile(t)
 }
 
 // stops is who gets no messages, by destination.
@@ -210,24 +219,4 @@ func (s stops) Suppressed(_ context.Context, account, client, destination string
 		return "", false, errors.New("secret detail")
 	}
 	return cause, suppressed, nil
-}
-
-// blanks fills {{name}}.
-type blanks events.NotificationBody
-
-func parseBlanks(b events.NotificationBody) (httpapi.Filler, error) {
-	if strings.Count(b.Text, "{{") != strings.Count(b.Text, "{{name}}") {
-		return nil, errors.New("has a placeholder that is none at position 7")
-	}
-	return blanks(b), nil
-}
-
-func (b blanks) Fill(variables map[string]string) (events.NotificationBody, error) {
-	name, ok := variables["name"]
-	if strings.Contains(b.Text, "{{name}}") && !ok {
-		return events.NotificationBody{}, errors.New("lacks name")
-	}
-	filled := events.NotificationBody(b)
-	filled.Text = strings.ReplaceAll(b.Text, "{{name}}", name)
-	return filled, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/assent-io/assent/services/provider"
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/suppression"
+	"github.com/assent-io/assent/services/template"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -65,6 +66,8 @@ func statusOf(code api.ProblemCode) int {
 		api.ProblemCodeUserExists, api.ProblemCodeCredentialExists, api.ProblemCodeLastCredential,
 		api.ProblemCodeRealmExists, api.ProblemCodeLetterNotReplayable, api.ProblemCodeNotificationClosed:
 		return http.StatusConflict
+	case api.ProblemCodeTemplateChanged:
+		return http.StatusPreconditionFailed
 	case api.ProblemCodeBodyTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case api.ProblemCodeUnsupportedMediaType:
@@ -131,6 +134,12 @@ func problemFor(err error) (api.Problem, http.Header) {
 		return problem(api.ProblemCodeCredentialExists, "Another credential has this client_id.", nil), nil
 	case errors.Is(err, credential.ErrLast):
 		return problem(api.ProblemCodeLastCredential, "No other credential of the account has the scope manage_all.", nil), nil
+	case errors.Is(err, template.ErrVersion):
+		return problem(api.ProblemCodeTemplateChanged, "The newest version is not the one that the request names.", nil), nil
+	case errors.Is(err, template.ErrFull):
+		return problem(api.ProblemCodeInvalidRequest, "The template has 1000 versions, which is the limit. Remove it, or use another name.", nil), nil
+	case errors.Is(err, template.ErrLarge):
+		return problem(api.ProblemCodeInvalidRequest, "The template is over 900 KiB with the mails that are made of it.", nil), nil
 	case errors.Is(err, realm.ErrExists):
 		return problem(api.ProblemCodeRealmExists, "Another realm has this name or app_id.", nil), nil
 	case errors.Is(err, device.ErrSignature), errors.Is(err, device.ErrKey):
@@ -271,7 +280,9 @@ func (s *Server) refuseParameter(w http.ResponseWriter, r *http.Request, err err
 		fault.Detail = waitRule
 	case "limit":
 		fault.Detail = limitRule
-	case "Idempotency-Key", "Prefer", "If-None-Match", "Last-Event-ID":
+	case "version":
+		fault.Detail = versionRule
+	case "Idempotency-Key", "Prefer", "If-Match", "If-None-Match", "Last-Event-ID":
 		fault.Header = name
 		s.fail(w, r, &refusal{code: api.ProblemCodeInvalidHeader, faults: faults{fault}})
 		return

@@ -337,7 +337,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := b.document.doc.Components.Schemas["ProblemCode"].Value.OneOf
-	require.Len(t, codes, 25)
+	require.Len(t, codes, 26)
 	for _, c := range codes {
 		code, ok := c.Value.Const.(string)
 		require.True(t, ok)
@@ -358,7 +358,8 @@ func TestEveryOperationWasUsed(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html>")
 	})
-	b, _ := withList(t, func(c *httpapi.Config) { c.Reference = page }, withApps(&apps{}), withProviders(&carriers{paused: map[string]string{}}))
+	b, _ := withList(t, func(c *httpapi.Config) { c.Reference, c.Templates = page, realTemplates(t) }, withApps(&apps{}),
+		withProviders(&carriers{paused: map[string]string{}}))
 	good := func(a answer) answer {
 		t.Helper()
 		require.Less(t, a.StatusCode, 300, "%s", a.body)
@@ -405,6 +406,13 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.do(call{method: http.MethodPatch, path: "/v1/realms/secureauth1", body: `{"settings":{"echo_otp":true}}`}))
 	good(b.post("/v1/realms/secureauth1/rotate", `{}`))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/realms/secureauth1"}))
+	good(b.put("/v1/templates/parcel", parcel))
+	good(b.get("/v1/templates"))
+	good(b.get("/v1/templates/parcel"))
+	good(b.get("/v1/templates/parcel/versions"))
+	good(b.post("/v1/templates/parcel/preview", `{"channel":"sms"}`))
+	good(b.post("/v1/templates/preview", `{"template":`+parcel+`,"channel":"sms"}`))
+	good(b.do(call{method: http.MethodDelete, path: "/v1/templates/parcel"}))
 	b.keep(undelivered(7), undelivered(8))
 	good(b.get("/v1/dead-letters"))
 	good(b.get("/v1/dead-letters/7"))

@@ -27,6 +27,7 @@ import (
 	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/suppression"
+	"github.com/assent-io/assent/services/template"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -152,25 +153,9 @@ type Notifications interface {
 	CancelMessage(ctx context.Context, messageID string) (notification.Message, error)
 }
 
-// Templates keeps the texts of an account.
-type Templates interface {
-	// Compose finds the text of a template for a channel and locale, version 0 being the newest, and checks and
-	// formats the variables. It returns the body with its placeholders, what is filled in, and the version. A
-	// fault's Field is the variable, or empty where the template has no such text. It fails with
-	// verification.ErrNotFound where there is no such template or version.
-	Compose(ctx context.Context, account, name string, version int, channel events.Channel, locale string, variables map[string]any) (
-		body events.NotificationBody, filled map[string]string, used int, faults []verification.Fault, err error)
-}
-
 // Listed knows the addresses that get no messages.
 type Listed interface {
 	Suppressed(ctx context.Context, account, credential, destination string, lane events.Lane) (cause string, suppressed bool, err error)
-}
-
-// Filler fills the placeholders of one body. It is safe for concurrent use, and its errors name the variable
-// and no value.
-type Filler interface {
-	Fill(variables map[string]string) (events.NotificationBody, error)
 }
 
 // Suppressions keeps the list of those who get no messages. An account sees its own entries and those for
@@ -189,6 +174,22 @@ type Suppressions interface {
 	ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error]
 }
 
+// Templates keeps the texts of notifications, apart for each account. What belongs to another account is
+// verification.ErrNotFound. Version zero is the newest.
+type Templates interface {
+	// SaveTemplate stores a prepared template as its next version. With an expected version it fails with
+	// template.ErrVersion unless that is the newest; zero: there must be none.
+	SaveTemplate(ctx context.Context, t template.Template, expected *int) (template.Template, error)
+	Template(ctx context.Context, account, name string, version int) (template.Template, error)
+	// Templates lists those of an account by name, with their newest version.
+	Templates(ctx context.Context, account string) ([]template.Summary, error)
+	// TemplateVersions lists the versions of one, the newest first.
+	TemplateVersions(ctx context.Context, account, name string) ([]template.Summary, error)
+	DeleteTemplate(ctx context.Context, account, name string) error
+	// Open makes a version ready to compose messages from.
+	Open(ctx context.Context, account, name string, version int) (*template.Compiled, error)
+}
+
 // Responses takes the answers of people.
 type Responses interface {
 	// Respond returns once the answer is durable.
@@ -204,16 +205,11 @@ type Config struct {
 	Letters       Letters
 	Providers     Providers
 	Suppressions  Suppressions
+	Templates     Templates
 	Responses     Responses
 	Notifications Notifications
-	// Templates makes texts by name. Nil: a request that names a template is refused.
-	Templates Templates
 	// Listed is asked before a notification is queued for an address. Nil: nobody is on the list.
 	Listed Listed
-	// ParseBody reads a text with placeholders. Nil: texts with placeholders are refused.
-	ParseBody func(events.NotificationBody) (Filler, error)
-	// Segments counts the parts that a text message is sent in.
-	Segments func(text string) int
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
 	// IDFor is the verification id that belongs to a client's idempotency key: a UUID in its
@@ -280,6 +276,7 @@ func New(c Config) (*Server, error) {
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
 			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{}, api.AddSuppression{},
+			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{},
 		),
 	}
 	s.handler = s.routes(document)

@@ -3,18 +3,17 @@ package httpapi
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/plaintext"
+	"github.com/assent-io/assent/services/template"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -24,12 +23,8 @@ const (
 	maxSubject       = 255
 	maxTitle         = 100
 	maxTemplateName  = 64
-	maxSMS           = 1600
-	maxSegments      = 10
-	maxSpoken        = 1000
-	maxPushBytes     = 3000
 	maxTextBytes     = 100 << 10
-	maxHTMLBytes     = 200 << 10
+	maxHTMLBytes     = 100 << 10
 	maxVariables     = 64
 	maxVariableName  = 64
 	maxVariableValue = 2000
@@ -44,8 +39,6 @@ func (d *draft) wording() {
 	switch {
 	case r.Template != "" && (r.Text != "" || r.HTML != "" || r.Subject != "" || r.Title != ""):
 		f.add("template", "must not be given together with text, subject, html or title")
-	case r.Template != "" && d.s.config.Templates == nil:
-		f.add("template", "cannot be used: this deployment has no templates")
 	case r.Template == "" && r.Text == "":
 		f.add("text", "is required, or template instead")
 	}
@@ -110,11 +103,12 @@ func (f *faults) variables(field func(string) string, variables map[string]any) 
 
 // wordings are the bodies of a notification, each once.
 type wordings struct {
-	draft   *draft
-	list    []notification.Body
-	bodies  map[notification.Body]int
-	fillers []Filler
-	version int // of the template
+	draft    *draft
+	list     []notification.Body
+	bodies   map[notification.Body]int
+	template *template.Compiled                    // nil: not opened yet, or the request has a text of its own
+	own      map[events.Channel]*template.Compiled // the request's own text by channel; nil: it has faults
+	version  int                                   // of the template
 	// used are the channels of those who were found.
 	used []string
 }
@@ -125,158 +119,95 @@ func (t *wordings) compose(ctx context.Context, p *person) error {
 	if !slices.Contains(t.used, a.Channel) {
 		t.used = append(t.used, a.Channel)
 	}
-	body := t.own(a.Channel)
-	a.Variables = plain(p.asked.Variables)
-	if t.draft.request.Template != "" {
-		composed, ok, err := t.template(ctx, p)
-		if err != nil || !ok {
-			return err
-		}
-		body = composed
+	text, err := t.text(ctx, events.Channel(a.Channel))
+	if err != nil || text == nil {
+		return err
 	}
-	place, known := t.bodies[body]
-	if !known {
-		filler, err := t.parse(events.NotificationBody(body))
-		if err != nil {
-			t.fault(p, "text", err.Error())
-			return nil
-		}
-		place = len(t.list)
-		t.bodies[body], t.list, t.fillers = place, append(t.list, body), append(t.fillers, filler)
+	m, wrong := text.Compose(events.Channel(a.Channel), a.Locale, p.asked.Variables)
+	for _, x := range wrong {
+		t.fault(p, len(m.Filled) > 0 || len(p.asked.Variables) > 0, x)
 	}
-	a.Body = place
-	filled, err := t.fillers[place].Fill(a.Variables)
-	if err != nil {
-		p.f.add(p.field("variables"), err.Error())
+	if len(wrong) > 0 {
 		return nil
 	}
-	if field, detail := t.overlong(a.Channel, filled); field != "" {
-		if filled == events.NotificationBody(body) { // nothing was filled in
-			t.fault(p, field, detail)
-		} else {
-			p.f.add(p.field("variables"), "make the "+field+" too long: it "+detail)
-		}
+	body := notification.Body(m.Body)
+	place, known := t.bodies[body]
+	if !known {
+		place = len(t.list)
+		t.bodies[body], t.list = place, append(t.list, body)
 	}
+	a.Body, a.Variables = place, m.Filled
 	return nil
 }
 
-// fault is one of a text that the request shares; a template's texts are told of at the recipient.
-func (t *wordings) fault(p *person, field, detail string) {
+// fault is one of a message: of a variable, of a text that the request's recipients share, or of a text that the
+// variables of one make too long.
+func (t *wordings) fault(p *person, filled bool, x template.Fault) {
+	switch {
+	case x.Field == "channel":
+		p.f.add(p.field(p.named()), "cannot get this template: it has no text for "+p.addressee.Channel)
+	case strings.HasPrefix(x.Field, "variables"):
+		p.f.add(p.field(x.Field), x.Detail)
+	case filled:
+		p.f.add(p.field("variables"), "make a message whose "+x.Field+" "+x.Detail)
+	case t.draft.request.Template != "":
+		p.f.add(p.field(p.named()), "cannot get this template: its "+x.Field+" "+x.Detail)
+	default:
+		t.draft.f.add(x.Field, x.Detail)
+	}
+}
+
+// text is what a recipient on a channel gets, ready to be composed; nil where that is a fault of the request.
+func (t *wordings) text(ctx context.Context, channel events.Channel) (*template.Compiled, error) {
 	if t.draft.request.Template != "" {
-		p.f.add(p.field(p.named()), "cannot get this template: its "+field+" "+detail)
-		return
+		return t.open(ctx)
 	}
-	t.draft.f.add(field, detail)
-}
-
-func (t *wordings) parse(body events.NotificationBody) (Filler, error) {
-	if t.draft.s.config.ParseBody != nil {
-		return t.draft.s.config.ParseBody(body)
+	text, known := t.own[channel]
+	if known {
+		return text, nil
 	}
-	for _, s := range []string{body.Subject, body.Text, body.HTML} {
-		if strings.Contains(s, "{{") || strings.Contains(s, "}}") {
-			return nil, errors.New("must not hold {{ or }}: this deployment fills in no placeholders")
-		}
-	}
-	return fixed(body), nil
-}
-
-// fixed is a body without placeholders.
-type fixed events.NotificationBody
-
-func (b fixed) Fill(variables map[string]string) (events.NotificationBody, error) {
-	if len(variables) > 0 {
-		return events.NotificationBody{}, errors.New("must not be given: this deployment fills in no placeholders")
-	}
-	return events.NotificationBody(b), nil
-}
-
-// own is the request's own text as a channel carries it.
-func (t *wordings) own(channel string) notification.Body {
-	r := t.draft.request
-	switch events.Channel(channel) {
-	case events.Email:
-		return notification.Body{Subject: cmp.Or(r.Subject, r.Brand, subjectless), Text: r.Text, HTML: r.HTML}
-	case events.Push:
-		return notification.Body{Subject: cmp.Or(r.Title, r.Brand), Text: r.Text}
-	default:
-		return notification.Body{Text: r.Text}
-	}
-}
-
-// template is the text of a template for a recipient; false where there is none, which is a fault of theirs or
-// of the request.
-func (t *wordings) template(ctx context.Context, p *person) (notification.Body, bool, error) {
-	r, a := t.draft.request, &p.addressee
-	wanted := t.version // all get the version that the first got
-	if wanted == 0 && r.TemplateVersion != nil {
-		wanted = *r.TemplateVersion
-	}
-	body, filled, version, wrong, err := t.draft.s.config.Templates.Compose(
-		ctx, t.draft.client.Account, r.Template, wanted, events.Channel(a.Channel), a.Locale, p.asked.Variables)
-	if errors.Is(err, verification.ErrNotFound) {
-		if wanted != 0 {
-			t.draft.f.add("template_version", "is not a version of this template")
-		} else {
-			t.draft.f.add("template", "is not a template of this account")
-		}
-		return notification.Body{}, false, nil
-	}
-	if err != nil {
-		return notification.Body{}, false, fmt.Errorf("compose template: %w", err)
-	}
+	text, wrong := template.Own(channel, t.draft.request.Locale, t.body(channel))
 	for _, x := range wrong {
-		if x.Field == "" {
-			p.f.add(p.field(p.named()), "cannot get this template: "+x.Detail)
-		} else {
-			p.f.add(join(p.field("variables"), x.Field), x.Detail)
-		}
+		t.draft.f.add(x.Field, x.Detail)
 	}
-	if len(wrong) > 0 {
-		return notification.Body{}, false, nil
-	}
-	t.version, a.Variables = version, filled
-	return notification.Body(body), true, nil
+	t.own[channel] = text
+	return text, nil
 }
 
-// overlong names the part of a message that its channel does not carry, and says why; empty where it is fine.
-func (t *wordings) overlong(channel string, body events.NotificationBody) (field, detail string) {
-	characters := utf8.RuneCountInString(body.Text)
-	over := func(field string, n, most int, unit string) (string, string) {
-		return field, fmt.Sprintf("must be at most %d %s for %s, not %d", most, unit, channel, n)
+// open reads the template once: all get the version that the first got.
+func (t *wordings) open(ctx context.Context) (*template.Compiled, error) {
+	if t.template != nil || t.draft.f.has("template") || t.draft.f.has("template_version") {
+		return t.template, nil
 	}
-	switch events.Channel(channel) {
-	case events.SMS:
-		if characters > maxSMS {
-			return over("text", characters, maxSMS, "characters")
-		}
-		if count := t.draft.s.config.Segments; count != nil {
-			if n := count(body.Text); n > maxSegments {
-				return over("text", n, maxSegments, "segments")
-			}
-		}
-	case events.Voice:
-		if characters > maxSpoken {
-			return over("text", characters, maxSpoken, "characters")
-		}
-	case events.Push:
-		data, err := json.Marshal([]string{body.Subject, body.Text})
-		if n := len(data); err != nil || n > maxPushBytes {
-			return over("text", n, maxPushBytes, "bytes with the title")
-		}
-	case events.Email:
-		if n := utf8.RuneCountInString(body.Subject); n > maxSubject {
-			return over("subject", n, maxSubject, "characters")
-		}
-		if n := len(body.Text); n > maxTextBytes {
-			return over("text", n, maxTextBytes, "bytes")
-		}
-		if n := len(body.HTML); n > maxHTMLBytes {
-			return over("html", n, maxHTMLBytes, "bytes")
-		}
+	wanted := 0
+	if v := t.draft.request.TemplateVersion; v != nil {
+		wanted = *v
+	}
+	opened, err := t.draft.s.config.Templates.Open(ctx, t.draft.client.Account, t.draft.request.Template, wanted)
+	switch {
+	case errors.Is(err, verification.ErrNotFound) && wanted != 0:
+		t.draft.f.add("template_version", "is not a version of a template of this account")
+	case errors.Is(err, verification.ErrNotFound):
+		t.draft.f.add("template", "is not a template of this account")
+	case err != nil:
+		return nil, fmt.Errorf("open template: %w", err)
 	default:
+		t.template, t.version = opened, opened.Version()
 	}
-	return "", ""
+	return t.template, nil
+}
+
+// body is the request's own text as a channel carries it.
+func (t *wordings) body(channel events.Channel) events.NotificationBody {
+	r := t.draft.request
+	switch channel { //nolint:exhaustive // the others have a text only
+	case events.Email:
+		return events.NotificationBody{Subject: cmp.Or(r.Subject, r.Brand, subjectless), Text: r.Text, HTML: r.HTML}
+	case events.Push:
+		return events.NotificationBody{Subject: cmp.Or(r.Title, r.Brand), Text: r.Text}
+	default:
+		return events.NotificationBody{Text: r.Text}
+	}
 }
 
 // check finds parts of the text that no channel of the recipients carries.
@@ -293,23 +224,4 @@ func (t *wordings) check() {
 			t.draft.f.add(x.field, "is for "+string(x.channel)+" only")
 		}
 	}
-}
-
-// plain is what a text of the request's own is filled with.
-func plain(variables map[string]any) map[string]string {
-	if len(variables) == 0 {
-		return nil
-	}
-	filled := make(map[string]string, len(variables))
-	for name, v := range variables {
-		switch v := v.(type) {
-		case string:
-			filled[name] = v
-		case float64:
-			filled[name] = strconv.FormatFloat(v, 'f', -1, 64)
-		case bool:
-			filled[name] = strconv.FormatBool(v)
-		}
-	}
-	return filled
 }

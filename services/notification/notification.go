@@ -48,6 +48,7 @@ func DefaultLife(lane string) time.Duration {
 type Notification struct {
 	ID         string
 	Credential string // the account that asked
+	Client     string // of that account
 	Lane       string
 	// Batch tells that the request was a list.
 	Batch   bool

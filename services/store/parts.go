@@ -130,7 +130,7 @@ func contentJSON(v any) ([]byte, error) {
 func (s *Notifications) queued(r notification.Request, part int, members []int) (events.NotificationQueued, error) {
 	n := r.Notification
 	q := events.NotificationQueued{
-		Version: events.Version, ID: n.ID, Part: part, Credential: n.Credential, Lane: events.Lane(n.Lane),
+		Version: events.Version, ID: n.ID, Part: part, Credential: n.Credential, Client: n.Client, Lane: events.Lane(n.Lane),
 		Channel: events.Channel(r.Addressees[members[0]].Channel), Batch: n.Batch,
 		Template: n.Template, TemplateVersion: n.TemplateVersion, Brand: n.Brand,
 		CreatedAt: n.CreatedAt, SendAt: n.SendAt, ExpiresAt: n.ExpiresAt,

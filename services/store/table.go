@@ -138,6 +138,11 @@ const (
 
 // pass shows the entries that a filter matches, each once, as they stand.
 func (t *table) pass(ctx context.Context, filter string, show func(key string, value []byte, revision uint64) error, o ...jetstream.WatchOpt) error {
+	return t.each(ctx, filter, func(e jetstream.KeyValueEntry) error { return show(e.Key(), e.Value(), e.Revision()) }, o...)
+}
+
+// each is pass for those who want to know when an entry was made.
+func (t *table) each(ctx context.Context, filter string, show func(jetstream.KeyValueEntry) error, o ...jetstream.WatchOpt) error {
 	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 	slow := time.AfterFunc(openTimeout, cancel)
@@ -156,7 +161,7 @@ func (t *table) pass(ctx context.Context, filter string, show func(key string, v
 			if e == nil { // everything has been seen
 				return nil
 			}
-			if err := show(e.Key(), e.Value(), e.Revision()); err != nil {
+			if err := show(e); err != nil {
 				return err
 			}
 		case <-ctx.Done():

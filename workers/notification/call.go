@@ -29,6 +29,12 @@ func (r *run) call(ctx context.Context, o *outgoing, until time.Time) {
 	landed()
 	o.done(err)
 	o.slot.release()
+	if err != nil {
+		to := r.q.Recipients[o.place]
+		r.h.Suppressor.Refused(ctx, delivery.Addressee{
+			Channel: r.q.Channel, Destination: to.Destination, To: o.m.To, ToMasked: to.ToMasked,
+		}, o.c.Provider, err)
+	}
 	r.results <- result{o, receipt, err, began, r.h.Now()}
 }
 

@@ -77,7 +77,7 @@ func (r *run) choose(ctx context.Context, due []int) ([]*outgoing, error) {
 // prepare makes the message of one recipient; nil where it ended without a call.
 func (r *run) prepare(ctx context.Context, place int) (*outgoing, error) {
 	to := r.q.Recipients[place]
-	cause, suppressed, err := r.h.Suppressions.Suppressed(ctx, r.q.Credential, "", to.Destination, r.q.Lane)
+	cause, suppressed, err := r.h.Suppressions.Suppressed(ctx, r.q.Credential, r.q.Client, to.Destination, r.q.Lane)
 	if err != nil {
 		return nil, fmt.Errorf("look for a suppression: %w", err)
 	}

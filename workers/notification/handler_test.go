@@ -71,7 +71,7 @@ func TestTheMessagesOfAPartAreCalledForWithinTheSharesOfTheirLane(t *testing.T) 
 		<-release
 		return nil
 	}}
-	slots := notification.NewSlots(100, notification.DefaultShares())
+	slots := notification.NewSlots(100, shares)
 	h.work(twilio(c), func(n *notification.Handler) { n.Slots = slots })
 	q := h.part(events.MaxPart)
 	h.publish(q)
@@ -122,7 +122,7 @@ func TestTwoWorkersOnOnePartSendEachMessageOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 2 {
 		js := embednatstest.Connect(t, h.server)
-		n := h.handler(js, twilio(c), func(n *notification.Handler) { n.Slots = notification.NewSlots(64, notification.DefaultShares()) })
+		n := h.handler(js, twilio(c), func(n *notification.Handler) { n.Slots = notification.NewSlots(64, shares) })
 		wg.Go(func() { h.drive(t.Context(), n, q) })
 	}
 	wg.Wait()

@@ -32,6 +32,8 @@ type Handler struct {
 	Journal Journal
 	// Suppressions are asked before each call.
 	Suppressions Suppressions
+	// Suppressor notes the addresses that providers refuse for good; nil: nobody does.
+	Suppressor *delivery.Suppressor
 	// Parse reads a text with placeholders. It is called once for each text of a part.
 	Parse  func(events.NotificationBody) (Body, error)
 	Policy delivery.Policy

@@ -4,14 +4,6 @@ import (
 	"github.com/assent-io/assent/events"
 )
 
-// Shares are the lanes' parts of every worker, in percent.
-type Shares map[events.Lane]int
-
-// DefaultShares are those of the lanes where nothing is configured.
-func DefaultShares() Shares {
-	return Shares{events.LaneVerification: 60, events.LaneTransactional: 25, events.LaneBulk: 15}
-}
-
 // slotsForPart is how many slots there are for each part that begins calls at once: with more parts the
 // handfuls, and with them what one write stands for, would be smaller.
 const slotsForPart = 16
@@ -25,13 +17,14 @@ type Slots struct {
 	turns map[events.Lane]chan struct{}
 }
 
-// NewSlots divides what verifications leave of maxInFlight. Each lane has one slot at least.
-func NewSlots(maxInFlight int, shares Shares) *Slots {
+// NewSlots divides what verifications leave of maxInFlight by the lanes' shares, in percent. Each lane has one
+// slot at least.
+func NewSlots(maxInFlight int, share func(events.Lane) int) *Slots {
 	s := &Slots{free: map[events.Lane]chan struct{}{}, turns: map[events.Lane]chan struct{}{}}
-	rest := maxInFlight * (100 - shares[events.LaneVerification]) / 100
+	rest := maxInFlight * (100 - share(events.LaneVerification)) / 100
 	bulk := 0
-	if both := shares[events.LaneTransactional] + shares[events.LaneBulk]; both > 0 {
-		bulk = rest * shares[events.LaneBulk] / both
+	if both := share(events.LaneTransactional) + share(events.LaneBulk); both > 0 {
+		bulk = rest * share(events.LaneBulk) / both
 	}
 	bulk = max(bulk, 1)
 	for lane, n := range map[events.Lane]int{events.LaneBulk: bulk, events.LaneTransactional: max(rest-bulk, 1)} {

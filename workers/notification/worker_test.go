@@ -29,6 +29,11 @@ import (
 	"github.com/assent-io/assent/workers/notification"
 )
 
+// shares are those that are configured unasked.
+func shares(l events.Lane) int {
+	return map[events.Lane]int{events.LaneVerification: 60, events.LaneTransactional: 25, events.LaneBulk: 15}[l]
+}
+
 const (
 	life     = time.Hour
 	waitLong = 40 * time.Second // a test that waits longer has failed
@@ -260,7 +265,7 @@ func (h *house) handler(js jetstream.JetStream, routes delivery.Routes, change .
 		Policy: delivery.Policy{
 			SendTimeout: delivery.DefaultSendTimeout, Unknown: delivery.Resend, Hold: delivery.DefaultHold, MaxAttempts: delivery.DefaultMaxAttempts,
 		},
-		Slots: notification.NewSlots(256, notification.DefaultShares()), Now: h.clock.now, Log: h.log, Metrics: h.metrics,
+		Slots: notification.NewSlots(256, shares), Now: h.clock.now, Log: h.log, Metrics: h.metrics,
 	}
 	for _, c := range change {
 		c(handler)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/gsm7"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/wording"
 )
@@ -60,17 +61,17 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 
 // Units counts the segments of messages as this channel would send them, which is what providers count. One that
 // cannot be rendered is one segment: it will not be sent.
-func Units(cfg Config, segments func(text string) int) func(delivery.Message) int {
+func Units(cfg Config) func(delivery.Message) int {
 	s := &sender{cfg: cfg}
 	return func(m delivery.Message) int {
 		if m.Notice != nil {
-			return segments(m.Notice.Text.Reveal())
+			return gsm7.Segments(m.Notice.Text.Reveal()).Segments
 		}
 		body, err := s.render(m, time.Until(m.ExpiresAt))
 		if err != nil {
 			return 1
 		}
-		return segments(body)
+		return gsm7.Segments(body).Segments
 	}
 }
 

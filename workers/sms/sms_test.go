@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/gsm7"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/sms"
-	"github.com/assent-io/assent/workers/wording"
 )
 
 // gateway keeps what it was given.
@@ -96,7 +96,7 @@ func TestEveryLanguageFitsOneMessageWithTheCodeFirst(t *testing.T) {
 			_, err := s.Send(t.Context(), m)
 			require.NoError(t, err)
 			body := g.sent[len(g.sent)-1].Body.Reveal()
-			n, ok := wording.Septets(body)
+			n, ok := gsm7.Septets(body)
 			require.True(t, ok, body)
 			require.LessOrEqual(t, n, 160, body)
 			if challenge == events.Code {

@@ -10,12 +10,11 @@ import (
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/sms"
-	"github.com/assent-io/assent/workers/wording"
 )
 
 func TestUnitsAreTheSegmentsOfTheText(t *testing.T) {
 	t.Parallel()
-	units := sms.Units(sms.Config{PublicURL: "https://id.example.com"}, wording.Segments)
+	units := sms.Units(sms.Config{PublicURL: "https://id.example.com"})
 	end := time.Now().Add(5 * time.Minute)
 	require.Equal(t, 1, units(delivery.Message{Challenge: events.Code, Code: "482913", ExpiresAt: end}))
 	require.Equal(t, 2, units(delivery.Message{Challenge: events.Code, Code: "482913", Text: delivery.Code(strings.Repeat("x", 155) + " {{otp_code}}"), ExpiresAt: end}))

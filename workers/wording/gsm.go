@@ -3,75 +3,26 @@ package wording
 import (
 	"strings"
 	"unicode"
-	"unicode/utf16"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/assent-io/assent/events/gsm7"
 )
-
-// The GSM 7-bit default alphabet (3GPP TS 23.038), and what takes two septets in it.
-const (
-	gsmLetters = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
-		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-	gsmEscaped = "\f^{}\\[~]|€"
-
-	gsmRoom  = 160 // septets in a message of its own
-	wideRoom = 70  // UTF-16 units in one, if any letter is outside the alphabet
-)
-
-// Septets counts what a text takes in the GSM 7-bit alphabet; false means that it has
-// a letter outside it, so that the whole text is sent in 16-bit units instead.
-func Septets(text string) (int, bool) {
-	n := 0
-	for _, r := range text {
-		switch {
-		case strings.ContainsRune(gsmLetters, r):
-			n++
-		case strings.ContainsRune(gsmEscaped, r):
-			n += 2
-		default:
-			return 0, false
-		}
-	}
-	return n, true
-}
-
-// What a segment of a longer message has room for: its header takes the rest.
-const (
-	gsmPart  = 153
-	widePart = 67
-)
-
-// Segments counts the text messages that a text takes on its way.
-func Segments(text string) int {
-	n, room, part := 0, gsmRoom, gsmPart
-	if septets, ok := Septets(text); ok {
-		n = septets
-	} else {
-		n, room, part = len(utf16.Encode([]rune(text))), wideRoom, widePart
-	}
-	if n <= room {
-		return 1
-	}
-	return (n + part - 1) / part
-}
 
 // single says that a text fits one message.
 func single(text string) bool {
-	if n, ok := Septets(text); ok {
-		return n <= gsmRoom
-	}
-	return len(utf16.Encode([]rune(text))) <= wideRoom
+	return gsm7.Segments(text).Segments == 1
 }
 
 // gsmText keeps a text whose only strangers are accents and typographic signs inside
 // the GSM alphabet, by writing them plainly: a brand "Açaí" would otherwise triple the
 // number of messages. A text in another script stays as it is.
 func gsmText(text string) string {
-	if _, ok := Septets(text); ok {
+	if _, ok := gsm7.Septets(text); ok {
 		return text
 	}
 	plain := plainLetters(text)
-	if _, ok := Septets(plain); ok {
+	if _, ok := gsm7.Septets(plain); ok {
 		return plain
 	}
 	return text
@@ -81,7 +32,7 @@ func gsmText(text string) string {
 func plainLetters(text string) string {
 	var b strings.Builder
 	for _, r := range norm.NFC.String(text) {
-		if strings.ContainsRune(gsmLetters, r) || strings.ContainsRune(gsmEscaped, r) {
+		if gsm7.Has(r) {
 			b.WriteRune(r)
 			continue
 		}

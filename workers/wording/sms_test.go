@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/gsm7"
 )
 
 // firstCode is how readers of messages, people's phones among them, find a code.
@@ -33,7 +34,7 @@ func TestTextMessagesFitOneMessage(t *testing.T) {
 					"link":     w.LinkText(f, longLink),
 					"approval": w.ApprovalText(f),
 				} {
-					n, ok := Septets(text)
+					n, ok := gsm7.Septets(text)
 					require.True(t, ok, "%s %s leaves the alphabet: %q", locale, name, text)
 					require.LessOrEqual(t, n, 160, "%s %s: %q", locale, name, text)
 					if brand != "" {
@@ -79,7 +80,7 @@ func TestWhatHasNoRoomIsLeftOutInOrder(t *testing.T) {
 	approval := For("en").ApprovalText(f)
 	require.Contains(t, approval, f.Context.Action+" - Lyon, France.")
 	require.NotContains(t, approval, "203.0.113.7")
-	n, ok := Septets(approval)
+	n, ok := gsm7.Septets(approval)
 	require.True(t, ok)
 	require.LessOrEqual(t, n, 160)
 
@@ -94,7 +95,7 @@ func TestAccentsDoNotWidenATextMessage(t *testing.T) {
 	f := Facts{Brand: "Açaí “São” – Łódź", Context: events.Context{Action: "Entrar"}, Life: time.Minute}
 	text := For("pt").CodeText(f, "482913")
 	require.Contains(t, text, `Acai "Sao" - Lodz`)
-	_, ok := Septets(text)
+	_, ok := gsm7.Septets(text)
 	require.True(t, ok, text)
 
 	f.Brand = "Café Ñandú Größe" // é, Ñ, ö, ß are in the alphabet and stay; ú is not
@@ -102,31 +103,6 @@ func TestAccentsDoNotWidenATextMessage(t *testing.T) {
 
 	f.Brand = "Пример"
 	require.Contains(t, For("en").CodeText(f, "482913"), "Пример", "another script is left as it is")
-}
-
-func TestSeptets(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		text string
-		n    int
-		ok   bool
-	}{
-		{"", 0, true},
-		{"Hello", 5, true},
-		{"€[]{}~^|\\", 18, true},
-		{"@£¥èéùìòÇØøÅåÆæßÉÄÖÑÜäöñüà¿¡§", 29, true},
-		{"\n\r\f", 4, true},
-		{"ç", 0, false},
-		{"`", 0, false},
-		{"’", 0, false},
-		{"\u00a0", 0, false},
-		{"😀", 0, false},
-	} {
-		n, ok := Septets(c.text)
-		require.Equal(t, c.ok, ok, "%q", c.text)
-		require.Equal(t, c.n, n, "%q", c.text)
-	}
-	require.Equal(t, 128, len([]rune(gsmLetters))+1, "the alphabet has 128 places, one of them the escape")
 }
 
 func TestSingleKnowsTheRoomOfBothAlphabets(t *testing.T) {

@@ -74,9 +74,10 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	config := httpapi.Config{
+	server, err := httpapi.New(httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
-		Providers: k.providers, Suppressions: k.suppressions, Responses: pub,
+		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
+		Notifications: k.notifications, Listed: p.list, Responses: pub,
 		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
@@ -86,14 +87,12 @@ func startAPI(ctx context.Context, p *process) error {
 		OneLogin: onelogin.New(onelogin.Config{
 			Credentials: k.credentials, Users: k.users, Enrolments: enrolments, Verifications: k.verifications,
 			Tickets: k.tickets, Guesses: k.guesses, Passwords: passwords,
-			Settings: p.cfg.OneLogin, Septets: wording.Septets, PublicURL: p.publicURL, Now: p.now,
+			Settings: p.cfg.OneLogin, PublicURL: p.publicURL, Now: p.now,
 		}),
 		SecureAuth:       secureauth.New(door),
 		ServesSecureAuth: secureauth.Serves,
 		Closing:          p.closing, Now: p.now, Log: log, Registerer: p.registry,
-	}
-	notify(&config, k)
-	server, err := httpapi.New(config)
+	})
 	if err != nil {
 		return err
 	}
@@ -127,6 +126,7 @@ type kept struct {
 	guesses       *store.Guesses
 	counts        *store.Counts
 	realms        *store.Realms
+	templates     *store.Templates
 	letters       *store.Letters
 	providers     *store.Providers
 	notifications *store.Notifications
@@ -179,6 +179,9 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	if k.counts, err = store.NewCounts(ctx, p.js, store.CountsConfig{Keys: keys, Now: p.now}); err != nil {
+		return k, err
+	}
+	if k.templates, err = store.NewTemplates(ctx, p.js, store.TemplatesConfig{Replicas: replicas, Now: p.now}); err != nil {
 		return k, err
 	}
 	if k.realms, err = store.NewRealms(ctx, p.js, store.RealmsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {

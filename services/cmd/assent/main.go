@@ -102,6 +102,7 @@ type commandLine struct {
 	Keyring      keyringCommand      `cmd:"" help:"Make keyring files."`
 	Credentials  credentialsCommand  `cmd:"" help:"Make, list and revoke the credentials that clients call the API with."`
 	Realms       realmsCommand       `cmd:"" help:"Make, list, rotate and remove the realms that clients of SecureAuth's API call."`
+	Templates    templatesCommand    `cmd:"" help:"Save, list, preview and remove the texts of notifications."`
 	DLQ          dlqCommand          `cmd:"" name:"dlq" help:"List, show, replay and drop the dead letters: what could not be decoded or delivered."`
 	Suppressions suppressionsCommand `cmd:"" help:"List, add, remove, import and export the addresses that get no messages."`
 	Providers    providersCommand    `cmd:"" help:"List, pause and resume the providers that carry messages."`

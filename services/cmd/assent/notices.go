@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"strings"
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/template"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/notification"
 )
@@ -17,33 +16,17 @@ func (p *process) notices(ctx context.Context, channel events.Channel, routes de
 	if err != nil {
 		return nil, err
 	}
+	list, err := p.suppressions(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return &notification.Handler{
 		Channel: channel, Routes: routes, Keys: keys, Journal: journal, Policy: p.cfg.Workers.policy(channel),
-		Suppressions: unlisted{}, Parse: parseText,
-		Slots: notification.NewSlots(p.cfg.Workers.MaxInFlight, notification.DefaultShares()),
+		Suppressions: list, Suppressor: p.suppressor(keys, string(channel)), Parse: parse,
+		Slots: notification.NewSlots(p.cfg.Workers.MaxInFlight, p.cfg.Lanes.Of),
 		Now:   p.now, Log: p.log.With("role", string(channel)), Metrics: p.once.notices(), Closing: p.closing,
 	}, nil
 }
 
-// unlisted is the list of the suppressed while there is none.
-type unlisted struct{}
-
-// Suppressed finds nobody.
-func (unlisted) Suppressed(context.Context, string, string, string, events.Lane) (string, bool, error) {
-	return "", false, nil
-}
-
-// text is a text without placeholders: there are no templates yet.
-type text events.NotificationBody
-
-func parseText(b events.NotificationBody) (notification.Body, error) {
-	if strings.Contains(b.Subject+b.Text+b.HTML, "{{") {
-		return nil, errors.New("placeholders cannot be filled in")
-	}
-	return text(b), nil
-}
-
-// Fill is the text as it is.
-func (t text) Fill(map[string]string) (events.NotificationBody, error) {
-	return events.NotificationBody(t), nil
-}
+// parse reads the text of a part, whose placeholders are filled for each recipient.
+func parse(b events.NotificationBody) (notification.Body, error) { return template.Parse(b) }

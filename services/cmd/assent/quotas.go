@@ -16,7 +16,6 @@ import (
 	"github.com/assent-io/assent/workers/governor"
 	"github.com/assent-io/assent/workers/routing"
 	"github.com/assent-io/assent/workers/sms"
-	"github.com/assent-io/assent/workers/wording"
 )
 
 // quotasConfig is what the providers of each channel allow, by name.
@@ -132,7 +131,7 @@ func (p *process) governed(ctx context.Context, channel events.Channel, provider
 		quota := p.cfg.quota(channel, name)
 		providers[i].Gate = client.Gate(events.ProviderKey{Channel: channel, Provider: name, Account: p.cfg.account(name)}, quota)
 		if channel == events.SMS && quota.Rate > 0 {
-			providers[i].Units = sms.Units(sms.Config{PublicURL: p.publicURL(), Replies: true}, wording.Segments)
+			providers[i].Units = sms.Units(sms.Config{PublicURL: p.publicURL(), Replies: true})
 		}
 	}
 	return nil

@@ -48,6 +48,12 @@ type (
 	ListSuppressionsParams = api.ListSuppressionsParams
 	// SuppressionID is a path parameter.
 	SuppressionID = api.SuppressionID
+	// TemplateName is a path parameter.
+	TemplateName = api.TemplateName
+	// GetTemplateParams are the query of a read.
+	GetTemplateParams = api.GetTemplateParams
+	// PutTemplateParams are the headers of a save.
+	PutTemplateParams = api.PutTemplateParams
 	// ClientID is a path parameter.
 	ClientID = api.ClientID
 	// RealmName is a path parameter.

@@ -111,9 +111,6 @@ func setup(t *testing.T, options ...func(*onelogin.Config)) *house {
 	config := onelogin.Config{
 		Credentials: h.credentials, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications,
 		Tickets: h.tickets, Guesses: h.guesses, Passwords: password.New(2),
-		Septets: func(text string) (int, bool) {
-			return len(text), !strings.ContainsFunc(text, func(r rune) bool { return r > 127 })
-		},
 		PublicURL: func() string { return "https://assent.example" }, Now: h.clock.now,
 	}
 	for _, o := range options {

@@ -27,8 +27,6 @@ type Config struct {
 	Guesses       Guesses
 	Passwords     Passwords
 	Settings      Settings
-	// Septets counts a text in GSM-7 units; false where it is not of that alphabet.
-	Septets func(text string) (n int, ok bool)
 	// PublicURL is what people's links start with.
 	PublicURL func() string
 	// Now is the clock; nil: time.Now.

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/assent-io/assent/events/gsm7"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/plaintext"
@@ -56,7 +57,7 @@ func (s *Server) customText(custom, field string, life time.Duration) (string, e
 	custom = expiryHole.ReplaceAllString(codeHole.ReplaceAllString(custom, codePattern), expiryPattern)
 	minutes := strconv.Itoa(int((life + time.Minute - 1) / time.Minute))
 	filled := strings.NewReplacer(codePattern, strings.Repeat("0", codeLength), expiryPattern, minutes).Replace(custom)
-	n, ok := s.config.Septets(filled)
+	n, ok := gsm7.Septets(filled)
 	if !ok {
 		n = utf8.RuneCountInString(filled)
 	}
