@@ -31,7 +31,7 @@ type NotificationQueued struct {
 	ID      string `json:"id"` // of the notification
 	// Part counts the parts of a notification from 0. Part 0 tells of all.
 	Part       int     `json:"part"`
-	Credential string  `json:"credential"` // the account that asked, as that of a verification
+	Credential string  `json:"credential"`       // the account that asked, as that of a verification
 	Client     string  `json:"client,omitempty"` // of that account
 	Lane       Lane    `json:"lane"`
 	Channel    Channel `json:"channel"`

@@ -200,7 +200,7 @@ func (t *wordings) open(ctx context.Context) (*template.Compiled, error) {
 // body is the request's own text as a channel carries it.
 func (t *wordings) body(channel events.Channel) events.NotificationBody {
 	r := t.draft.request
-	switch channel { //nolint:exhaustive // the others have a text only
+	switch channel {
 	case events.Email:
 		return events.NotificationBody{Subject: cmp.Or(r.Subject, r.Brand, subjectless), Text: r.Text, HTML: r.HTML}
 	case events.Push:
