@@ -99,22 +99,21 @@ func (c config) checkQuotas(channel events.Channel) []string {
 }
 
 // account tells the accounts at one provider apart, by a short hash: what it counts together. The senders of
-// one account have quotas of their own.
+// one account have quotas of their own. By which address a process reaches the provider makes no difference.
 func (c config) account(provider string) string {
 	var parts []string
 	switch provider {
 	case twilioName:
-		parts = []string{c.Twilio.AccountSID, c.Twilio.From, c.Twilio.MessagingServiceSID, c.Twilio.BaseURL}
+		parts = []string{c.Twilio.AccountSID, c.Twilio.From, c.Twilio.MessagingServiceSID}
 	case sendgridName:
-		parts = []string{c.SendGrid.APIKey, c.SendGrid.BaseURL}
+		parts = []string{c.SendGrid.APIKey}
 	case smtpName:
 		parts = []string{c.SMTP.Host, fmt.Sprint(c.SMTP.Port), c.SMTP.Username}
 	case apnsName:
-		parts = []string{c.APNs.TeamID, c.APNs.Topic, c.APNs.BaseURL}
+		parts = []string{c.APNs.TeamID, c.APNs.Topic}
 	case fcmName:
-		parts = []string{c.FCM.ProjectID, c.FCM.Credentials, c.FCM.CredentialsFile, c.FCM.BaseURL}
-	default:
-		parts = []string{c.Adapters[provider].URL}
+		parts = []string{c.FCM.ProjectID}
+	default: // an adapter has its name
 	}
 	sum := sha256.Sum256([]byte(strings.Join(append(parts, "assent governor"), "\x00")))
 	return hex.EncodeToString(sum[:4])

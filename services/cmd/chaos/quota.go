@@ -120,17 +120,20 @@ type seconds struct {
 	calls int
 	// most is of any second, wherever it begins; least and median of whole ones that are steady.
 	most, least, median int
+	fullest, emptiest   time.Time
 	steady              int // how many
 }
 
 func (c quotaCommand) judge(at []time.Time, kills []time.Time, began, ended time.Time) seconds {
-	r := seconds{calls: len(at), least: -1}
+	r := seconds{calls: len(at)}
 	first := 0
 	for i := range at {
 		for at[i].Sub(at[first]) >= time.Second {
 			first++
 		}
-		r.most = max(r.most, i-first+1)
+		if n := i - first + 1; n > r.most {
+			r.most, r.fullest = n, at[first]
+		}
 	}
 	var counts []int
 	for from := began; from.Add(time.Second).Before(ended); from = from.Add(time.Second) {
@@ -141,11 +144,14 @@ func (c quotaCommand) judge(at []time.Time, kills []time.Time, began, ended time
 		}
 		i, _ := slices.BinarySearchFunc(at, from, time.Time.Compare)
 		j, _ := slices.BinarySearchFunc(at, from.Add(time.Second), time.Time.Compare)
+		if r.emptiest.IsZero() || j-i < r.least {
+			r.least, r.emptiest = j-i, from
+		}
 		counts = append(counts, j-i)
 	}
 	slices.Sort(counts)
 	if r.steady = len(counts); r.steady > 0 {
-		r.least, r.median = counts[0], counts[len(counts)/2]
+		r.median = counts[len(counts)/2]
 	}
 	return r
 }
@@ -155,9 +161,9 @@ func (c quotaCommand) print(w io.Writer, r seconds, ph *phase, kills []time.Time
 	t := newTable(w)
 	row := func(n any, name string) { fmt.Fprintf(t, "%v\t %s\n", n, name) }
 	row(r.calls, "calls that the carrier saw")
-	row(r.most, "in the fullest second, wherever it begins")
+	row(r.most, fmt.Sprintf("in the fullest second, wherever it begins (at %.1fs)", r.fullest.Sub(began).Seconds()))
 	row(r.median, "in the median second")
-	row(r.least, fmt.Sprintf("in the emptiest of %d seconds, but for the %s after each kill", r.steady, unsteady))
+	row(r.least, fmt.Sprintf("in the emptiest of %d seconds (at %.0fs), but for the %s after each kill", r.steady, r.emptiest.Sub(began).Seconds(), unsteady))
 	row(len(kills), "workers killed for good, and as many that joined")
 	row(ph.accepted, "verifications accepted")
 	row(ph.twilio, "of them delivered")
