@@ -83,7 +83,7 @@ const (
 	// silence is after how long without a word a process is taken for dead.
 	silence = 3 * time.Second
 	// burst is how much of a rate may be saved up. A turn that comes a little late loses nothing.
-	burst = 60 * time.Millisecond
+	burst = 80 * time.Millisecond
 	// turn is between two divisions where there is less than is wanted.
 	turn = 50 * time.Millisecond
 	// learning is how long a new governor listens before it grants calls at once: in that time each process
