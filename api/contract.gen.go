@@ -3,10 +3,7 @@
 package api
 
 import (
-	"encoding/json"
 	"time"
-
-	"github.com/oapi-codegen/runtime"
 )
 
 // Defines values for AddSuppressionScope.
@@ -3020,16 +3017,6 @@ type CreateNotificationParams struct {
 	IdempotencyKey NotificationIdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
-// GetNotification200JSONResponseBody defines parameters for GetNotification.
-type GetNotification200JSONResponseBody struct {
-	union json.RawMessage
-}
-
-// CancelNotification200JSONResponseBody defines parameters for CancelNotification.
-type CancelNotification200JSONResponseBody struct {
-	union json.RawMessage
-}
-
 // ListMessagesParams defines parameters for ListMessages.
 type ListMessagesParams struct {
 	// State Only messages in this state.
@@ -3193,127 +3180,3 @@ type CheckCodeJSONRequestBody = CheckCode
 
 // RespondToVerificationJSONRequestBody defines body for RespondToVerification for application/json ContentType.
 type RespondToVerificationJSONRequestBody = PushAnswer
-
-// AsNotification returns the union data inside the GetNotification200JSONResponseBody as a Notification
-func (t GetNotification200JSONResponseBody) AsNotification() (Notification, error) {
-	var body Notification
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromNotification overwrites any union data inside the GetNotification200JSONResponseBody as the provided Notification
-func (t *GetNotification200JSONResponseBody) FromNotification(v Notification) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeNotification performs a merge with any union data inside the GetNotification200JSONResponseBody, using the provided Notification
-func (t *GetNotification200JSONResponseBody) MergeNotification(v Notification) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsMessage returns the union data inside the GetNotification200JSONResponseBody as a Message
-func (t GetNotification200JSONResponseBody) AsMessage() (Message, error) {
-	var body Message
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromMessage overwrites any union data inside the GetNotification200JSONResponseBody as the provided Message
-func (t *GetNotification200JSONResponseBody) FromMessage(v Message) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeMessage performs a merge with any union data inside the GetNotification200JSONResponseBody, using the provided Message
-func (t *GetNotification200JSONResponseBody) MergeMessage(v Message) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t GetNotification200JSONResponseBody) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *GetNotification200JSONResponseBody) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
-
-// AsNotification returns the union data inside the CancelNotification200JSONResponseBody as a Notification
-func (t CancelNotification200JSONResponseBody) AsNotification() (Notification, error) {
-	var body Notification
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromNotification overwrites any union data inside the CancelNotification200JSONResponseBody as the provided Notification
-func (t *CancelNotification200JSONResponseBody) FromNotification(v Notification) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeNotification performs a merge with any union data inside the CancelNotification200JSONResponseBody, using the provided Notification
-func (t *CancelNotification200JSONResponseBody) MergeNotification(v Notification) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsMessage returns the union data inside the CancelNotification200JSONResponseBody as a Message
-func (t CancelNotification200JSONResponseBody) AsMessage() (Message, error) {
-	var body Message
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromMessage overwrites any union data inside the CancelNotification200JSONResponseBody as the provided Message
-func (t *CancelNotification200JSONResponseBody) FromMessage(v Message) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeMessage performs a merge with any union data inside the CancelNotification200JSONResponseBody, using the provided Message
-func (t *CancelNotification200JSONResponseBody) MergeMessage(v Message) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t CancelNotification200JSONResponseBody) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *CancelNotification200JSONResponseBody) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}

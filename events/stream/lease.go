@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Leases is the bucket of leases. It is kept in memory: a broker that restarts frees them all.
+// Leases is the bucket of leases. A broker that restarts knows them still, and whoever holds one renews it.
 const Leases = "ASSENT_LEASES"
 
 // LeaseConfig is what holding a lease takes. Renew, Fence and Expire are for tests to change; zero is the usual.

@@ -171,7 +171,7 @@ func buckets() []jetstream.KeyValueConfig {
 			Bucket: Providers, History: 1, Storage: jetstream.FileStorage, LimitMarkerTTL: markLife,
 			Description: "The providers that an operator paused.",
 		},
-		{Bucket: Leases, History: 1, Storage: jetstream.MemoryStorage, Description: "Who does what only one may do."},
+		{Bucket: Leases, History: 1, Storage: jetstream.FileStorage, Description: "Who does what only one may do."},
 	}
 }
 

@@ -59,7 +59,7 @@ func everyLadder(t *testing.T, s *story) {
 		"where no road leads anywhere the question ends": func(s *story) {
 			v := s.Create(ask("+14155550190", api.ChannelSMS).
 				Then(api.FallbackStep{Channel: api.ChannelSMS, To: "+14155550193", After: never}).
-				Then(api.FallbackStep{Channel: api.ChannelEmail, To: "bounce@example.com", After: never - 1 - never/2}).For(600))
+				Then(api.FallbackStep{Channel: api.ChannelEmail, To: "bounce@ladder.example.com", After: never - 1 - never/2}).For(600))
 			s.Waiting(v).Sees(api.StatusFailed, "undeliverable")
 			require.Len(s.t, s.timelineOf(s.t, v, "failed"), 3)
 		},

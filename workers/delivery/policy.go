@@ -77,11 +77,6 @@ func Within(left, wait time.Duration) time.Duration {
 	return min(max(wait, time.Millisecond), left-minLife/2)
 }
 
-// backoff is Backoff within the life of a verification.
-func (h *Handler) backoff(a events.VerificationActivated, tried int) time.Duration {
-	return h.within(a, Backoff(tried))
-}
-
 // within keeps a wait inside the life of a verification.
 func (h *Handler) within(a events.VerificationActivated, wait time.Duration) time.Duration {
 	return Within(a.ExpiresAt.Sub(h.Now()), wait)

@@ -171,6 +171,7 @@ func (r *run) mayBegin(n int) bool {
 			return false
 		}
 	}
+	r.h.Slots.yield(r.h.Now())
 	if missing := min(r.width, n) - len(r.slots); missing > 0 {
 		r.slots = append(r.slots, r.h.Slots.take(r.q.Lane, missing)...)
 	}
@@ -302,9 +303,9 @@ func (r *run) wait(ctx context.Context, due []int, next time.Time, stopping bool
 	case <-turn:
 		r.turn = true
 	case <-own:
-		r.slots = append(r.slots, own)
+		r.slots = append(r.slots, slot{r.h.Slots, own})
 	case <-others:
-		r.slots = append(r.slots, others)
+		r.slots = append(r.slots, slot{r.h.Slots, others})
 	case <-timer.C:
 	case <-closing:
 	case <-done:

@@ -1,6 +1,9 @@
 package notification
 
 import (
+	"sync"
+	"time"
+
 	"github.com/assent-io/assent/events"
 )
 
@@ -15,6 +18,11 @@ type Slots struct {
 	// free has one token for each slot that may be taken.
 	free  map[events.Lane]chan struct{}
 	turns map[events.Lane]chan struct{}
+
+	pressure *pressure
+	mu       sync.Mutex
+	kept     int // of bulk's slots, that are kept free
+	wanted   int // that ought to be
 }
 
 // NewSlots divides what verifications leave of maxInFlight by the lanes' shares, in percent. Each lane has one
@@ -27,6 +35,7 @@ func NewSlots(maxInFlight int, share func(events.Lane) int) *Slots {
 		bulk = rest * share(events.LaneBulk) / both
 	}
 	bulk = max(bulk, 1)
+	s.pressure = newPressure(bulk)
 	for lane, n := range map[events.Lane]int{events.LaneBulk: bulk, events.LaneTransactional: max(rest-bulk, 1)} {
 		s.free[lane] = tokens(n)
 		s.turns[lane] = tokens(max(n/slotsForPart, 1))
@@ -42,10 +51,44 @@ func tokens(n int) chan struct{} {
 	return c
 }
 
-// slot is a place for one call, and where it goes back to.
-type slot chan struct{}
+// Waited takes in how long a verification lay with the broker before this process had it. Where that is longer
+// than usual, bulk gives up some of its slots for a while.
+func (s *Slots) Waited(d time.Duration, now time.Time) { s.pressure.waited(d, now) }
 
-func (s slot) release() { s <- struct{}{} }
+// yield keeps as many of bulk's slots free as there is need to. Those in use follow when they are given back.
+func (s *Slots) yield(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.wanted = s.pressure.keep(now); s.kept > s.wanted; s.kept-- {
+		s.free[events.LaneBulk] <- struct{}{}
+	}
+}
+
+// keep takes a slot that is given back out of use, where one more is to be kept free.
+func (s *Slots) keep(c chan struct{}) bool {
+	if c != s.free[events.LaneBulk] {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept >= s.wanted {
+		return false
+	}
+	s.kept++
+	return true
+}
+
+// slot is a place for one call, and where it goes back to.
+type slot struct {
+	of   *Slots
+	free chan struct{}
+}
+
+func (s slot) release() {
+	if !s.of.keep(s.free) {
+		s.free <- struct{}{}
+	}
+}
 
 // take takes up to n slots that are free now.
 func (s *Slots) take(lane events.Lane, n int) []slot {
@@ -54,7 +97,7 @@ func (s *Slots) take(lane events.Lane, n int) []slot {
 		for len(taken) < n {
 			select {
 			case <-c:
-				taken = append(taken, c)
+				taken = append(taken, slot{s, c})
 				continue
 			default:
 			}

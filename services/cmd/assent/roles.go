@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
@@ -94,7 +96,13 @@ func (p *process) work(ctx context.Context, channel events.Channel, providers []
 	if err != nil {
 		return err
 	}
-	handlers := map[string]handler{string(channel): h.Handle}
+	handlers := map[string]handler{string(channel): func(m *message.Message) error {
+		if d := stream.DeliveryOf(m.Context()); d != nil && d.Attempt == 1 {
+			now := p.now()
+			notices.Slots.Waited(now.Sub(d.StoredAt), now)
+		}
+		return h.Handle(m)
+	}}
 	consumers := []stream.Consumer{{
 		Stream: stream.Activations, Name: string(channel), Filters: []string{events.ActivationsOf(channel)}, MaxAckPending: maxAckPending,
 	}}
