@@ -32,9 +32,6 @@ type Providers struct {
 	table *table
 }
 
-// statesTimeout bounds the question to the governor. It answers in a moment, or is not there.
-const statesTimeout = time.Second
-
 // NewProviders opens the bucket of pauses.
 func NewProviders(ctx context.Context, js jetstream.JetStream, cfg ProvidersConfig) (*Providers, error) {
 	t, err := sharedTable(ctx, js, stream.Providers)
@@ -56,8 +53,6 @@ func (p *Providers) Providers(ctx context.Context) (list []provider.Provider, go
 	if err != nil {
 		return nil, false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, statesTimeout)
-	defer cancel()
 	states, err := p.cfg.States(ctx)
 	governed = err == nil
 	seen := map[events.ProviderKey]bool{}

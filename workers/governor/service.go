@@ -213,8 +213,13 @@ func (s *service) pause(key events.ProviderKey, since time.Time) {
 	}
 }
 
-// Show asks the governor how all providers stand. It fails where none answers within ctx.
+// showTimeout bounds a question to the governor. It answers in a moment, or is not there.
+const showTimeout = time.Second
+
+// Show asks the governor how all providers stand. It fails where none answers in a second.
 func Show(ctx context.Context, nc *nats.Conn) (events.GovernorStates, error) {
+	ctx, cancel := context.WithTimeout(ctx, showTimeout)
+	defer cancel()
 	m, err := nc.RequestWithContext(ctx, events.GovernorShowSubject, nil)
 	if err != nil {
 		return events.GovernorStates{}, fmt.Errorf("ask the governor: %w", err)
