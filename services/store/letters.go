@@ -52,47 +52,23 @@ const (
 // verification's life. A page may hold fewer than the limit, even none, and yet have a next, which is the
 // Before of the page that follows; zero: there is none.
 func (l *Letters) Letters(ctx context.Context, account string, filter letter.Filter) (page []letter.Letter, next uint64, err error) {
-	first, last, err := stream.Span(ctx, l.js, stream.DeadLetters)
-	if err != nil {
-		return nil, 0, unavailable(err)
-	}
-	if filter.Before > 0 {
-		last = min(last, filter.Before-1)
-	}
-	for range maxWindows {
-		if last < first {
-			return page, 0, nil
+	list := newest{l.js, l.letters, stream.DeadLetters, window, maxWindows}
+	next, err = list.page(ctx, filter.Before, filter.Limit, func(r stream.Record) (bool, error) {
+		// One that this program cannot read is one of a later version. It waits for that.
+		d, err := events.Decode[events.DeadLetter](r.Data)
+		if err != nil || !l.visible(account, d) || !fits(filter, d) {
+			return false, nil //nolint:nilerr // as is said above
 		}
-		low := first
-		if last-first >= window {
-			low = last - window + 1
-		}
-		records, err := l.letters.Between(ctx, low, last)
-		if err != nil {
-			return nil, 0, unavailable(err)
-		}
-		for i := len(records) - 1; i >= 0; i-- {
-			// One that this program cannot read is one of a later version. It waits for that.
-			d, err := events.Decode[events.DeadLetter](records[i].Data)
-			if err != nil || !l.visible(account, d) || !fits(filter, d) {
-				continue
-			}
-			f, err := l.look(ctx, records[i], d)
-			if err != nil {
-				return nil, 0, err
-			}
+		f, err := l.look(ctx, r, d)
+		if err == nil {
 			page = append(page, f.letter)
-			if len(page) < filter.Limit {
-				continue
-			}
-			if records[i].Sequence == first {
-				return page, 0, nil
-			}
-			return page, records[i].Sequence, nil
 		}
-		last = low - 1
+		return err == nil, err
+	})
+	if err != nil {
+		return nil, 0, err
 	}
-	return page, last + 1, nil
+	return page, next, nil
 }
 
 func (l *Letters) visible(account string, d events.DeadLetter) bool {

@@ -173,41 +173,18 @@ func (s *Suppressions) Suppressions(ctx context.Context, account string, f suppr
 		page, err := s.about(ctx, account, f)
 		return page, 0, err
 	}
-	first, last, err := stream.Span(ctx, s.js, stream.Suppressions)
+	list := newest{s.js, s.reader, stream.Suppressions, listWindow, listWindows}
+	next, err = list.page(ctx, f.Before, f.Limit, func(r stream.Record) (bool, error) {
+		e, ok := s.wanted(account, f, r)
+		if ok {
+			page = append(page, e)
+		}
+		return ok, nil
+	})
 	if err != nil {
-		return nil, 0, unavailable(err)
+		return nil, 0, err
 	}
-	if f.Before > 0 {
-		last = min(last, f.Before-1)
-	}
-	for range listWindows {
-		if last < first {
-			return page, 0, nil
-		}
-		low := first
-		if last-first >= listWindow {
-			low = last - listWindow + 1
-		}
-		records, err := s.reader.Between(ctx, low, last)
-		if err != nil {
-			return nil, 0, unavailable(err)
-		}
-		for i := len(records) - 1; i >= 0; i-- {
-			e, ok := s.wanted(account, f, records[i])
-			if !ok {
-				continue
-			}
-			if page = append(page, e); len(page) < f.Limit {
-				continue
-			}
-			if records[i].Sequence == first {
-				return page, 0, nil
-			}
-			return page, records[i].Sequence, nil
-		}
-		last = low - 1
-	}
-	return page, last + 1, nil
+	return page, next, nil
 }
 
 // about is the entries of one address.

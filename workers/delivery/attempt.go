@@ -44,7 +44,7 @@ func (t *attempt) make(ctx context.Context, done func(error)) (settled bool, err
 	sendCtx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	landed := h.Metrics.Flight(h.Channel, events.LaneVerification)
-	receipt, err := t.send(sendCtx)
+	receipt, err := HandOver(sendCtx, t.c.Sender, t.m, h.Log)
 	landed()
 	done(err)
 	ended := h.Now()
@@ -62,15 +62,16 @@ func (t *attempt) make(ctx context.Context, done func(error)) (settled bool, err
 	return t.refused(ctx, log, record, err)
 }
 
-// send calls. A sender that panics may have called its provider before.
-func (t *attempt) send(ctx context.Context) (receipt Receipt, err error) {
+// HandOver gives a message to its sender. One that panics may have called its provider before, so nobody knows what
+// became of the message.
+func HandOver(ctx context.Context, s Sender, m Message, log *slog.Logger) (receipt Receipt, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			t.h.Log.Error("sender panicked", "verification_id", t.a.ID, "provider", t.c.Provider, "stack", string(debug.Stack()))
+			log.Error("sender panicked", "message_id", m.ID, "stack", string(debug.Stack()))
 			err = Unknown(errors.New("the sender panicked"))
 		}
 	}()
-	return t.c.Sender.Send(ctx, t.m)
+	return s.Send(ctx, m)
 }
 
 // refused settles a call that came to nothing, or may have.

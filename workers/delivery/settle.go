@@ -62,14 +62,14 @@ func (h *Handler) settle(ctx context.Context, r events.DeliverySettled, end time
 		if try == settleTries {
 			h.Log.Warn("delivery not reported yet", "verification_id", r.ID, "channel", string(r.Channel), "err", err)
 		}
-		if !h.Now().Before(end) || !pause(ctx, settlePause) {
+		if !h.Now().Before(end) || !Pause(ctx, settlePause) {
 			return fmt.Errorf("report delivery: %w", err)
 		}
 	}
 }
 
-// pause waits; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits; false when ctx ended first.
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

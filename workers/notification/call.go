@@ -3,7 +3,6 @@ package notification
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -25,7 +24,7 @@ func (r *run) call(ctx context.Context, o *outgoing, until time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, min(until.Sub(began), r.h.Policy.SendTimeout))
 	defer cancel()
 	landed := r.h.Metrics.flight(r.q)
-	receipt, err := r.send(ctx, o)
+	receipt, err := delivery.HandOver(ctx, o.c.Sender, o.m, r.h.Log)
 	landed()
 	o.done(err)
 	o.slot.release()
@@ -36,17 +35,6 @@ func (r *run) call(ctx context.Context, o *outgoing, until time.Time) {
 		}, o.c.Provider, err)
 	}
 	r.results <- result{o, receipt, err, began, r.h.Now()}
-}
-
-// send calls. A sender that panics may have called its provider before.
-func (r *run) send(ctx context.Context, o *outgoing) (receipt delivery.Receipt, err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			r.h.Log.Error("sender panicked", "notification_id", r.q.ID, "part", r.q.Part, "provider", o.c.Provider, "stack", string(debug.Stack()))
-			err = delivery.Unknown(errors.New("the sender panicked"))
-		}
-	}()
-	return o.c.Sender.Send(ctx, o.m)
 }
 
 // result decides what follows a call.

@@ -122,7 +122,7 @@ func (r *run) append(ctx context.Context, e events.NotificationProgressed) error
 		if try >= writeTries && (!r.h.Now().Before(r.q.ExpiresAt) || ctx.Err() != nil) {
 			return fmt.Errorf("write the log of a part: %w", err)
 		}
-		pause(ctx, writePause)
+		delivery.Pause(ctx, writePause)
 	}
 }
 
@@ -166,7 +166,7 @@ func (r *run) read(ctx context.Context, lost bool) error {
 		if !knows || try >= writeTries && (!r.h.Now().Before(r.q.ExpiresAt) || ctx.Err() != nil) {
 			return err
 		}
-		pause(ctx, writePause)
+		delivery.Pause(ctx, writePause)
 	}
 	r.looked = r.h.Now()
 	r.past, r.last = historyOf(len(r.q.Recipients), log), log.Sequence
@@ -183,13 +183,4 @@ func (r *run) read(ctx context.Context, lost bool) error {
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

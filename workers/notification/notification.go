@@ -74,6 +74,18 @@ type again struct {
 
 func (e *again) Error() string { return fmt.Sprintf("again in %s: %s", e.after, e.why) }
 
+// Watch is the handler of verifications beside this one: how long they lie with the broker before they come to it
+// says whether bulk must make room.
+func (h *Handler) Watch(verifications message.NoPublishHandlerFunc) message.NoPublishHandlerFunc {
+	return func(m *message.Message) error {
+		if d := stream.DeliveryOf(m.Context()); d != nil && d.Attempt == 1 { // the others lay there on purpose
+			now := h.Now()
+			h.Slots.waited(now.Sub(d.StoredAt), now)
+		}
+		return verifications(m)
+	}
+}
+
 // Handle works on one part. It is a Watermill handler: nil acknowledges the part, an error makes the broker
 // deliver it again, an events.ErrUndecodable puts it aside.
 func (h *Handler) Handle(m *message.Message) error {

@@ -12,7 +12,7 @@ import (
 // load tells slots for so long that verifications lie with the broker for d.
 func load(s *Slots, now *time.Time, d, lasts time.Duration) {
 	for end := now.Add(lasts); now.Before(end); *now = now.Add(20 * time.Millisecond) {
-		s.Waited(d, *now)
+		s.waited(d, *now)
 		s.yield(*now)
 	}
 }

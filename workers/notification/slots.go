@@ -51,9 +51,9 @@ func tokens(n int) chan struct{} {
 	return c
 }
 
-// Waited takes in how long a verification lay with the broker before this process had it. Where that is longer
+// waited takes in how long a verification lay with the broker before this process had it. Where that is longer
 // than usual, bulk gives up some of its slots for a while.
-func (s *Slots) Waited(d time.Duration, now time.Time) { s.pressure.waited(d, now) }
+func (s *Slots) waited(d time.Duration, now time.Time) { s.pressure.waited(d, now) }
 
 // yield keeps as many of bulk's slots free as there is need to. Those in use follow when they are given back.
 func (s *Slots) yield(now time.Time) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -31,13 +30,6 @@ type dlqListCommand struct {
 	apiAccess
 }
 
-const (
-	mostLetters = 1000
-	lettersPage = 100
-	// mostPages bounds the questions of one list. A page may be empty where few letters fit.
-	mostPages = 100
-)
-
 // Run prints a table. That there are more goes to standard error.
 func (c dlqListCommand) Run(p *program) error {
 	switch {
@@ -45,7 +37,7 @@ func (c dlqListCommand) Run(p *program) error {
 		return &usageError{errors.New("--kind must be undecodable or undelivered")}
 	case c.Channel != "" && !api.Channel(c.Channel).Valid():
 		return &usageError{errors.New("--channel must be sms, voice, email, push or totp")}
-	case c.Limit < 1 || c.Limit > mostLetters:
+	case c.Limit < 1 || c.Limit > mostListed:
 		return &usageError{errors.New("--limit must be 1 to 1000")}
 	}
 	list, err := c.list(p)
@@ -78,26 +70,13 @@ func (c dlqListCommand) Run(p *program) error {
 
 // list asks for pages until there are enough, or no more.
 func (c dlqListCommand) list(p *program) (api.DeadLetterList, error) {
-	query := url.Values{}
-	for name, value := range map[string]string{"kind": c.Kind, "reason": c.Reason, "channel": c.Channel} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
 	list := api.DeadLetterList{Data: []api.DeadLetter{}}
-	for range mostPages {
-		query.Set("limit", strconv.Itoa(min(lettersPage, c.Limit-len(list.Data))))
-		var page api.DeadLetterList
-		if err := c.call(p, http.MethodGet, "/v1/dead-letters?"+query.Encode(), nil, &page); err != nil {
-			return list, err
-		}
+	query := queryOf(map[string]string{"kind": c.Kind, "reason": c.Reason, "channel": c.Channel})
+	err := listPages(c.apiAccess, p, "/v1/dead-letters", query, c.Limit, func(page api.DeadLetterList) (int, *string) {
 		list.Data, list.Next = append(list.Data, page.Data...), page.Next
-		if page.Next == nil || len(list.Data) >= c.Limit {
-			break
-		}
-		query.Set("after", *page.Next)
-	}
-	return list, nil
+		return len(page.Data), page.Next
+	})
+	return list, err
 }
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
@@ -96,13 +94,7 @@ func (p *process) work(ctx context.Context, channel events.Channel, providers []
 	if err != nil {
 		return err
 	}
-	handlers := map[string]handler{string(channel): func(m *message.Message) error {
-		if d := stream.DeliveryOf(m.Context()); d != nil && d.Attempt == 1 {
-			now := p.now()
-			notices.Slots.Waited(now.Sub(d.StoredAt), now)
-		}
-		return h.Handle(m)
-	}}
+	handlers := map[string]handler{string(channel): notices.Watch(h.Handle)}
 	consumers := []stream.Consumer{{
 		Stream: stream.Activations, Name: string(channel), Filters: []string{events.ActivationsOf(channel)}, MaxAckPending: maxAckPending,
 	}}

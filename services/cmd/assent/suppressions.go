@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,7 +37,7 @@ func (c suppressionsListCommand) Run(p *program) error {
 	switch {
 	case c.Cause != "" && !api.SuppressionCause(c.Cause).Valid():
 		return &usageError{errors.New("--cause must be stop, bounce, spam_report, device_gone, manual or imported")}
-	case c.Limit < 1 || c.Limit > mostLetters:
+	case c.Limit < 1 || c.Limit > mostListed:
 		return &usageError{errors.New("--limit must be 1 to 1000")}
 	}
 	list, err := c.list(p)
@@ -71,26 +70,13 @@ func (c suppressionsListCommand) Run(p *program) error {
 
 // list asks for pages until there are enough, or no more.
 func (c suppressionsListCommand) list(p *program) (api.SuppressionList, error) {
-	query := url.Values{}
-	for name, value := range map[string]string{"to": c.To, "cause": c.Cause} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
 	list := api.SuppressionList{Data: []api.Suppression{}}
-	for range mostPages {
-		query.Set("limit", strconv.Itoa(min(lettersPage, c.Limit-len(list.Data))))
-		var page api.SuppressionList
-		if err := c.call(p, http.MethodGet, "/v1/suppressions?"+query.Encode(), nil, &page); err != nil {
-			return list, err
-		}
+	query := queryOf(map[string]string{"to": c.To, "cause": c.Cause})
+	err := listPages(c.apiAccess, p, "/v1/suppressions", query, c.Limit, func(page api.SuppressionList) (int, *string) {
 		list.Data, list.Next = append(list.Data, page.Data...), page.Next
-		if page.Next == nil || len(list.Data) >= c.Limit {
-			break
-		}
-		query.Set("after", *page.Next)
-	}
-	return list, nil
+		return len(page.Data), page.Next
+	})
+	return list, err
 }
 
 type suppressionsAddCommand struct {
