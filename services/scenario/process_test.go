@@ -26,10 +26,11 @@ type process struct {
 	asked  sync.Once
 }
 
-// launch starts a program. Its environment is env alone, so that a story does not depend on who tells it.
+// launch starts a program. Its environment is env alone, so that a story does not depend on who tells it; only
+// the race detector's options are handed on.
 func launch(name, path string, args, env []string) (*process, error) {
 	p := &process{name: name, cmd: exec.Command(path, args...), out: newTranscript(), log: newTranscript(), ended: make(chan struct{})} //nolint:noctx // lives as long as its story says
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}, env...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(), "GORACE=" + os.Getenv("GORACE")}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.log
 	p.cmd.SysProcAttr = dyingWithParent()
 	if err := p.cmd.Start(); err != nil {

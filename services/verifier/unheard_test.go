@@ -113,8 +113,10 @@ func TestAFallbackWhoseAddressHasHadEnoughIsSkippedForTheNext(t *testing.T) {
 		require.NoError(t, err)
 	}
 	h.says(v.ID, stream.DefaultSendQuota, 1, events.DeliveryFailed, events.ReasonProviderUnavailable)
-	require.Equal(t, "delivery fallback", next(t, h.counted), "the call would be next")
-	require.Equal(t, "delivery fallback", next(t, h.counted), "but the number has had enough")
+	// The call would be next, but the number has had enough; the last step's, the same. Each of the three
+	// reports has a handler of its own, and the next one's may be done first.
+	require.ElementsMatch(t, []string{"delivery fallback", "delivery fallback", "delivery nothing"},
+		[]string{next(t, h.counted), next(t, h.counted), next(t, h.counted)})
 	_, called := h.at(events.FallbackSubject(events.Voice, v.ID, 1))
 	require.False(t, called)
 	reports, err := h.store.Deliveries(t.Context(), v.ID)
