@@ -158,8 +158,9 @@ func TestARealmIsMadeReadChangedRotatedAndRemoved(t *testing.T) {
 	remove := call{method: http.MethodDelete, path: "/v1/realms/secureauth1"}
 	require.Equal(t, http.StatusNoContent, b.do(remove).StatusCode)
 	require.Equal(t, http.StatusNotFound, b.do(remove).problem(t).Status)
-	require.NotContains(t, b.log.String(), "abab")
-	require.NotContains(t, b.log.String(), "cdcd")
+	// Eight bytes of a key: a request's id, which is random, has four of these digits now and then.
+	require.NotContains(t, b.log.String(), strings.Repeat("ab", 8))
+	require.NotContains(t, b.log.String(), strings.Repeat("cd", 8))
 }
 
 func TestARealmMayBringItsApplicationIDAndKey(t *testing.T) {
