@@ -13,9 +13,10 @@ import (
 type account struct {
 	key     events.ProviderKey
 	shares  Shares
-	quota   Quota // the least that any process has in its configuration
-	tokens  float64
-	at      time.Time // when tokens was true
+	quota   Quota     // the least that any process has in its configuration
+	earned  bucket    // what the rate has brought and is not granted yet
+	paced   bucket    // how much of it may go at this time
+	at      time.Time // when they were true
 	began   time.Time
 	circuit circuit
 	paused  time.Time // since; zero: it is not
@@ -61,7 +62,7 @@ type lane struct {
 const slack = 1e-6
 
 func newAccount(key events.ProviderKey, shares Shares, now, began time.Time) *account {
-	a := &account{key: key, shares: shares, at: now, began: began, processes: map[string]*process{}, lanes: map[events.Lane]*lane{}}
+	a := &account{key: key, shares: shares, at: began, began: began, processes: map[string]*process{}, lanes: map[events.Lane]*lane{}}
 	a.circuit.since, a.circuit.from = now, now
 	for _, l := range events.Lanes() {
 		a.lanes[l] = &lane{}
@@ -79,14 +80,34 @@ func (a *account) process(name string, now time.Time) *process {
 	return p
 }
 
-// capacity is how many units may be saved up.
-func (a *account) capacity() float64 { return max(a.quota.Rate*burst.Seconds(), 1) }
+// bucket holds units. Less than none is owed.
+type bucket struct{ units float64 }
+
+func (b *bucket) add(units, capacity float64) { b.units = min(capacity, b.units+units) }
+
+// saved is how many units of a rate are kept for so long. One always fits.
+func saved(rate float64, d time.Duration) float64 { return max(rate*d.Seconds(), 1) }
 
 // refill counts what time has brought.
 func (a *account) refill(now time.Time) {
-	if d := now.Sub(a.at); d > 0 {
-		a.tokens, a.at = min(a.capacity(), a.tokens+a.quota.Rate*d.Seconds()), now
+	if d := now.Sub(a.at).Seconds(); d > 0 && a.quota.Rate > 0 {
+		a.put(a.quota.Rate*d, a.quota.Rate*d*pace)
+		a.at = now
 	}
+}
+
+func (a *account) put(earned, paced float64) {
+	a.earned.add(earned, saved(a.quota.Rate, memory))
+	a.paced.add(paced, saved(a.quota.Rate, burst))
+}
+
+// room is how many units may be granted.
+func (a *account) room() float64 { return min(a.earned.units, a.paced.units) + slack }
+
+// fits tells whether a message of this size goes where there is room for so many units. One larger than a burst
+// goes when all of that is there, and what it lacked is owed.
+func (a *account) fits(size int, room float64) bool {
+	return a.quota.Rate == 0 || room >= min(float64(size), saved(a.quota.Rate, burst))
 }
 
 // agree takes the least quota of all processes, so that a rolling restart with another one is safe.
@@ -108,7 +129,8 @@ func (a *account) agree(now time.Time) {
 	if calls < math.MaxInt {
 		a.quota.Concurrency = calls
 	}
-	a.tokens = min(a.tokens, a.capacity())
+	a.refill(now)
+	a.put(0, 0)
 }
 
 // flying counts the calls that are being made, or may be, because they were granted.
@@ -139,7 +161,8 @@ func (a *account) take(now time.Time, name string, r events.ProviderReport, same
 	}
 	p.grants = slices.DeleteFunc(p.grants, func(g grant) bool { return g.number <= r.Seen })
 	a.refill(now)
-	a.tokens = min(a.capacity(), a.tokens+float64(max(0, r.Back)))
+	back := float64(max(0, r.Back))
+	a.put(back, back)
 	return changed
 }
 
@@ -180,8 +203,7 @@ func (a *account) divide(now time.Time, only *process, in events.Lane) {
 		}
 		w := p.asks[name]
 		size := w.sizes[0].Units
-		// A message larger than can be saved up goes when all is saved, and what it lacked is owed.
-		if a.quota.Rate > 0 && a.tokens+slack < min(float64(size), a.capacity()) {
+		if !a.fits(size, a.room()) {
 			return // nobody overtakes the large ones
 		}
 		a.grant(p, name, size)
@@ -195,13 +217,10 @@ func (a *account) divide(now time.Time, only *process, in events.Lane) {
 // affords tells whether the rate leaves enough for all of these messages now.
 func (a *account) affords(now time.Time, sizes []events.MessageSizes) bool {
 	a.refill(now)
-	if a.quota.Rate == 0 {
-		return true
-	}
-	left := a.tokens + slack
+	left := a.room()
 	for _, s := range sizes {
 		for range s.Count {
-			if left < min(float64(s.Units), a.capacity()) {
+			if !a.fits(s.Units, left) {
 				return false
 			}
 			left -= float64(s.Units)
@@ -211,9 +230,7 @@ func (a *account) affords(now time.Time, sizes []events.MessageSizes) bool {
 }
 
 func (a *account) grant(p *process, name events.Lane, size int) {
-	if a.quota.Rate > 0 {
-		a.tokens -= float64(size)
-	}
+	a.spend(size)
 	p.granted++
 	if a.quota.Concurrency > 0 {
 		p.grants = append(p.grants, grant{p.granted, name})
@@ -222,6 +239,14 @@ func (a *account) grant(p *process, name events.Lane, size int) {
 	w.answer.Units += size
 	w.answer.Calls++
 	a.charge(p, name, size)
+}
+
+// spend counts units that were granted.
+func (a *account) spend(units int) {
+	if a.quota.Rate > 0 {
+		a.earned.units -= float64(units)
+		a.paced.units -= float64(units)
+	}
 }
 
 // charge counts units against the turn of a lane and a process.
@@ -237,7 +262,7 @@ func (a *account) next(now time.Time, flying events.LaneCounts) (events.Lane, *p
 	var found *process
 	var in events.Lane
 	for _, name := range events.Lanes() {
-		if !a.room(now, name, flying) || found != nil && a.lanes[name].pass >= a.lanes[in].pass-slack {
+		if !a.vacant(now, name, flying) || found != nil && a.lanes[name].pass >= a.lanes[in].pass-slack {
 			continue
 		}
 		var first *process
@@ -256,9 +281,9 @@ func (a *account) next(now time.Time, flying events.LaneCounts) (events.Lane, *p
 	return in, found
 }
 
-// room tells whether one more call of a lane may be made at once with the others. Calls cannot be taken back,
+// vacant tells whether one more call of a lane may be made at once with the others. Calls cannot be taken back,
 // so what belongs to verifications is kept free for them.
-func (a *account) room(now time.Time, name events.Lane, flying events.LaneCounts) bool {
+func (a *account) vacant(now time.Time, name events.Lane, flying events.LaneCounts) bool {
 	limit := a.quota.Concurrency
 	if limit == 0 {
 		return true
@@ -279,11 +304,11 @@ func (a *account) spare(p *process, name events.Lane) {
 	if a.quota.Rate == 0 || a.quota.Concurrency > 0 || w.ahead < 1 {
 		return
 	}
-	n := min(w.ahead, int(a.tokens/4))
+	n := min(w.ahead, int(a.room()/4))
 	if n < 1 {
 		return
 	}
-	a.tokens -= float64(n)
+	a.spend(n)
 	w.answer.Units += n
 	a.charge(p, name, n)
 }
@@ -306,7 +331,8 @@ func (a *account) expire(now time.Time) {
 // idle tells whether nothing would be lost if the account were forgotten.
 func (a *account) idle(now time.Time) bool {
 	a.refill(now)
-	return a.tokens >= 0 && !a.circuit.open && !now.Before(a.circuit.throttled)
+	full := a.quota.Rate == 0 || a.earned.units+slack >= saved(a.quota.Rate, memory) && a.paced.units+slack >= saved(a.quota.Rate, burst)
+	return full && !a.circuit.open && !now.Before(a.circuit.throttled)
 }
 
 func (a *account) state(now time.Time) events.ProviderState {

@@ -148,14 +148,18 @@ func (g *Gate) wait(ctx context.Context, l, units int, patience time.Duration, l
 	if i := slices.Index(q.waiters, w); i >= 0 {
 		q.waiters = slices.Delete(q.waiters, i, i+1)
 		g.mu.Unlock()
-		return nil, delivery.Refusal{Wait: throttlePause, Reason: events.WaitThrottled}
+		return nil, delivery.Refusal{Wait: crowded, Reason: events.WaitThrottled}
 	}
 	g.mu.Unlock()
 	return g.admitted(l, units, <-w.ready) // it came in the last moment
 }
 
-// throttlePause is how long a message leaves a provider alone that has no place for it.
-const throttlePause = time.Second
+const (
+	// crowded is how long a message leaves a provider alone whose quota others use up: the next turns are theirs.
+	crowded = 2 * turn
+	// throttlePause is how long calls leave a provider alone that throttles without saying how long.
+	throttlePause = time.Second
+)
 
 func (g *Gate) admitted(l, units int, a admission) (func(error), delivery.Refusal) {
 	if a.no.Reason != "" {

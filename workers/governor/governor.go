@@ -82,8 +82,12 @@ func (s Shares) Validate() []error {
 const (
 	// silence is after how long without a word a process is taken for dead.
 	silence = 3 * time.Second
-	// burst is how much of a rate may be saved up. A turn that comes a little late loses nothing.
-	burst = 80 * time.Millisecond
+	// memory is how much of a rate is not forgotten where it could not be used: what a turn that comes late
+	// would lose. It comes back slowly, because burst is all that may be granted at once, and after that pace times
+	// the rate: in no second more than 1.09 of it, which is within the tenth that providers forgive.
+	memory = 300 * time.Millisecond
+	burst  = 60 * time.Millisecond
+	pace   = 1.03
 	// turn is between two divisions where there is less than is wanted.
 	turn = 50 * time.Millisecond
 	// learning is how long a new governor listens before it grants calls at once: in that time each process

@@ -106,10 +106,10 @@ func TestWhileThereIsPlentyAnAskIsAnsweredAtOnce(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 20, a.Units)
 	require.Equal(t, 20, a.Calls)
-	a, ok = b.ledger.Ask(b.now, "p1", events.ProviderAsk{Key: twilio, Lane: events.LaneBulk, Ahead: 50, Sizes: []events.MessageSizes{{Units: 1, Count: 4}}})
+	a, ok = b.ledger.Ask(b.now, "p1", events.ProviderAsk{Key: twilio, Lane: events.LaneBulk, Ahead: 100, Sizes: []events.MessageSizes{{Units: 1, Count: 4}}})
 	require.True(t, ok)
-	require.Equal(t, 4+(80-24)/4, a.Units, "a quarter of what is left is granted ahead")
-	_, ok = b.many("p1", events.LaneBulk, 100)
+	require.Equal(t, 4+(60-24)/4, a.Units, "a quarter of what is left is granted ahead")
+	_, ok = b.many("p1", events.LaneBulk, 300)
 	require.False(t, ok, "more than there is comes with a turn")
 }
 
@@ -196,8 +196,8 @@ func TestWhatIsHandedBackIsGrantedToOthers(t *testing.T) {
 	b.report("p1", nil)
 	b.report("p2", nil)
 	b.pass(time.Second)
-	a, _ := b.many("p1", events.LaneBulk, 8)
-	require.Equal(t, 8, a.Units, "all that is saved up")
+	a, _ := b.many("p1", events.LaneBulk, 6)
+	require.Equal(t, 6, a.Units, "all that goes at once")
 	_, ok := b.many("p2", events.LaneBulk, 5)
 	require.False(t, ok)
 	b.ledger.Report(b.now, "p1", 6, events.ProviderReport{Key: twilio, Rate: 100, Back: 5})
@@ -392,7 +392,7 @@ func TestNeverMoreThanTheQuota(t *testing.T) {
 		rate := rapid.SampledFrom([]float64{0.5, 1, 7.3, 20, 100, 1000}).Draw(t, "rate")
 		largest := rapid.IntRange(1, 6).Draw(t, "largest")
 		b := newBench(governor.Quota{Rate: rate})
-		capacity := max(1, rate*0.08) + float64(largest) - 1
+		memory, burst, size := max(1, rate*0.3), max(1, rate*0.06), float64(largest)-1
 		type use struct {
 			at    time.Time
 			units int
@@ -438,8 +438,10 @@ func TestNeverMoreThanTheQuota(t *testing.T) {
 				} else {
 					n += used[i].units
 				}
-				if limit := rate*b.now.Sub(used[i].at).Seconds() + capacity + float64(back) + 1e-3; float64(n) > limit {
-					t.Fatalf("%d in %s, at most %.2f", n, b.now.Sub(used[i].at), limit)
+				d := b.now.Sub(used[i].at)
+				limit := size + min(rate*d.Seconds()+memory, 1.03*rate*d.Seconds()+burst)
+				if limit += float64(back) + 1e-3; float64(n) > limit {
+					t.Fatalf("%d in %s, at most %.2f", n, d, limit)
 				}
 			}
 		}

@@ -13,10 +13,13 @@ import (
 )
 
 const (
-	// patience is how long the first message of a handful waits for its part of a provider's quota while
-	// nothing else is to be done, and moment how long the others do: some turns of the governor.
+	// patience is how long a handful waits for the first part of a provider's quota while nothing else is to be
+	// done, and moment how long while there is: some turns of the governor.
 	patience = 500 * time.Millisecond
-	moment   = 60 * time.Millisecond
+	moment   = 120 * time.Millisecond
+	// together is how long what was granted waits for the rest of the same grant. It is kept short: the provider
+	// counts calls, and they should come when the governor thinks they do.
+	together = 5 * time.Millisecond
 	// spill is from when on a bulk message goes to the next provider, where the first throttles: what can wait
 	// a little waits for the provider that the operator put first.
 	spill = 5 * time.Second
@@ -164,25 +167,32 @@ func (r *run) fill(f events.NotificationFilling) (*delivery.Notice, error) {
 	return &delivery.Notice{Subject: delivery.Code(text.Subject), Text: delivery.Code(text.Text), HTML: delivery.Code(text.HTML)}, nil
 }
 
-// admit asks the providers for all at once: they share what one round trip brings. The first goes ahead, so
-// that a provider that takes nothing is asked once.
+// admit asks the providers for all at once, which is one round trip. When the first may go, the others have what
+// came with it, or stay for the next handful.
 func (r *run) admit(ctx context.Context, wanted []*outgoing) {
 	no := &refusals{said: map[string]*refusal{}, now: r.h.Now}
-	first := moment
+	wait := moment
 	if len(r.running) == 0 && len(r.ended) == 0 {
-		first = patience
+		wait = patience
 	}
-	r.ask(ctx, wanted[0], no, first)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var once sync.Once
 	var asking sync.WaitGroup
-	for _, o := range wanted[1:] {
-		asking.Go(func() { r.ask(ctx, o, no, moment) })
+	for _, o := range wanted {
+		asking.Go(func() {
+			if r.ask(ctx, o, no, wait) {
+				once.Do(func() { time.AfterFunc(together, cancel) })
+			}
+		})
 	}
 	asking.Wait()
 	maps.Copy(r.refused, no.said)
 }
 
-// ask finds the first provider that lets a message, of those that were not asked since the last pause.
-func (r *run) ask(ctx context.Context, o *outgoing, no *refusals, patience time.Duration) {
+// ask finds the first provider that lets a message, of those that were not asked since the last pause. Where ctx
+// ends first, nobody has refused it.
+func (r *run) ask(ctx context.Context, o *outgoing, no *refusals, patience time.Duration) bool {
 	p := &r.past.messages[o.place]
 	for _, c := range o.candidates {
 		if slices.Contains(p.round, c.Provider) {
@@ -193,14 +203,18 @@ func (r *run) ask(ctx context.Context, o *outgoing, no *refusals, patience time.
 			done, why := c.Admit(ctx, patience)
 			if done != nil {
 				o.c, o.done = c, done
-				return
+				return true
+			}
+			if ctx.Err() != nil {
+				return false
 			}
 			refused = no.add(c.Provider, why)
 		}
 		if o.refuse(refused) {
-			return
+			return false
 		}
 	}
+	return false
 }
 
 // putOff lets a message wait that no provider let.
