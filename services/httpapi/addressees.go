@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
@@ -36,35 +36,28 @@ func (f *faults) channel(field string, c api.MessageChannel) {
 
 // resolveAll finds the address of everybody. The error is one of the stores.
 func (d *draft) resolveAll(ctx context.Context) error {
-	var (
-		next   atomic.Int64
-		wg     sync.WaitGroup
-		mu     sync.Mutex
-		failed error
-	)
-	for range min(lookupsAtOnce, len(d.people)) {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(d.people) {
-					return
-				}
-				if err := d.resolve(ctx, d.people[i]); err != nil {
-					mu.Lock()
-					if failed == nil {
-						failed = err
-					}
-					mu.Unlock()
-					return
-				}
+	var away []*person // their addresses are in the stores
+	for i, p := range d.people {
+		if p.asked.DeviceID != "" || p.asked.UserID != "" {
+			away = append(away, p)
+			continue
+		}
+		if err := d.resolve(ctx, p); err != nil {
+			return err
+		}
+		pause(i)
+	}
+	lookups, ctx := errgroup.WithContext(ctx)
+	lookups.SetLimit(lookupsAtOnce)
+	for _, p := range away {
+		lookups.Go(func() error {
+			if ctx.Err() != nil {
+				return fmt.Errorf("look for recipients: %w", ctx.Err())
 			}
+			return d.resolve(ctx, p)
 		})
 	}
-	wg.Wait()
-	if failed == nil && ctx.Err() != nil {
-		failed = fmt.Errorf("look for recipients: %w", ctx.Err())
-	}
-	return failed
+	return lookups.Wait()
 }
 
 // resolve finds out where a recipient's message goes.

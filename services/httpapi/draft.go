@@ -64,6 +64,13 @@ func (d *draft) lane() string {
 // with.
 func (d *draft) read(ctx context.Context) (notification.Request, error) {
 	var none notification.Request
+	if len(d.body) >= longBody {
+		end, err := d.s.long.turn(ctx)
+		if err != nil {
+			return none, err
+		}
+		defer end()
+	}
 	var err error
 	var all faults
 	if d.request, all, err = decodeBody[api.CreateNotification](d.s.shapes, d.body, maxBatchFaults); err != nil {
@@ -78,10 +85,11 @@ func (d *draft) read(ctx context.Context) (notification.Request, error) {
 		return none, err
 	}
 	d.texts = wordings{draft: d, bodies: map[notification.Body]int{}, own: map[events.Channel]*template.Compiled{}}
-	for _, p := range d.people {
+	for i, p := range d.people {
 		if err := d.finish(ctx, p); err != nil {
 			return none, err
 		}
+		pause(i)
 	}
 	d.texts.check()
 	n.Template, n.TemplateVersion = d.request.Template, d.texts.version

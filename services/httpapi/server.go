@@ -246,6 +246,7 @@ type Server struct {
 	shapes  shapes
 	titles  map[api.ProblemCode]explanation
 	metrics *metrics
+	long    longWork
 	// closing ends when the process shuts down.
 	closing context.Context
 }
@@ -271,7 +272,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config: c, titles: explanations, metrics: m, closing: closingContext(c.Closing),
+		config: c, titles: explanations, metrics: m, long: newLongWork(), closing: closingContext(c.Closing),
 		shapes: newShapes(
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},

@@ -197,12 +197,7 @@ func (s *Server) ImportSuppressions(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	rows, bad, err := readRows(w, r)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	entries, bad, err := s.readEntries(r.Context(), client.Account, rows, bad)
+	entries, bad, err := s.readImport(w, r, client.Account)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -215,6 +210,24 @@ func (s *Server) ImportSuppressions(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, api.ImportedSuppressions{
 		Added: added, Known: len(entries) - added, Refused: len(bad.lines), Faults: bad.faults,
 	})
+}
+
+// readImport reads the body of an import.
+func (s *Server) readImport(w http.ResponseWriter, r *http.Request, account string) ([]suppression.Entry, badRows, error) {
+	data, read, err := importBody(w, r)
+	if err != nil {
+		return nil, badRows{}, err
+	}
+	end, err := s.long.turn(r.Context())
+	if err != nil {
+		return nil, badRows{}, err
+	}
+	defer end()
+	rows, bad, err := readRows(data, read)
+	if err != nil {
+		return nil, bad, err
+	}
+	return s.readEntries(r.Context(), account, rows, bad)
 }
 
 // badRows are the rows with faults.
@@ -239,7 +252,8 @@ type numberedRow struct {
 func (s *Server) readEntries(ctx context.Context, account string, rows []numberedRow, bad badRows) ([]suppression.Entry, badRows, error) {
 	now, known := s.config.Now(), s.knownCredentials(ctx, account)
 	entries := make([]suppression.Entry, 0, len(rows))
-	for _, row := range rows {
+	for i, row := range rows {
+		pause(i)
 		reader := entryReader{account: account, credentials: known, add: func(field, detail string) { bad.add(row.line, field, detail) }}
 		e, err := reader.entry(row.entryRow, suppression.Imported, now)
 		if err != nil {
@@ -255,20 +269,27 @@ func (s *Server) readEntries(ctx context.Context, account string, rows []numbere
 
 var errTooManyRows = errors.New("too many rows")
 
-// readRows reads the body by its type.
-func readRows(w http.ResponseWriter, r *http.Request) ([]numberedRow, badRows, error) {
-	bad := badRows{lines: map[int]bool{}, faults: []api.ImportFault{}}
+// importBody takes in the whole body, and finds how to read it by its type.
+func importBody(w http.ResponseWriter, r *http.Request) ([]byte, rowsOf, error) {
 	read, err := rowsReader(r.Header)
 	if err != nil {
-		return nil, bad, err
+		return nil, nil, err
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxImport))
 	if errors.As(err, new(*http.MaxBytesError)) {
-		return nil, bad, &refusal{code: api.ProblemCodeBodyTooLarge, detail: "The body is over 4 MiB. Import it in parts."}
+		return nil, nil, &refusal{code: api.ProblemCodeBodyTooLarge, detail: "The body is over 4 MiB. Import it in parts."}
 	}
 	if err != nil {
-		return nil, bad, malformed("The body ended before it was complete.")
+		return nil, nil, malformed("The body ended before it was complete.")
 	}
+	return data, read, nil
+}
+
+// rowsOf reads the rows of one media type.
+type rowsOf func(data []byte, bad *badRows) ([]numberedRow, error)
+
+func readRows(data []byte, read rowsOf) ([]numberedRow, badRows, error) {
+	bad := badRows{lines: map[int]bool{}, faults: []api.ImportFault{}}
 	if !utf8.Valid(data) {
 		return nil, bad, malformed("The body is not valid UTF-8.")
 	}
@@ -284,7 +305,7 @@ func readRows(w http.ResponseWriter, r *http.Request) ([]numberedRow, badRows, e
 	return rows, bad, nil
 }
 
-func rowsReader(h http.Header) (func([]byte, *badRows) ([]numberedRow, error), error) {
+func rowsReader(h http.Header) (rowsOf, error) {
 	refuse := &refusal{
 		code: api.ProblemCodeUnsupportedMediaType, detail: "Send text/csv, application/x-ndjson or application/json, without Content-Encoding.",
 		header: http.Header{"Accept": {"text/csv, application/x-ndjson, application/json"}},
