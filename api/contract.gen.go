@@ -1383,7 +1383,8 @@ type Decision string
 
 // Delivery One step of one message.
 type Delivery struct {
-	// Status `requested`: queued. `calling`: a provider is being asked to take it. `retrying`: that came to nothing, and is tried again.
+	// Status `requested`: queued. `waiting`: no provider may be called now, for the `reason`: `provider_paused` by an operator,
+	// `provider_throttled` or `provider_unavailable`. `calling`: a provider is being asked to take it. `retrying`: that came to nothing, and is tried again.
 	// `unknown`: the provider's answer never came, so it may have taken it. `sent`: the provider took it. `delivered`: the carrier,
 	// mailbox or phone confirmed it. `unanswered`: the call was not taken. `failed`: it will not arrive. `expired`: the verification
 	// ended before it could be sent. `canceled`: a message of a notification was withdrawn. More may come.
@@ -1446,7 +1447,7 @@ type Delivery struct {
 	// Examples: transient
 	Class string `json:"class,omitempty"`
 
-	// RetryAt When a message that is `retrying` is tried again at the latest.
+	// RetryAt When a message that is `retrying` or `waiting` is tried again at the latest.
 	//
 	// Examples: 2026-11-21T10:04:33.160Z
 	RetryAt *time.Time `json:"retry_at,omitempty"`

@@ -232,6 +232,8 @@ type DeliverySettled struct {
 const (
 	// DeliveryRequested: a message was asked for once more. That the first was is the activation itself.
 	DeliveryRequested = "requested"
+	// DeliveryWaiting: no provider may be called now, for the reason that it gives. It is of no attempt.
+	DeliveryWaiting = "waiting"
 	// DeliveryBegun is the send record: this provider is about to be called. It is written before the call,
 	// so that whoever finds it without what came after knows that the message may be on its way.
 	DeliveryBegun = "begun"

@@ -75,7 +75,7 @@ func deliveryWire(d events.DeliverySettled) api.Delivery {
 		wire.Provider, wire.Route = "", ""
 	case d.Status == events.DeliveryBegun:
 		wire.Status = "calling"
-	case d.Status == events.DeliveryRetrying && d.Until != nil:
+	case (d.Status == events.DeliveryRetrying || d.Status == events.DeliveryWaiting) && d.Until != nil:
 		at := d.Until.UTC().Truncate(time.Millisecond)
 		wire.RetryAt = &at
 	}

@@ -36,7 +36,23 @@ func (u *Users) CreateDevice(ctx context.Context, d device.Device) (device.Devic
 	if _, err := u.devices.create(ctx, deviceKey(d.Credential, d.ID), record, life); err != nil {
 		return device.Device{}, fmt.Errorf("store device: %w", err)
 	}
-	return d, nil
+	return d, u.back(ctx, d)
+}
+
+// back takes the push token of an app install off the list of those that get no messages, where its provider
+// had said that it is gone: whoever registers it has it.
+func (u *Users) back(ctx context.Context, d device.Device) error {
+	if d.Kind != device.Push || !d.Active() || d.Address == "" {
+		return nil
+	}
+	destination, err := destinationOf(u.cfg.Keys, d.Address)
+	if err != nil {
+		return err
+	}
+	if _, err := u.pub.Unsuppress(ctx, destination, events.SuppressionScope("", ""), events.CauseDeviceGone); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 // life is how long a device's record stays; zero is for ever.
@@ -92,6 +108,9 @@ func (u *Users) ActivateDevice(ctx context.Context, d device.Device) (device.Dev
 	})
 	if errors.Is(err, verification.ErrNotFound) && entered.ID != "" {
 		_ = u.strike(context.WithoutCancel(ctx), entered) // it left at the last moment
+	}
+	if err == nil {
+		err = u.back(ctx, stored)
 	}
 	return stored, err
 }

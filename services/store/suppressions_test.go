@@ -12,6 +12,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/suppression"
 	"github.com/assent-io/assent/services/verification"
@@ -51,6 +52,43 @@ func byHand(to string) suppression.Entry {
 		Channel: suppression.Email, To: to, Scope: suppression.Account, Account: "shop", Covers: suppression.All, Cause: suppression.Manual,
 		Note: "asked on the phone",
 	}
+}
+
+func TestAnAppThatRegistersAgainIsNotGone(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	u, keep := users(t, h), h.suppressions()
+	ana := stored(t, u, user(""))
+	var d device.Device
+	app(&d)
+	token := d.Address
+	on := func() int {
+		page, _, err := keep.Suppressions(t.Context(), "shop", suppression.Filter{To: token, Channel: suppression.Push, Limit: 10})
+		require.NoError(t, err)
+		return len(page)
+	}
+	gone := suppression.Entry{Channel: suppression.Push, To: token, Covers: suppression.All, Cause: suppression.DeviceGone, Provider: "apns"}
+	for name, register := range map[string]func(){
+		"registered": func() { registered(t, u, ana, app) },
+		"proved": func() {
+			pending := registered(t, u, ana, app, h.pendingFor(time.Hour))
+			require.Equal(t, 1, on(), "not yet proved")
+			_, err := u.ActivateDevice(t.Context(), pending)
+			require.NoError(t, err)
+		},
+	} {
+		require.NoError(t, keep.Suppress(t.Context(), gone), name)
+		require.Equal(t, 1, on(), name)
+		registered(t, u, ana) // another device
+		require.Equal(t, 1, on(), name)
+		register()
+		require.Zero(t, on(), name)
+	}
+	byHand := gone
+	byHand.Cause = suppression.Manual
+	require.NoError(t, keep.Suppress(t.Context(), byHand))
+	registered(t, u, ana, app)
+	require.Equal(t, 1, on(), "what people put on the list stays")
 }
 
 func TestNothingIsCreatedForWhoIsOnTheList(t *testing.T) {

@@ -95,12 +95,13 @@ func TestTheLastProvidersRefusalIsFinal(t *testing.T) {
 	require.Equal(t, events.ReasonRegionBlocked, h.only(a.ID).Reason)
 }
 
-func TestAProviderThatIsLeftAloneIsNotAskedAndWritesNothing(t *testing.T) {
+func TestAProviderThatIsLeftAloneIsNotAskedAndTheWaitIsVisible(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	shut := answering("a", nil)
+	wait := 40 * time.Second
 	shut.Admit = func(context.Context, time.Duration) (func(error), delivery.Refusal) {
-		return nil, delivery.Refusal{Wait: 40 * time.Second}
+		return nil, delivery.Refusal{Wait: wait, Reason: events.WaitPaused}
 	}
 	alone := h.activation()
 	h.work(nil, providers(shut))
@@ -109,7 +110,25 @@ func TestAProviderThatIsLeftAloneIsNotAskedAndWritesNothing(t *testing.T) {
 	require.Equal(t, "-NAK", v.word)
 	require.GreaterOrEqual(t, v.delay, 40*time.Second)
 	require.Less(t, v.delay, 41*time.Second)
-	require.Empty(t, h.told(alone.ID))
+	told := h.only(alone.ID)
+	require.Equal(t, []any{events.DeliveryWaiting, events.WaitPaused, "a", 0}, []any{told.Status, told.Reason, told.Provider, told.Attempt})
+	require.InDelta(t, 40, told.Until.Sub(told.At).Seconds(), 1)
+}
+
+func TestAReasonToWaitIsToldOnce(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	shut := answering("a", nil)
+	shut.Admit = func(context.Context, time.Duration) (func(error), delivery.Refusal) {
+		return nil, delivery.Refusal{Wait: 10 * time.Millisecond, Reason: events.WaitThrottled}
+	}
+	h.work(nil, providers(shut))
+	a := h.activation()
+	h.publish(a)
+	for range 3 {
+		require.Equal(t, "-NAK", next(t, h.verdicts).word)
+	}
+	require.Equal(t, events.DeliveryWaiting, h.only(a.ID).Status)
 }
 
 func TestAnAddressThatNoRuleMatchesFailsByItsChannel(t *testing.T) {

@@ -217,7 +217,11 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 		return h.giveUp(ctx, a, report(a, Candidate{Provider: past.last.Provider, Route: past.last.Route}, past.attempts, h.Now()))
 	}
 	soonest := time.Duration(-1) // when the first of the providers may be asked again
-	skipped := false
+	skipped, called := false, false
+	var refused struct {
+		Candidate
+		Refusal
+	}
 	note := func(wait time.Duration) {
 		if soonest < 0 || wait < soonest {
 			soonest = wait
@@ -230,12 +234,16 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 		}
 		done, no := candidate.Admit(ctx, quotaWait)
 		if done == nil {
+			if refused.Reason == "" || no.Wait < refused.Wait {
+				refused.Candidate, refused.Refusal = candidate, no
+			}
 			note(no.Wait)
 			skipped = true
 			last = errors.Join(last, fmt.Errorf("%s is left alone for %s: %s", candidate.Provider, no.Wait, no.Reason))
 			continue
 		}
 		past.attempts++
+		called = true
 		m.Attempt = past.attempts
 		next := i < len(candidates)-1
 		call := attempt{
@@ -254,7 +262,11 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 			break
 		}
 	}
-	return &again{untilNext(past.tried, soonest), last}
+	wait := untilNext(past.tried, soonest)
+	if !called && refused.Reason != "" && refused.Reason != past.waiting {
+		h.waits(ctx, a, refused.Candidate, refused.Reason, wait)
+	}
+	return &again{wait, last}
 }
 
 func messageOf(a events.VerificationActivated, c events.DeliveryContent) Message {

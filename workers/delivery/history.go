@@ -21,6 +21,8 @@ type history struct {
 	noted bool // that its end is unknown was reported
 	// failed lists the providers whose calls came to nothing, or may have.
 	failed []string
+	// waiting is why no provider was called when that was told last.
+	waiting string
 }
 
 // historyOf reads the reports of the message that an activation asks for.
@@ -34,6 +36,8 @@ func historyOf(a events.VerificationActivated, reports []events.DeliverySettled)
 			continue
 		}
 		switch r.Status {
+		case events.DeliveryWaiting:
+			h.waiting = r.Reason
 		case events.DeliveryBegun:
 			h.last, h.open, h.noted = r, true, false
 		case events.DeliveryRetrying:

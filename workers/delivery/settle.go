@@ -43,6 +43,18 @@ func (h *Handler) drop(ctx context.Context, a events.VerificationActivated, past
 	}, a.ExpiresAt)
 }
 
+// waits tells why no provider is called for now. It is for people to see: where it cannot be stored, nothing waits
+// for it.
+func (h *Handler) waits(ctx context.Context, a events.VerificationActivated, c Candidate, reason string, wait time.Duration) {
+	r := report(a, c, 0, h.Now())
+	until := r.At.Add(wait)
+	r.Status, r.Reason, r.Until = events.DeliveryWaiting, reason, &until
+	r.EventID = fmt.Sprintf("waiting:%s:%d:%d:%s", a.ID, a.Step, a.Send, reason)
+	if err := h.Journal.Settle(ctx, r); err != nil {
+		h.Log.Warn("waiting delivery not reported", "verification_id", a.ID, "channel", string(a.Channel), "err", err)
+	}
+}
+
 // settle stores a report. Report before acknowledgement: a lost acknowledgement costs a second
 // look, a lost report would cost a second message or a stuck verification. So a broker that takes
 // no reports is asked until the end of the verification: given up, a message that the provider has

@@ -346,6 +346,7 @@ func (g *Gate) refuse(no delivery.Refusal) {
 // told takes in how the provider stands with all.
 func (g *Gate) told(s events.ProviderState) {
 	now := g.client.cfg.Now()
+	g.client.cfg.Metrics.stand(g.key, s.State)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if s.Processes > 0 {

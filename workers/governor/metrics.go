@@ -12,6 +12,7 @@ type Metrics struct {
 	granted *prometheus.CounterVec
 	waiting *prometheus.GaugeVec
 	paused  *prometheus.GaugeVec
+	away    *prometheus.GaugeVec
 	asks    *prometheus.CounterVec
 }
 
@@ -31,6 +32,9 @@ func NewMetrics(r prometheus.Registerer, shares Shares) *Metrics {
 		paused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "assent_provider_paused", Help: "1 while an operator has paused the provider.",
 		}, of[:2]),
+		away: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "assent_provider_away", Help: "1 while the workers leave the provider alone, as the governor told this one: unavailable, its circuit is open, or throttled.",
+		}, append(of[:2:2], "reason")),
 		asks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "assent_governor_asks_total", Help: "Round trips to the governor, by what they came to: granted, empty, refused, unanswered.",
 		}, []string{"result"}),
@@ -41,7 +45,7 @@ func NewMetrics(r prometheus.Registerer, shares Shares) *Metrics {
 	for _, l := range events.Lanes() {
 		share.WithLabelValues(string(l)).Set(float64(shares.Of(l)) / 100)
 	}
-	r.MustRegister(m.leader, m.granted, m.waiting, m.paused, m.asks, share)
+	r.MustRegister(m.leader, m.granted, m.waiting, m.paused, m.away, m.asks, share)
 	return m
 }
 
@@ -73,6 +77,16 @@ func (m *Metrics) pause(key events.ProviderKey, paused bool) {
 		return
 	}
 	m.paused.WithLabelValues(string(key.Channel), key.Provider).Set(number(paused))
+}
+
+// stand says how a provider stands with the whole fleet.
+func (m *Metrics) stand(key events.ProviderKey, state string) {
+	if m == nil {
+		return
+	}
+	for reason, is := range map[string]string{events.WaitUnavailable: events.ProviderOpen, events.WaitThrottled: events.ProviderThrottled} {
+		m.away.WithLabelValues(string(key.Channel), key.Provider, reason).Set(number(state == is))
+	}
 }
 
 func (m *Metrics) asked(result string) {

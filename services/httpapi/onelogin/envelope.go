@@ -102,9 +102,10 @@ func faultFor(err error) *fault {
 	case errors.As(err, &limit):
 		return limited(limit)
 	case errors.As(err, &quiet):
-		// OneLogin has no word for it; its clients show the message of a 422.
+		// OneLogin has no word for it; its clients show the fields of a 422.
+		detail := "gets no messages: " + quiet.Places[0].Entry.Cause.Explain()
 		return &fault{
-			status: http.StatusUnprocessableEntity, message: "No messages are sent to this device: " + quiet.Places[0].Entry.Cause.Explain(),
+			status: http.StatusUnprocessableEntity, message: "This device " + detail, parameters: []parameter{{"device_id", detail}},
 		}
 	case errors.As(err, &large):
 		return &fault{status: http.StatusRequestEntityTooLarge, message: "The body is over 64 KiB"}

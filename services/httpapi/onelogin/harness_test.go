@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/embednats/embednatstest"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
@@ -42,6 +43,7 @@ type house struct {
 	tickets       *store.Tickets
 	guesses       *store.Guesses
 	verifications *recorder
+	silence       *silence
 	enrolments    *enrolment.Enrolments
 	people        atomic.Int64
 }
@@ -51,6 +53,20 @@ type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// silence is a list on which either everybody is, or nobody.
+type silence struct {
+	all   atomic.Bool
+	asked atomic.Value // of whose credential it was asked last
+}
+
+func (q *silence) Entry(_ context.Context, _, client, _ string, _ events.Lane) (*events.Suppression, error) {
+	q.asked.Store(client)
+	if !q.all.Load() {
+		return nil, nil //nolint:nilnil // nobody is on the list
+	}
+	return &events.Suppression{Cause: events.CauseStop}, nil
+}
 
 // recorder keeps what is sent as it goes to the store, where it is sealed.
 type recorder struct {
@@ -90,7 +106,7 @@ func setup(t *testing.T, options ...func(*onelogin.Config)) *house {
 	keys, err := keyring.LoadOrCreate(filepath.Join(t.TempDir(), "keyring.json"))
 	require.NoError(t, err)
 
-	h := &house{t: t, clock: &clock{}}
+	h := &house{t: t, clock: &clock{}, silence: &silence{}}
 	h.guesses, err = store.NewGuesses(t.Context(), js, store.GuessesConfig{Keys: keys, Now: h.clock.now})
 	require.NoError(t, err)
 	h.users, err = store.NewUsers(t.Context(), js, store.UsersConfig{Keys: keys, Guesses: h.guesses, Now: h.clock.now})
@@ -102,6 +118,7 @@ func setup(t *testing.T, options ...func(*onelogin.Config)) *house {
 	t.Cleanup(h.credentials.Close)
 	verifications, err := store.NewVerifications(t.Context(), js, store.Config{
 		Keys: keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: h.clock.now, Authenticators: h.users,
+		Suppressions: h.silence,
 	})
 	require.NoError(t, err)
 	t.Cleanup(verifications.Close)

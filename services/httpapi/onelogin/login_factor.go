@@ -186,6 +186,7 @@ func (s *Server) askOnce(c *call, step second, key, id string) (verification.Ver
 	if err != nil {
 		return verification.Verification{}, err
 	}
+	a.Client = c.client.ClientID
 	v, _, err := s.config.Verifications.Create(c.r.Context(), a)
 	return v, err //nolint:wrapcheck // the caller says it
 }

@@ -39,7 +39,7 @@ func (s *Server) activation(c *call, d device.Device, f factor, o messageOptions
 		Life: o.life, Shortest: s.config.Settings.shortest(),
 		Brand: s.config.Settings.Brand, Context: o.context,
 	}, s.config.Now(), s.config.Random)
-	a.IdempotencyKey = o.idempotencyKey
+	a.Client, a.IdempotencyKey = c.client.ClientID, o.idempotencyKey
 	return a, err //nolint:wrapcheck // says what it did
 }
 

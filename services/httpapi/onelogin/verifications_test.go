@@ -40,6 +40,22 @@ func (c *client) prove(u device.User, id any, otp any) string {
 	return c.put(mfa(u, "verifications", id.(string)), fields{"otp": otp}).is(http.StatusOK).object()["status"].(string)
 }
 
+func TestWhoWantsNoMessagesGetsNoneAndTheCallerIsTold(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c := h.client()
+	u := h.user()
+	d := c.vouched(u, sms)
+	h.silence.all.Store(true)
+	a := c.post(mfa(u, "verifications"), fields{"device_id": d}).is(http.StatusUnprocessableEntity)
+	require.Contains(t, string(a.body), `"name":"device_id","message":"gets no messages: `)
+	require.Equal(t, c.ClientID, h.silence.asked.Load(), "one credential's own entries count as well")
+	require.Zero(t, h.verifications.count())
+	h.silence.all.Store(false)
+	c.activate(u, d)
+	require.Equal(t, 1, h.verifications.count())
+}
+
 func TestACodeThatWasSentVerifies(t *testing.T) {
 	t.Parallel()
 	h := setup(t)

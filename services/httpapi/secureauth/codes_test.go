@@ -50,6 +50,21 @@ func TestACodeGoesWhereTheFactorSays(t *testing.T) {
 	}
 }
 
+func TestWhoWantsNoMessagesGetsNoneAndTheCallerIsTold(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c := h.client()
+	p := h.person(c)
+	h.silence.all.Store(true)
+	a := c.auth(p.Username, "sms", given{"factor_id": "Phone1"})
+	require.Equal(t, http.StatusOK, a.status, "the SDKs read no other")
+	require.Equal(t, "invalid", a.text("status"))
+	require.Contains(t, a.text("message"), "No messages are sent to this factor: ")
+	require.Zero(t, h.verifications.count())
+	h.silence.all.Store(false)
+	c.auth(p.Username, "sms", given{"factor_id": "Phone1"}).says(http.StatusOK, "valid", "")
+}
+
 func TestACodeGoesToANumberOrAddressOfTheRequest(t *testing.T) {
 	t.Parallel()
 	h := setup(t)

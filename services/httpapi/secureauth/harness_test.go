@@ -24,6 +24,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/embednats/embednatstest"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
@@ -47,6 +48,7 @@ type house struct {
 	counts        *store.Counts
 	passwords     *password.Hasher
 	verifications *recorder
+	silence       *silence
 }
 
 // broker is what the api processes of a test share.
@@ -113,6 +115,20 @@ func (r *realms) lose(err error) {
 	r.lost = err
 }
 
+// silence is a list on which either everybody is, or nobody.
+type silence struct {
+	all   atomic.Bool
+	asked atomic.Value // of whose credential it was asked last
+}
+
+func (q *silence) Entry(_ context.Context, _, client, _ string, _ events.Lane) (*events.Suppression, error) {
+	q.asked.Store(client)
+	if !q.all.Load() {
+		return nil, nil //nolint:nilnil // nobody is on the list
+	}
+	return &events.Suppression{Cause: events.CauseStop}, nil
+}
+
 // recorder keeps what is sent as it goes to the store, where it is sealed.
 type recorder struct {
 	*store.Verifications
@@ -160,7 +176,7 @@ func (b *broker) process(options ...func(*secureauth.Config)) *house {
 	t := b.t
 	t.Helper()
 	ctx, now := t.Context(), b.clock.now
-	h := &house{broker: b, passwords: password.New(2)}
+	h := &house{broker: b, passwords: password.New(2), silence: &silence{}}
 	var err error
 	h.guesses, err = store.NewGuesses(ctx, b.js, store.GuessesConfig{Keys: b.keys, Now: now})
 	require.NoError(t, err)
@@ -172,6 +188,7 @@ func (b *broker) process(options ...func(*secureauth.Config)) *house {
 	require.NoError(t, err)
 	verifications, err := store.NewVerifications(ctx, b.js, store.Config{
 		Keys: b.keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: now, Authenticators: h.users,
+		Suppressions: h.silence,
 	})
 	require.NoError(t, err)
 	t.Cleanup(verifications.Close)
