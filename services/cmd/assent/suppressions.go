@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func (c suppressionsRemoveCommand) Run(p *program) error {
 const listTimeout = 10 * time.Minute
 
 type suppressionsImportCommand struct {
-	File string `arg:"" help:"File that ends in .csv, .ndjson, .jsonl or .json, of up to 10,000 entries and 4 MiB." type:"path"`
+	File string `arg:"" help:"File that ends in .csv, .ndjson, .jsonl or .json; a .json array of up to 10,000 entries and 4 MiB." type:"path"`
 	apiAccess
 }
 
@@ -144,21 +145,42 @@ func (c suppressionsImportCommand) Run(p *program) error {
 	defer func() { _ = f.Close() }()
 	ctx, cancel := context.WithTimeout(p.ctx, listTimeout)
 	defer cancel()
-	resp, err := c.send(ctx, p, http.MethodPost, "/v1/suppressions/import", media, f)
+	total := api.ImportedSuppressions{Faults: []api.ImportFault{}}
+	for part, err := range importParts(media, f) {
+		if err == nil {
+			err = c.post(ctx, p, media, part, &total)
+		}
+		if err != nil {
+			return fmt.Errorf("import suppressions: from line %d on nothing is imported (%d added before): %w", part.first, total.Added, err)
+		}
+	}
+	if c.JSON {
+		return writeIndented(p.stdout, total)
+	}
+	fmt.Fprintf(p.stdout, "%d added, %d known before, %d refused.\n", total.Added, total.Known, total.Refused)
+	for _, fault := range total.Faults {
+		fmt.Fprintf(p.stderr, "line %d: %s %s\n", fault.Line, printable(fault.Field), printable(fault.Detail))
+	}
+	return nil
+}
+
+// post imports one part and adds what came of it to total.
+func (c suppressionsImportCommand) post(ctx context.Context, p *program, media string, part importPart, total *api.ImportedSuppressions) error {
+	resp, err := c.send(ctx, p, http.MethodPost, "/v1/suppressions/import", media, bytes.NewReader(part.body))
 	if err != nil {
-		return fmt.Errorf("import suppressions: %w", err)
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var imported api.ImportedSuppressions
 	if err := readAnswer(resp, &imported); err != nil {
-		return fmt.Errorf("import suppressions: %w", err)
+		return err
 	}
-	if c.JSON {
-		return writeIndented(p.stdout, imported)
-	}
-	fmt.Fprintf(p.stdout, "%d added, %d known before, %d refused.\n", imported.Added, imported.Known, imported.Refused)
+	total.Added += imported.Added
+	total.Known += imported.Known
+	total.Refused += imported.Refused
 	for _, fault := range imported.Faults {
-		fmt.Fprintf(p.stderr, "line %d: %s %s\n", fault.Line, printable(fault.Field), printable(fault.Detail))
+		fault.Line = part.line(fault.Line)
+		total.Faults = append(total.Faults, fault)
 	}
 	return nil
 }

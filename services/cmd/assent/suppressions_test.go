@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/assent-io/assent/events/embednats"
 	"github.com/assent-io/assent/events/embednats/embednatstest"
@@ -89,6 +92,16 @@ func TestTheListIsManagedFromTheCommandLineAndHeldByAllProcesses(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "1 added, 0 known before, 1 refused.\n", out)
 	require.Contains(t, note, "line 3: to must start with +")
+	long := bytes.NewBufferString("to\n")
+	for i := range partRows + 500 {
+		fmt.Fprintf(long, "ana%d@example.com\n", i)
+	}
+	long.WriteString("nobody\n")
+	require.NoError(t, os.WriteFile(file, long.Bytes(), 0o600))
+	out, note, err = on(one, "import", file)
+	require.NoError(t, err)
+	require.Equal(t, "5500 added, 0 known before, 1 refused.\n", out)
+	require.Contains(t, note, "line 5502: to must start with +", "more than one request takes goes in parts")
 	out, _, err = on(two, "export")
 	require.NoError(t, err)
 	require.Contains(t, out, "ana@example.com,email,account,,all,imported,")
@@ -97,6 +110,47 @@ func TestTheListIsManagedFromTheCommandLineAndHeldByAllProcesses(t *testing.T) {
 		_, _, err := on(one, bad...)
 		require.Error(t, err)
 	}
+}
+
+func TestAFileIsCutAtTheEndsOfEntries(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		entries := rapid.SliceOfN(rapid.SampledFrom([]string{"a@b.c,x\n", "a@b.c,\"two\nlines\"\n", "a@b.c,\"a \"\"quote\"\"\"\r\n", "\n"}), 1, 6).Draw(t, "entries")
+		times := rapid.IntRange(1, 2*partRows).Draw(t, "times")
+		head, rows := "to,note\n", strings.Repeat(strings.Join(entries, ""), times/len(entries)+1)+"d@e.f,end"
+		lines := strings.Split(head+rows, "\n")
+		joined := ""
+		for part, err := range importParts("text/csv", strings.NewReader(head+rows)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, found := strings.CutPrefix(string(part.body), head)
+			if !found || strings.Count(body, `"`)%2 != 0 {
+				t.Fatalf("a part is not whole: %q", part.body)
+			}
+			for i, line := range strings.Split(strings.TrimSuffix(body, "\n"), "\n") {
+				if n := part.line(i + 2); lines[n-1] != line {
+					t.Fatalf("line %d of a part is not line %d of the file", i+2, n)
+				}
+			}
+			joined += body
+		}
+		if joined != rows {
+			t.Fatal("the parts are not the file")
+		}
+	})
+	for part, err := range importParts("application/json", strings.NewReader("[\n{}\n]")) {
+		require.NoError(t, err)
+		require.Equal(t, "[\n{}\n]", string(part.body))
+		require.Equal(t, 3, part.line(3))
+	}
+	short := 0
+	for part, err := range importParts("text/csv", strings.NewReader("to\n")) {
+		require.NoError(t, err)
+		require.Equal(t, "to\n", string(part.body), "the server says that it holds nothing")
+		short++
+	}
+	require.Equal(t, 1, short)
 }
 
 // TestNoWordThatEndsMessagesIsAnAnswer holds two lists side by side that must not know each other.
