@@ -28,8 +28,9 @@ const (
 
 // bulk is notifications by the thousand, and how often a carrier took each.
 type bulk struct {
-	count int
-	took  []atomic.Uint32 // by number
+	count    int
+	receipts bool            // the carrier tells of each that it was delivered
+	took     []atomic.Uint32 // by number
 	// first takes and repeated ones; those whose caller was cut off before its answer are in cut.
 	taken, again, cut atomic.Int64
 

@@ -191,13 +191,17 @@ func (c *carrier) message(w http.ResponseWriter, r *http.Request) {
 // notice answers a call for a notification, in fair weather: its moods are not what is tried with those.
 func (c *carrier) notice(w http.ResponseWriter, r *http.Request, to string) {
 	latency := c.moods.latency[0] + rand.N(c.moods.latency[1]-c.moods.latency[0]+1) //nolint:gosec // a delay, not a secret
+	sid := fmt.Sprintf("SM%032x", c.messages.Add(1))
+	if c.bulk.receipts {
+		c.announce(r, to, sid, "delivered")
+	}
 	if !wait(r.Context(), latency) {
 		c.bulk.cut.Add(1)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
-	_, _ = fmt.Fprintf(w, `{"sid":"SM%032x","status":"queued","to":%q}`, c.messages.Add(1), to)
+	_, _ = fmt.Fprintf(w, `{"sid":%q,"status":"queued","to":%q}`, sid, to)
 }
 
 var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
@@ -206,19 +210,27 @@ var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
 func (c *carrier) take(r *http.Request, to string, m *message) (sid string) {
 	c.book.take(to, m)
 	sid = fmt.Sprintf("SM%032x", c.messages.Add(1))
+	c.announce(r, to, sid, "sent", "delivered")
+	return sid
+}
+
+// announce begins to report that a message was sent, at once, or delivered, a little later.
+func (c *carrier) announce(r *http.Request, to, sid string, statuses ...string) {
 	target := r.PostFormValue("StatusCallback")
 	if target == "" {
-		return sid
+		return
 	}
-	arrives := 200*time.Millisecond + rand.N(800*time.Millisecond) //nolint:gosec // a delay, not a secret
-	for status, after := range map[string]time.Duration{"sent": 0, "delivered": arrives} {
+	for _, status := range statuses {
+		after := time.Duration(0)
+		if status == "delivered" {
+			after = 200*time.Millisecond + rand.N(800*time.Millisecond) //nolint:gosec // a delay, not a secret
+		}
 		form := url.Values{
 			"AccountSid": {account}, "MessageSid": {sid}, "SmsSid": {sid}, "MessageStatus": {status}, "SmsStatus": {status},
 			"From": {sender}, "To": {to}, "ApiVersion": {"2010-04-01"},
 		}
 		c.reports.Go(func() { c.report(target, form, after) })
 	}
-	return sid
 }
 
 // How long a callback that nobody takes is repeated.

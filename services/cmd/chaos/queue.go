@@ -51,6 +51,7 @@ func (c queueCommand) Run(p *program) error {
 	}
 	defer outside.close()
 	outside.bulk = newBulk(c.Count)
+	outside.bulk.receipts = c.Policy == "hold" // which waits for them
 	return inDirectory(p.stdout, func(dir string) error {
 		s, err := start(p.ctx, c.common, dir, outside)
 		if s != nil {
@@ -173,8 +174,8 @@ func (m *member) rss() int {
 }
 
 func (c queueCommand) print(w io.Writer, n *bulk, prints []footprint, accepting, draining time.Duration, before int64, told map[string]int) {
-	fmt.Fprintf(w, "\nchaos queue: %d notifications before a paused provider; policy %s, %d sms, carrier %s to %s; every sms, the broker and the api killed halfway\n\n",
-		c.Count, policyName(c.Policy), c.SMS, c.Latency[0], c.Latency[1])
+	fmt.Fprintf(w, "\nchaos queue: %d notifications before a paused provider; policy %s, %d sms, carrier %s to %s%s; every sms, the broker and the api killed halfway\n\n",
+		c.Count, policyName(c.Policy), c.SMS, c.Latency[0], c.Latency[1], map[bool]string{true: ", a receipt for each"}[n.receipts])
 	t := newTable(w)
 	fmt.Fprint(t, "resident MB\t")
 	for _, f := range prints {
