@@ -141,10 +141,6 @@ func (d *draft) gather(all faults) {
 		}}
 		return
 	}
-	if n := len(r.Recipients); n > notification.MaxRecipients {
-		d.f.add("recipients", fmt.Sprintf("must be at most %d, not %d", notification.MaxRecipients, n))
-		return
-	}
 	for i, asked := range r.Recipients {
 		d.people = append(d.people, &person{
 			field: func(name string) string { return strings.TrimSuffix(fmt.Sprintf("recipients/%d/%s", i, name), "/") },
