@@ -91,14 +91,26 @@ func (d *draft) resolve(ctx context.Context, p *person) error {
 	return err
 }
 
-// address takes an address, and finds its road where none is named.
-func (p *person) address() {
-	to, channel := p.asked.To, p.asked.Channel
-	if channel == "" {
-		if channel = api.MessageChannelSMS; strings.Contains(to, "@") {
-			channel = api.MessageChannelEmail
-		}
+// road is the channel that a recipient is meant to be sent on, whether or not they can be; empty where nobody
+// knows.
+func (p *person) road() api.MessageChannel {
+	switch {
+	case p.addressee.Channel != "":
+		return api.MessageChannel(p.addressee.Channel)
+	case p.asked.Channel.Valid():
+		return p.asked.Channel
+	case p.asked.Channel != "", p.asked.To == "", p.named() != "to":
+		return ""
+	case strings.Contains(p.asked.To, "@"):
+		return api.MessageChannelEmail
+	default:
+		return api.MessageChannelSMS
 	}
+}
+
+// address takes an address, on the road that is named or that it looks like.
+func (p *person) address() {
+	to, channel := p.asked.To, p.road()
 	kind, err := device.Phone, error(nil)
 	switch channel {
 	case api.MessageChannelSMS, api.MessageChannelVoice:

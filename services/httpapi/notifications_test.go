@@ -280,6 +280,34 @@ func TestTooManyFieldsHideNothing(t *testing.T) {
 	}
 }
 
+// TestABadRecipientDoesNotChangeWhatTheTextsAreFor: a subject is for the mail that one of them was meant to get.
+func TestABadRecipientDoesNotChangeWhatTheTextsAreFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t, equipped)
+	for name, c := range map[string]string{
+		"a bad mailbox":           `"subject":"Parcel","recipients":[{"to":"+14155550123"},{"to":"ana@"}]`,
+		"a bad mailbox, named so": `"html":"<p>Hi</p>","recipients":[{"to":"+14155550123"},{"to":"ana","channel":"email"}]`,
+		"variables of the mail":   `"html":"<p>Hi</p>","recipients":[{"to":"+14155550123"},{"to":"ana@example.com","variables":{"x":{"a":1e999}}}]`,
+		"an unknown user":         `"title":"Parcel","recipients":[{"to":"+14155550123"},{"user_id":"019aa5bf-11aa-7b6e-9d3c-2e4f60718293"}]`,
+		"an unknown device":       `"title":"Parcel","recipients":[{"to":"+14155550123"},{"device_id":"*"}]`,
+		"nobody":                  `"subject":"Parcel","recipients":[{"to":"+14155550123"},{}]`,
+		"no address":              `"subject":"Parcel","recipients":[{"to":"+14155550123"},{"to":17}]`,
+		"a channel that is none":  `"subject":"Parcel","recipients":[{"to":"+14155550123"},{"to":"a@example.com","channel":"fax"}]`,
+	} {
+		n := b.notify(`{"text":"Hi",` + c + `}`)
+		require.Equal(t, 1, n.Accepted, name)
+		require.Len(t, n.Refused, 1, name)
+		require.Equal(t, 1, n.Refused[0].Index, name)
+	}
+	for _, body := range []string{
+		`{"text":"Hi","subject":"Parcel","recipients":[{"to":"+14155550123"},{"to":"+1415"}]}`,
+		`{"text":"Hi","title":"Parcel","recipients":[{"to":"+14155550123"},{"to":"ana@"}]}`,
+	} {
+		p := b.post("/v1/notifications", body).problem(t)
+		require.Equal(t, http.StatusUnprocessableEntity, p.Status, "of nobody: %s", body)
+	}
+}
+
 func pointers(p api.Problem) (list []string) {
 	for _, f := range p.Errors {
 		list = append(list, f.Pointer)

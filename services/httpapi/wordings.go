@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/plaintext"
@@ -109,16 +110,11 @@ type wordings struct {
 	template *template.Compiled                    // nil: not opened yet, or the request has a text of its own
 	own      map[events.Channel]*template.Compiled // the request's own text by channel; nil: it has faults
 	version  int                                   // of the template
-	// used are the channels of those who were found.
-	used []string
 }
 
 // compose gives a recipient their body and what is filled in, and checks what comes of it.
 func (t *wordings) compose(ctx context.Context, p *person) error {
 	a := &p.addressee
-	if !slices.Contains(t.used, a.Channel) {
-		t.used = append(t.used, a.Channel)
-	}
 	text, err := t.text(ctx, events.Channel(a.Channel))
 	if err != nil || text == nil {
 		return err
@@ -210,17 +206,27 @@ func (t *wordings) body(channel events.Channel) events.NotificationBody {
 	}
 }
 
-// check finds parts of the text that no channel of the recipients carries.
+// check finds parts of the text that no channel of the recipients carries. Those who are refused count too: what is
+// wrong with them must not make the text wrong for the others.
 func (t *wordings) check() {
 	r := t.draft.request
-	if len(t.used) == 0 {
-		return
+	var used []api.MessageChannel
+	for _, p := range t.draft.people {
+		road := p.road()
+		if road == "" {
+			return // it may be any
+		}
+		if !slices.Contains(used, road) {
+			used = append(used, road)
+		}
 	}
 	for _, x := range []struct {
 		field, value string
-		channel      events.Channel
-	}{{"subject", r.Subject, events.Email}, {"html", r.HTML, events.Email}, {"title", r.Title, events.Push}} {
-		if x.value != "" && !slices.Contains(t.used, string(x.channel)) {
+		channel      api.MessageChannel
+	}{
+		{"subject", r.Subject, api.MessageChannelEmail}, {"html", r.HTML, api.MessageChannelEmail}, {"title", r.Title, api.MessageChannelPush},
+	} {
+		if x.value != "" && !slices.Contains(used, x.channel) {
 			t.draft.f.add(x.field, "is for "+string(x.channel)+" only")
 		}
 	}
