@@ -142,6 +142,7 @@ func TestBadNotificationsAreRefusedByTheirFields(t *testing.T) {
 		"a variable that is missing": {`{` + to + `,"text":"{{name}}"}`, "#/variables/name", "is missing"},
 		"a variable too long":        {`{` + to + `,"text":"` + strings.Repeat("x", 1600) + `{{name}}","variables":{"name":"Ana"}}`, "#/variables", "10 that sms carries"},
 		"a list as a variable":       {`{` + to + `,"text":"{{name}}","variables":{"name":["Ana"]}}`, "#/variables/name", "must be a string"},
+		"a truth as a variable":      {`{` + to + `,"text":"{{x}}","variables":{"x":true}}`, "#/variables/x", "must be a string"},
 		"a number beyond all":        {`{` + to + `,"text":"{{n}}","variables":{"n":1e999}}`, "#/variables/n", "308 digits"},
 		"one in a list":              {`{` + to + `,"text":"x","variables":{"n":[1,[-1e999]]}}`, "#/variables/n", "308 digits"},
 		"a control character in one": {`{` + to + `,"text":"{{name}}","variables":{"name":"A\u0000"}}`, "#/variables/name", "control"},
@@ -277,6 +278,18 @@ func TestTooManyFieldsHideNothing(t *testing.T) {
 			require.Equal(t, "#/recipients/1/chanel", n.Refused[1].Pointer)
 			require.Equal(t, "+14155550124", b.notices.request(n.ID).Addressees[0].To)
 		})
+	}
+}
+
+func TestANumberIsWrittenAsTheLocaleDoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for body, want := range map[string]string{
+		`{"to":"+14155550123","text":"{{n}}","variables":{"n":4711}}`:               "4,711",
+		`{"to":"+14155550123","text":"{{n}}","locale":"de","variables":{"n":4711}}`: "4.711",
+		`{"to":"+14155550123","text":"{{n}}","variables":{"n":"4711"}}`:             "4711",
+	} {
+		require.Equal(t, want, b.notices.request(b.notify(body).ID).Addressees[0].Variables["n"], body)
 	}
 }
 
