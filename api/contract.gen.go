@@ -938,7 +938,9 @@ type CreateNotification struct {
 	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 	UserID string `json:"user_id,omitempty"`
 
-	// Variables What is filled in for the placeholders. Texts, numbers, true or false; at most 64.
+	// Variables What is filled in for the placeholders, at most 64. `text` takes texts and numbers, a template what its variables are declared as.
+	// Numbers are written as the `locale` does, 4711 in English as 4,711: those that are names, such as of orders, are texts.
+	//
 	//
 	// Examples: {"name":"Ana"}
 	Variables Variables `json:"variables,omitempty"`
@@ -1058,7 +1060,9 @@ type CreateRecipient struct {
 	// Examples: pt-BR
 	Locale Locale `json:"locale,omitempty"`
 
-	// Variables What is filled in for the placeholders. Texts, numbers, true or false; at most 64.
+	// Variables What is filled in for the placeholders, at most 64. `text` takes texts and numbers, a template what its variables are declared as.
+	// Numbers are written as the `locale` does, 4711 in English as 4,711: those that are names, such as of orders, are texts.
+	//
 	//
 	// Examples: {"name":"Ana"}
 	Variables Variables `json:"variables,omitempty"`
@@ -1275,7 +1279,7 @@ type DeadLetter struct {
 	// Examples: sms
 	Channel Channel `json:"channel,omitempty"`
 
-	// VerificationID The verification that it is about, where it is known.
+	// VerificationID The verification, or the notification, that it is about, where it is known.
 	//
 	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
 	VerificationID string `json:"verification_id,omitempty"`
@@ -1310,8 +1314,8 @@ type DeadLetter struct {
 	// Examples: true
 	Replayable bool `json:"replayable"`
 
-	// Obstacle Why it cannot. `expired` and `closed`: the verification has ended. `sent`: a provider took the message. `sending`: a provider is
-	// being called with it. `superseded`: the message was asked for again since. `undecodable`: the server does not understand it either.
+	// Obstacle Why it cannot. `expired` and `closed`: the verification, or the notification, has ended. `sent`: a provider took the message.
+	// `sending`: a provider is being called with it. `superseded`: the message was asked for again since. `undecodable`: the server does not understand it either.
 	// `unreadable`: the message itself was not kept, or there is no key to open it. More may come.
 	//
 	//
@@ -2332,7 +2336,7 @@ type RefusedRecipient struct {
 
 // ReplayedLetter The letter is gone, and what it kept on its way.
 type ReplayedLetter struct {
-	// VerificationID The verification that it is about.
+	// VerificationID The verification, or the notification, that it is about.
 	//
 	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
 	VerificationID string `json:"verification_id"`
@@ -2791,7 +2795,8 @@ type UserList struct {
 	Next *string `json:"next"`
 }
 
-// Variables What is filled in for the placeholders. Texts, numbers, true or false; at most 64.
+// Variables What is filled in for the placeholders, at most 64. `text` takes texts and numbers, a template what its variables are declared as.
+// Numbers are written as the `locale` does, 4711 in English as 4,711: those that are names, such as of orders, are texts.
 //
 // Examples: {"name":"Ana"}
 type Variables map[string]interface{}

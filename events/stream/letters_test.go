@@ -188,6 +188,32 @@ func TestMessagesAreReadBySequence(t *testing.T) {
 	}
 }
 
+// TestAStretchIsReadToItsEnd: the broker ends an answer that becomes too large, by default at 64 MB.
+func TestAStretchIsReadToItsEnd(t *testing.T) {
+	b := start(t, stream.Topology{})
+	large := make([]byte, 1000<<10)
+	const n = 70
+	for range n {
+		_, err := b.pub.Put(t.Context(), events.DeadLetterSubject("sms-bulk"), large)
+		require.NoError(t, err)
+	}
+	require.NoError(t, stream.Delete(t.Context(), b.js, stream.DeadLetters, n-1))
+	r, err := stream.NewReader(t.Context(), b.js, stream.DeadLetters)
+	require.NoError(t, err)
+	records, err := r.Between(t.Context(), 1, n)
+	require.NoError(t, err)
+	var found, want []uint64 // the records themselves would be shown
+	for _, rec := range records {
+		found = append(found, rec.Sequence)
+	}
+	for seq := uint64(1); seq <= n; seq++ {
+		if seq != n-1 {
+			want = append(want, seq)
+		}
+	}
+	require.Equal(t, want, found)
+}
+
 func TestOfAllWhoRemoveAMessageOneIsToldSo(t *testing.T) {
 	b := start(t, stream.Topology{})
 	seq, err := b.pub.Put(t.Context(), events.DeadLetterSubject("sms"), []byte("x"))

@@ -176,12 +176,23 @@ func (r *Reader) Between(ctx context.Context, first, last uint64) ([]Record, err
 	if last-first >= maxBatch {
 		first = last - maxBatch + 1
 	}
-	records, err := r.batch(ctx, map[string]any{"seq": first, "batch": last - first + 1})
-	// Where some are gone, the batch goes on behind the last.
-	for len(records) > 0 && records[len(records)-1].Sequence > last {
-		records = records[:len(records)-1]
+	var records []Record
+	for first <= last { // the broker ends an answer early that becomes too large
+		some, err := r.batch(ctx, map[string]any{"seq": first, "batch": last - first + 1})
+		if err != nil {
+			return nil, err
+		}
+		if len(some) == 0 {
+			break
+		}
+		first = some[len(some)-1].Sequence + 1
+		// Where some are gone, the batch goes on behind the last.
+		for len(some) > 0 && some[len(some)-1].Sequence > last {
+			some = some[:len(some)-1]
+		}
+		records = append(records, some...)
 	}
-	return records, err
+	return records, nil
 }
 
 func (r *Reader) batch(ctx context.Context, what map[string]any) ([]Record, error) {

@@ -38,30 +38,50 @@ func (f *faults) channel(field string, c api.MessageChannel) {
 func (d *draft) resolveAll(ctx context.Context) error {
 	var away []*person // their addresses are in the stores
 	for i, p := range d.people {
-		if p.asked.DeviceID != "" || p.asked.UserID != "" {
+		switch {
+		case !d.formed(p):
+		case p.asked.To != "":
+			p.address()
+		default:
 			away = append(away, p)
-			continue
 		}
-		if err := d.resolve(ctx, p); err != nil {
-			return err
-		}
+		p.judge()
 		pause(i)
 	}
+	if len(away) == 0 {
+		return nil
+	}
+	return d.turn.without(ctx, func() error { return d.lookUp(ctx, away) })
+}
+
+// judge notes that a recipient with faults is refused.
+func (p *person) judge() {
+	if len(p.f) > 0 {
+		p.code = codeInvalidRecipient
+	}
+}
+
+// lookUp finds the addresses that are in the stores.
+func (d *draft) lookUp(ctx context.Context, people []*person) error {
 	lookups, ctx := errgroup.WithContext(ctx)
 	lookups.SetLimit(lookupsAtOnce)
-	for _, p := range away {
+	for _, p := range people {
 		lookups.Go(func() error {
 			if ctx.Err() != nil {
 				return fmt.Errorf("look for recipients: %w", ctx.Err())
 			}
-			return d.resolve(ctx, p)
+			defer p.judge()
+			if p.asked.DeviceID != "" {
+				return d.byDevice(ctx, p)
+			}
+			return d.byUser(ctx, p)
 		})
 	}
 	return lookups.Wait()
 }
 
-// resolve finds out where a recipient's message goes.
-func (d *draft) resolve(ctx context.Context, p *person) error {
+// formed tells whether what is said of a recipient has its form, so that they can be looked for.
+func (d *draft) formed(p *person) bool {
 	p.addressee.Locale = p.asked.Locale
 	if d.request.Recipients != nil { // of a single one the fields are those of the whole
 		p.f.channel(p.field("channel"), p.asked.Channel)
@@ -69,7 +89,6 @@ func (d *draft) resolve(ctx context.Context, p *person) error {
 	}
 	p.f.variables(p.field, p.asked.Variables)
 	given := slices.DeleteFunc([]string{p.asked.To, p.asked.DeviceID, p.asked.UserID}, func(s string) bool { return s == "" })
-	var err error
 	switch {
 	case len(given) > 1:
 		p.f.add(p.field(p.named()), "must be the only one of to, device_id and user_id")
@@ -77,28 +96,31 @@ func (d *draft) resolve(ctx context.Context, p *person) error {
 		if !d.f.has("device_id") && !d.f.has("user_id") && !p.f.has(p.field("device_id")) && !p.f.has(p.field("user_id")) {
 			p.f.add(p.field("to"), "is required, or device_id or user_id instead")
 		}
-	case len(p.f) > 0: // of the wrong form
-	case p.asked.To != "":
-		p.address()
-	case p.asked.DeviceID != "":
-		err = d.byDevice(ctx, p)
-	default:
-		err = d.byUser(ctx, p)
+		return false
 	}
-	if len(p.f) > 0 {
-		p.code = codeInvalidRecipient
-	}
-	return err
+	return len(p.f) == 0
 }
 
-// address takes an address, and finds its road where none is named.
-func (p *person) address() {
-	to, channel := p.asked.To, p.asked.Channel
-	if channel == "" {
-		if channel = api.MessageChannelSMS; strings.Contains(to, "@") {
-			channel = api.MessageChannelEmail
-		}
+// road is the channel that a recipient is meant to be sent on, whether or not they can be; empty where nobody
+// knows.
+func (p *person) road() api.MessageChannel {
+	switch {
+	case p.addressee.Channel != "":
+		return api.MessageChannel(p.addressee.Channel)
+	case p.asked.Channel.Valid():
+		return p.asked.Channel
+	case p.asked.Channel != "", p.asked.To == "", p.named() != "to":
+		return ""
+	case strings.Contains(p.asked.To, "@"):
+		return api.MessageChannelEmail
+	default:
+		return api.MessageChannelSMS
 	}
+}
+
+// address takes an address, on the road that is named or that it looks like.
+func (p *person) address() {
+	to, channel := p.asked.To, p.road()
 	kind, err := device.Phone, error(nil)
 	switch channel {
 	case api.MessageChannelSMS, api.MessageChannelVoice:

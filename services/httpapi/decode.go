@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -26,6 +27,9 @@ const (
 	// by recipient, so there may be some for each.
 	maxBatchBody   = 2 << 20
 	maxBatchFaults = 4 * 1000
+	// maxFields is how many fields an object may have, maxElements how many elements a list.
+	maxFields   = 256
+	maxElements = notification.MaxRecipients
 )
 
 // faults is everything wrong with a request.
@@ -247,10 +251,14 @@ func shapeOf(t reflect.Type) *shape {
 	}
 }
 
-// check compares a valid JSON document with a shape. The error is a refusal for fields given twice.
+// check compares a valid JSON document with a shape. The error is a refusal for fields given twice, or for a list
+// that is too long to be read at all.
 func (s shapes) check(t reflect.Type, data []byte, most int) (faults, error) {
 	w := &walker{data: data, most: most}
 	w.value(s[t], "")
+	if len(w.long) > 0 {
+		return nil, invalid(w.long)
+	}
 	if w.twice != "" {
 		return nil, malformed(fmt.Sprintf("The field %q is given twice.", w.twice))
 	}
@@ -264,6 +272,7 @@ type walker struct {
 	faults faults
 	most   int // faults
 	twice  string
+	long   faults // of lists
 }
 
 func (w *walker) fault(at, detail string) { w.faults.addWithin(w.most, at, detail) }
@@ -280,7 +289,9 @@ func (w *walker) value(sh *shape, at string) {
 	first := w.next()
 	switch {
 	case sh.kind == anything:
-		w.skip()
+		if !w.skip() {
+			w.fault(at, "must not hold a number of more than 308 digits")
+		}
 		return
 	case (sh.kind == object || sh.kind == texts || sh.kind == table) && first == '{':
 		w.object(sh, at)
@@ -310,19 +321,25 @@ func (w *walker) value(sh *shape, at string) {
 
 func (w *walker) list(sh *shape, at string) {
 	w.pos++ // [
-	for i := 0; w.next() != ']'; i++ {
+	n := 0
+	for ; w.next() != ']'; n++ {
 		if w.data[w.pos] == ',' {
 			w.pos++
 		}
-		w.value(sh.element, join(at, strconv.Itoa(i)))
-		if w.pos >= len(w.data) {
-			return
+		if n >= maxElements { // only counted
+			w.skip()
+			continue
 		}
+		w.value(sh.element, join(at, strconv.Itoa(n)))
 	}
 	w.pos++ // ]
+	if n > maxElements {
+		w.long.add(at, fmt.Sprintf("must be at most %d, not %d", maxElements, n))
+	}
 }
 
 func (w *walker) object(sh *shape, at string) {
+	start := w.pos
 	w.pos++ // {
 	var buf [12]string
 	seen := buf[:0]
@@ -337,17 +354,15 @@ func (w *walker) object(sh *shape, at string) {
 				w.twice = name
 			}
 		}
-		if seen = append(seen, name); len(seen) > 256 {
+		if seen = append(seen, name); len(seen) > maxFields {
 			w.fault(at, "has too many fields")
-			w.pos = len(w.data) // what follows cannot make it right
+			w.pos = start // the rest of it cannot make it right, but what follows it is still looked at
+			w.skip()
 			return
 		}
 		w.next()
 		w.pos++ // :
 		w.member(sh, at, name)
-		if w.pos >= len(w.data) {
-			return
-		}
 	}
 	w.pos++ // }
 	for _, f := range sh.fields {
@@ -391,9 +406,11 @@ func (w *walker) string() string {
 	return string(w.data[start:w.pos])
 }
 
-// skip passes any value, without recursion: the client chooses how deep it nests.
-func (w *walker) skip() {
+// skip passes any value, without recursion: the client chooses how deep it nests. It tells whether all numbers in
+// it can be read.
+func (w *walker) skip() (readable bool) {
 	depth := 0
+	readable = true
 	for {
 		switch w.next() {
 		case '{', '[':
@@ -408,12 +425,17 @@ func (w *walker) skip() {
 		case '"':
 			w.string()
 		default:
+			start := w.pos
 			for w.pos < len(w.data) && !bytes.ContainsRune([]byte(" \t\r\n,:]}"), rune(w.data[w.pos])) {
 				w.pos++
 			}
+			if c := w.data[start]; c == '-' || c >= '0' && c <= '9' {
+				_, err := strconv.ParseFloat(string(w.data[start:w.pos]), 64)
+				readable = readable && err == nil
+			}
 		}
 		if depth == 0 {
-			return
+			return readable
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,6 +82,23 @@ func TestManyFaultsAreCutShort(t *testing.T) {
 	faults, err := newShapes(api.CreateUser{}).check(reflect.TypeFor[api.CreateUser](), body.Bytes(), maxFaults)
 	require.NoError(t, err)
 	require.Len(t, faults, maxFaults)
+}
+
+// TestALongListIsNotUnmarshalled: its many small elements would become large ones.
+func TestALongListIsNotUnmarshalled(t *testing.T) {
+	t.Parallel()
+	s := newShapes(api.CreateNotification{})
+	list := func(n int) []byte { return []byte(`{"recipients":[` + strings.Repeat("{},", n-1) + `{}],"text":"x"}`) }
+	value, _, err := decodeBody[api.CreateNotification](s, list(700_000), maxBatchFaults)
+	var refused *refusal
+	require.ErrorAs(t, err, &refused)
+	require.Empty(t, value.Recipients)
+	require.Equal(t, faults{{Pointer: "#/recipients", Detail: "must be at most 1000, not 700000"}}, refused.faults)
+
+	value, f, err := decodeBody[api.CreateNotification](s, list(1000), maxBatchFaults)
+	require.NoError(t, err)
+	require.Empty(t, f)
+	require.Len(t, value.Recipients, 1000)
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -36,6 +36,8 @@ type draft struct {
 	people  []*person
 	texts   wordings
 	refused []notification.Refused
+	// turn is given back while a store is asked.
+	turn *turn
 }
 
 // person is one recipient while they are read.
@@ -64,14 +66,13 @@ func (d *draft) lane() string {
 // with.
 func (d *draft) read(ctx context.Context) (notification.Request, error) {
 	var none notification.Request
+	var err error
 	if len(d.body) >= longBody {
-		end, err := d.s.long.turn(ctx)
-		if err != nil {
+		if d.turn, err = d.s.long.turn(ctx); err != nil {
 			return none, err
 		}
-		defer end()
+		defer d.turn.end()
 	}
-	var err error
 	var all faults
 	if d.request, all, err = decodeBody[api.CreateNotification](d.s.shapes, d.body, maxBatchFaults); err != nil {
 		return none, err
@@ -85,13 +86,18 @@ func (d *draft) read(ctx context.Context) (notification.Request, error) {
 		return none, err
 	}
 	d.texts = wordings{draft: d, bodies: map[notification.Body]int{}, own: map[events.Channel]*template.Compiled{}}
+	if err := d.texts.open(ctx); err != nil {
+		return none, err
+	}
 	for i, p := range d.people {
-		if err := d.finish(ctx, p); err != nil {
-			return none, err
-		}
+		d.finish(p)
 		pause(i)
 	}
 	d.texts.check()
+	d.turn.end()
+	if err := d.withoutSuppressed(ctx); err != nil {
+		return none, err
+	}
 	n.Template, n.TemplateVersion = d.request.Template, d.texts.version
 	r := notification.Request{Notification: n, Bodies: d.texts.list, IdempotencyKey: d.key, RawBody: d.body}
 	for _, p := range d.people {
@@ -139,10 +145,6 @@ func (d *draft) gather(all faults) {
 				To: r.To, Channel: r.Channel, DeviceID: r.DeviceID, UserID: r.UserID, Locale: r.Locale, Variables: r.Variables,
 			},
 		}}
-		return
-	}
-	if n := len(r.Recipients); n > notification.MaxRecipients {
-		d.f.add("recipients", fmt.Sprintf("must be at most %d, not %d", notification.MaxRecipients, n))
 		return
 	}
 	for i, asked := range r.Recipients {
@@ -255,19 +257,33 @@ func (d *draft) whole() notification.Notification {
 // sendAtSkew is how far a client's clock may be behind ours.
 const sendAtSkew = time.Minute
 
-// finish gives a recipient who was found their text, and asks whether they may be sent one.
-func (d *draft) finish(ctx context.Context, p *person) error {
-	if p.addressee.Channel == "" || p.addressee.To == "" || d.f.has("template") || d.f.has("text") {
+// finish gives a recipient who was found their text.
+func (d *draft) finish(p *person) {
+	if !p.found() || d.f.has("template") || d.f.has("text") {
+		return
+	}
+	d.texts.compose(p)
+	p.judge()
+}
+
+// found tells whether it is known where a recipient's message goes.
+func (p *person) found() bool { return p.addressee.Channel != "" && p.addressee.To != "" }
+
+// withoutSuppressed asks of all who would be sent something whether they may be.
+func (d *draft) withoutSuppressed(ctx context.Context) error {
+	if len(d.f) > 0 { // nothing is sent
 		return nil
 	}
-	if err := d.texts.compose(ctx, p); err != nil {
-		return err
+	for i, p := range d.people {
+		if !p.found() || len(p.f) > 0 {
+			continue
+		}
+		if err := d.suppressed(ctx, p); err != nil {
+			return err
+		}
+		pause(i)
 	}
-	if len(p.f) > 0 {
-		p.code = codeInvalidRecipient
-		return nil
-	}
-	return d.suppressed(ctx, p)
+	return nil
 }
 
 func (d *draft) suppressed(ctx context.Context, p *person) error {

@@ -142,6 +142,9 @@ func TestBadNotificationsAreRefusedByTheirFields(t *testing.T) {
 		"a variable that is missing": {`{` + to + `,"text":"{{name}}"}`, "#/variables/name", "is missing"},
 		"a variable too long":        {`{` + to + `,"text":"` + strings.Repeat("x", 1600) + `{{name}}","variables":{"name":"Ana"}}`, "#/variables", "10 that sms carries"},
 		"a list as a variable":       {`{` + to + `,"text":"{{name}}","variables":{"name":["Ana"]}}`, "#/variables/name", "must be a string"},
+		"a truth as a variable":      {`{` + to + `,"text":"{{x}}","variables":{"x":true}}`, "#/variables/x", "must be a string"},
+		"a number beyond all":        {`{` + to + `,"text":"{{n}}","variables":{"n":1e999}}`, "#/variables/n", "308 digits"},
+		"one in a list":              {`{` + to + `,"text":"x","variables":{"n":[1,[-1e999]]}}`, "#/variables/n", "308 digits"},
 		"a control character in one": {`{` + to + `,"text":"{{name}}","variables":{"name":"A\u0000"}}`, "#/variables/name", "control"},
 		"an unknown template":        {`{` + to + `,"template":"none"}`, "#/template", "not a template"},
 		"an unknown version":         {`{` + to + `,"template":"parcel","template_version":3,"variables":{"name":"Ana"}}`, "#/template_version", "not a version"},
@@ -234,6 +237,95 @@ func TestABatchWithManyBadRecipientsNamesEach(t *testing.T) {
 	n := b.notify(`{"text":"x","recipients":[` + strings.Join(list, ",") + `]}`)
 	require.Equal(t, 1, n.Accepted)
 	require.Len(t, n.Refused, 999)
+}
+
+// TestTooManyFieldsHideNothing: of one recipient they are their own fault, and what stands behind them is still
+// read and checked.
+func TestTooManyFieldsHideNothing(t *testing.T) {
+	t.Parallel()
+	names := make([]string, 257)
+	for i := range names {
+		names[i] = fmt.Sprintf(`"v%d":"x"`, i)
+	}
+	many := strings.Join(names, ",")
+	const good = `{"to":"+14155550124"}`
+	for name, first := range map[string]string{
+		"of variables": `{"to":"+14155550123","variables":{` + many + `}}`, "of the recipient": `{"to":"+14155550123",` + many + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			begin := `{"text":"x","recipients":[` + first + `,`
+			for body, pointer := range map[string]string{
+				begin + good + `],"send_at":5}`:         "#/send_at",
+				begin + good + `],"lane":5}`:            "#/lane",
+				begin + good + `],"expires_in":"60"}`:   "#/expires_in",
+				begin + good + `],"chanel":"voice"}`:    "#/chanel",
+				begin + good + `],"locale":"?"}`:        "#/locale",
+				begin + good + `],"brand":{"a":[1,2]}}`: "#/brand",
+			} {
+				p := b.post("/v1/notifications", body).problem(t)
+				require.Equal(t, api.ProblemCodeInvalidRequest, p.Code, body)
+				require.Contains(t, pointers(p), pointer)
+			}
+			p := b.post("/v1/notifications", begin+good+`],"lane":"bulk","lane":"bulk"}`).problem(t)
+			require.Equal(t, api.ProblemCodeMalformedJSON, p.Code)
+			require.Zero(t, b.notices.created)
+
+			n := b.notify(begin + `{"to":"+14155550125","chanel":"voice"},` + good + `]}`)
+			require.Equal(t, 1, n.Accepted)
+			require.Equal(t, []int{0, 1}, []int{n.Refused[0].Index, n.Refused[1].Index})
+			require.Equal(t, "#/recipients/1/chanel", n.Refused[1].Pointer)
+			require.Equal(t, "+14155550124", b.notices.request(n.ID).Addressees[0].To)
+		})
+	}
+}
+
+func TestANumberIsWrittenAsTheLocaleDoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for body, want := range map[string]string{
+		`{"to":"+14155550123","text":"{{n}}","variables":{"n":4711}}`:               "4,711",
+		`{"to":"+14155550123","text":"{{n}}","locale":"de","variables":{"n":4711}}`: "4.711",
+		`{"to":"+14155550123","text":"{{n}}","variables":{"n":"4711"}}`:             "4711",
+	} {
+		require.Equal(t, want, b.notices.request(b.notify(body).ID).Addressees[0].Variables["n"], body)
+	}
+}
+
+// TestABadRecipientDoesNotChangeWhatTheTextsAreFor: a subject is for the mail that one of them was meant to get.
+func TestABadRecipientDoesNotChangeWhatTheTextsAreFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t, equipped)
+	for name, c := range map[string]string{
+		"a bad mailbox":           `"subject":"Parcel","recipients":[{"to":"+14155550123"},{"to":"ana@"}]`,
+		"a bad mailbox, named so": `"html":"<p>Hi</p>","recipients":[{"to":"+14155550123"},{"to":"ana","channel":"email"}]`,
+		"variables of the mail":   `"html":"<p>Hi</p>","recipients":[{"to":"+14155550123"},{"to":"ana@example.com","variables":{"x":{"a":1e999}}}]`,
+		"an unknown user":         `"title":"Parcel","recipients":[{"to":"+14155550123"},{"user_id":"019aa5bf-11aa-7b6e-9d3c-2e4f60718293"}]`,
+		"an unknown device":       `"title":"Parcel","recipients":[{"to":"+14155550123"},{"device_id":"*"}]`,
+		"nobody":                  `"subject":"Parcel","recipients":[{"to":"+14155550123"},{}]`,
+		"no address":              `"subject":"Parcel","recipients":[{"to":"+14155550123"},{"to":17}]`,
+		"a channel that is none":  `"subject":"Parcel","recipients":[{"to":"+14155550123"},{"to":"a@example.com","channel":"fax"}]`,
+	} {
+		n := b.notify(`{"text":"Hi",` + c + `}`)
+		require.Equal(t, 1, n.Accepted, name)
+		require.Len(t, n.Refused, 1, name)
+		require.Equal(t, 1, n.Refused[0].Index, name)
+	}
+	for _, body := range []string{
+		`{"text":"Hi","subject":"Parcel","recipients":[{"to":"+14155550123"},{"to":"+1415"}]}`,
+		`{"text":"Hi","title":"Parcel","recipients":[{"to":"+14155550123"},{"to":"ana@"}]}`,
+	} {
+		p := b.post("/v1/notifications", body).problem(t)
+		require.Equal(t, http.StatusUnprocessableEntity, p.Status, "of nobody: %s", body)
+	}
+}
+
+func pointers(p api.Problem) (list []string) {
+	for _, f := range p.Errors {
+		list = append(list, f.Pointer)
+	}
+	return list
 }
 
 func TestASuppressedAddressGetsNothing(t *testing.T) {

@@ -218,16 +218,33 @@ func (s *Server) readImport(w http.ResponseWriter, r *http.Request, account stri
 	if err != nil {
 		return nil, badRows{}, err
 	}
-	end, err := s.long.turn(r.Context())
+	turn, err := s.long.turn(r.Context())
 	if err != nil {
 		return nil, badRows{}, err
 	}
-	defer end()
+	defer turn.end()
 	rows, bad, err := readRows(data, read)
 	if err != nil {
 		return nil, bad, err
 	}
-	return s.readEntries(r.Context(), account, rows, bad)
+	known := s.knownCredentials(r.Context(), account)
+	if err := turn.without(r.Context(), func() error { return askFor(rows, known) }); err != nil {
+		return nil, bad, err
+	}
+	return s.readEntries(account, known, rows, bad)
+}
+
+// askFor asks for the credentials of all rows, so that nothing is waited for when their entries are read.
+func askFor(rows []numberedRow, known func(clientID string) (bool, error)) error {
+	for _, row := range rows {
+		if suppression.Scope(row.Scope) != suppression.OneCredential || row.ClientID == "" {
+			continue
+		}
+		if _, err := known(row.ClientID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // badRows are the rows with faults.
@@ -249,8 +266,10 @@ type numberedRow struct {
 	entryRow
 }
 
-func (s *Server) readEntries(ctx context.Context, account string, rows []numberedRow, bad badRows) ([]suppression.Entry, badRows, error) {
-	now, known := s.config.Now(), s.knownCredentials(ctx, account)
+func (s *Server) readEntries(
+	account string, known func(clientID string) (bool, error), rows []numberedRow, bad badRows,
+) ([]suppression.Entry, badRows, error) {
+	now := s.config.Now()
 	entries := make([]suppression.Entry, 0, len(rows))
 	for i, row := range rows {
 		pause(i)

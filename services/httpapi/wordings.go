@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/notification"
 	"github.com/assent-io/assent/services/plaintext"
@@ -106,29 +107,24 @@ type wordings struct {
 	draft    *draft
 	list     []notification.Body
 	bodies   map[notification.Body]int
-	template *template.Compiled                    // nil: not opened yet, or the request has a text of its own
+	template *template.Compiled                    // nil: it has faults, or the request has a text of its own
 	own      map[events.Channel]*template.Compiled // the request's own text by channel; nil: it has faults
 	version  int                                   // of the template
-	// used are the channels of those who were found.
-	used []string
 }
 
 // compose gives a recipient their body and what is filled in, and checks what comes of it.
-func (t *wordings) compose(ctx context.Context, p *person) error {
+func (t *wordings) compose(p *person) {
 	a := &p.addressee
-	if !slices.Contains(t.used, a.Channel) {
-		t.used = append(t.used, a.Channel)
-	}
-	text, err := t.text(ctx, events.Channel(a.Channel))
-	if err != nil || text == nil {
-		return err
+	text := t.text(events.Channel(a.Channel))
+	if text == nil {
+		return
 	}
 	m, wrong := text.Compose(events.Channel(a.Channel), a.Locale, p.asked.Variables)
 	for _, x := range wrong {
 		t.fault(p, len(m.Filled) > 0 || len(p.asked.Variables) > 0, x)
 	}
 	if len(wrong) > 0 {
-		return nil
+		return
 	}
 	body := notification.Body(m.Body)
 	place, known := t.bodies[body]
@@ -137,7 +133,6 @@ func (t *wordings) compose(ctx context.Context, p *person) error {
 		t.bodies[body], t.list = place, append(t.list, body)
 	}
 	a.Body, a.Variables = place, m.Filled
-	return nil
 }
 
 // fault is one of a message: of a variable, of a text that the request's recipients share, or of a text that the
@@ -158,27 +153,32 @@ func (t *wordings) fault(p *person, filled bool, x template.Fault) {
 }
 
 // text is what a recipient on a channel gets, ready to be composed; nil where that is a fault of the request.
-func (t *wordings) text(ctx context.Context, channel events.Channel) (*template.Compiled, error) {
+func (t *wordings) text(channel events.Channel) *template.Compiled {
 	if t.draft.request.Template != "" {
-		return t.open(ctx)
+		return t.template
 	}
 	text, known := t.own[channel]
 	if known {
-		return text, nil
+		return text
 	}
 	text, wrong := template.Own(channel, t.draft.request.Locale, t.body(channel))
 	for _, x := range wrong {
 		t.draft.f.add(x.Field, x.Detail)
 	}
 	t.own[channel] = text
-	return text, nil
+	return text
 }
 
-// open reads the template once: all get the version that the first got.
-func (t *wordings) open(ctx context.Context) (*template.Compiled, error) {
-	if t.template != nil || t.draft.f.has("template") || t.draft.f.has("template_version") {
-		return t.template, nil
+// open reads the template where there is one and somebody gets it: all get the same version.
+func (t *wordings) open(ctx context.Context) error {
+	d := t.draft
+	if d.request.Template == "" || d.f.has("template") || d.f.has("template_version") || !slices.ContainsFunc(d.people, (*person).found) {
+		return nil
 	}
+	return d.turn.without(ctx, func() error { return t.read(ctx) })
+}
+
+func (t *wordings) read(ctx context.Context) error {
 	wanted := 0
 	if v := t.draft.request.TemplateVersion; v != nil {
 		wanted = *v
@@ -190,11 +190,11 @@ func (t *wordings) open(ctx context.Context) (*template.Compiled, error) {
 	case errors.Is(err, verification.ErrNotFound):
 		t.draft.f.add("template", "is not a template of this account")
 	case err != nil:
-		return nil, fmt.Errorf("open template: %w", err)
+		return fmt.Errorf("open template: %w", err)
 	default:
 		t.template, t.version = opened, opened.Version()
 	}
-	return t.template, nil
+	return nil
 }
 
 // body is the request's own text as a channel carries it.
@@ -210,17 +210,27 @@ func (t *wordings) body(channel events.Channel) events.NotificationBody {
 	}
 }
 
-// check finds parts of the text that no channel of the recipients carries.
+// check finds parts of the text that no channel of the recipients carries. Those who are refused count too: what is
+// wrong with them must not make the text wrong for the others.
 func (t *wordings) check() {
 	r := t.draft.request
-	if len(t.used) == 0 {
-		return
+	var used []api.MessageChannel
+	for _, p := range t.draft.people {
+		road := p.road()
+		if road == "" {
+			return // it may be any
+		}
+		if !slices.Contains(used, road) {
+			used = append(used, road)
+		}
 	}
 	for _, x := range []struct {
 		field, value string
-		channel      events.Channel
-	}{{"subject", r.Subject, events.Email}, {"html", r.HTML, events.Email}, {"title", r.Title, events.Push}} {
-		if x.value != "" && !slices.Contains(t.used, string(x.channel)) {
+		channel      api.MessageChannel
+	}{
+		{"subject", r.Subject, api.MessageChannelEmail}, {"html", r.HTML, api.MessageChannelEmail}, {"title", r.Title, api.MessageChannelPush},
+	} {
+		if x.value != "" && !slices.Contains(used, x.channel) {
 			t.draft.f.add(x.field, "is for "+string(x.channel)+" only")
 		}
 	}

@@ -32,6 +32,8 @@ type opened struct {
 	// activation is set where the message is one; id is that of the verification that it is about.
 	activation *events.VerificationActivated
 	id         string
+	// part is set where the message is a part of a notification, of which id is the id then.
+	part *events.NotificationQueued
 	// life is how long a replayed event stays; zero: as its stream keeps it.
 	life time.Duration
 }
@@ -73,6 +75,8 @@ func (l *Letters) fill(ctx context.Context, d events.DeadLetter, f *opened) erro
 		origin = l.cfg.Verifications.activations
 	case below(d.Subject, events.DeliverySubjects):
 		origin = l.cfg.Verifications.deliveries
+	case below(d.Subject, events.NotificationSubjects):
+		origin = l.parts
 	case !below(d.Subject, events.ResponseSubjects):
 		origin = nil
 	}
@@ -143,6 +147,13 @@ func (l *Letters) decode(rec stream.Record, d events.DeadLetter, f *opened) erro
 			return err
 		}
 		f.id, subjects = t.ID, []string{events.DueSubject(t.Kind, t.ID)}
+	case below(d.Subject, events.NotificationSubjects):
+		q, err := l.openPart(d, f.payload)
+		if err != nil {
+			return err
+		}
+		f.part, f.id, f.letter.Channel = &q, q.ID, string(q.Channel)
+		subjects = []string{events.NotificationSubject(q.Lane, q.Channel, q.ID, q.Part)}
 	}
 	if !events.ValidID(f.id) || !slices.Contains(subjects, d.Subject) {
 		return fmt.Errorf("%w: not an event of this subject", events.ErrUndecodable)
@@ -174,9 +185,45 @@ func (l *Letters) openActivation(channel events.Channel, d events.DeadLetter, pa
 	return a, nil
 }
 
+// openPart reads a part of a notification as its worker would.
+func (l *Letters) openPart(d events.DeadLetter, payload []byte) (events.NotificationQueued, error) {
+	q, err := events.Decode[events.NotificationQueued](payload)
+	if err != nil {
+		return q, err
+	}
+	consumer := string(q.Channel) + "-" + string(q.Lane) // as the workers name theirs
+	if d.Consumer != consumer || d.Credential != "" && d.Credential != q.Credential {
+		return q, fmt.Errorf("%w: not a part for %s", events.ErrUndecodable, consumer)
+	}
+	plain, err := l.cfg.Verifications.cfg.Keys.Open(keyring.Channel(q.Channel), events.PartID(q.ID, q.Part), q.Content)
+	var c events.NotificationContent
+	if err != nil || json.Unmarshal(plain, &c) != nil || len(c.Recipients) == 0 || len(c.Recipients) != len(q.Recipients) {
+		return q, fmt.Errorf("%w: sealed content does not open", events.ErrUndecodable)
+	}
+	return q, nil
+}
+
+// obstructPart finds what stands in the way of a part's replay. Of its messages that have ended the worker
+// learns from their log.
+func (l *Letters) obstructPart(f *opened) {
+	now := l.cfg.Verifications.now()
+	switch {
+	case !now.Before(f.part.ExpiresAt):
+		f.letter.Obstacle = letter.Expired
+	case !f.standing:
+		f.letter.Obstacle = letter.Superseded
+	default:
+		f.life = f.part.ExpiresAt.Sub(now) + stream.NotificationGrace
+	}
+}
+
 // obstruct finds what stands in the way of a replay: first what ended the verification, then what became
 // of the message.
 func (l *Letters) obstruct(ctx context.Context, f *opened) error {
+	if f.part != nil {
+		l.obstructPart(f)
+		return nil
+	}
 	v, err := l.verification(ctx, f)
 	switch {
 	case errors.Is(err, verification.ErrNotFound): // absence reads as expired

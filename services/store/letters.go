@@ -28,6 +28,7 @@ type Letters struct {
 	js        jetstream.JetStream
 	letters   *stream.Reader
 	responses *stream.Reader
+	parts     *stream.Reader
 }
 
 // NewLetters opens the stream of dead letters, which must exist.
@@ -37,15 +38,18 @@ func NewLetters(ctx context.Context, js jetstream.JetStream, cfg LettersConfig) 
 	if l.letters, err = stream.NewReader(ctx, js, stream.DeadLetters); err != nil {
 		return nil, err
 	}
-	l.responses, err = stream.NewReader(ctx, js, stream.Responses)
+	if l.responses, err = stream.NewReader(ctx, js, stream.Responses); err != nil {
+		return nil, err
+	}
+	l.parts, err = stream.NewReader(ctx, js, stream.Notifications)
 	return l, err
 }
 
 const (
-	// window is how many letters are read at once. One is up to 90 KB.
-	window = 100
+	// window is how many letters are read at once. One is up to 90 KB, that of a notification's part up to 1 MB.
+	window = 25
 	// maxWindows bounds what one list looks through for the few that it is asked for.
-	maxWindows = 50
+	maxWindows = 200
 )
 
 // Letters finds the account's letters, newest first: what can still be replayed is never older than a
@@ -112,9 +116,9 @@ func (l *Letters) DropLetter(ctx context.Context, account string, id uint64) err
 	return nil
 }
 
-// ReplayLetter publishes what the letter keeps once more, removes the letter, and returns the verification that
-// it is about. A message to a person goes out as the next send in the place of the one that was not
-// delivered; it counts towards the limits like any other. Of all who replay one letter, in all processes, one
+// ReplayLetter publishes what the letter keeps once more, removes the letter, and returns the verification, or
+// the notification, that it is about. A message to a person goes out as the next send in the place of the one that was not
+// delivered; it counts towards the limits like any other. A part of a notification goes on where its log ends. Of all who replay one letter, in all processes, one
 // succeeds. It fails with verification.ErrNotFound, *letter.RefusedError, *verification.LimitError, or
 // ErrUnavailable.
 func (l *Letters) ReplayLetter(ctx context.Context, account string, id uint64) (verificationID string, err error) {
@@ -134,10 +138,10 @@ func (l *Letters) ReplayLetter(ctx context.Context, account string, id uint64) (
 			return "", err
 		}
 		removed, err := stream.Remove(ctx, l.js, stream.DeadLetters, id)
-		// An activation was published under compare-and-set, so this was the one. Of other events the broker has
-		// dropped all but the first, and whoever removes the letter has replayed it. A letter that cannot be
-		// removed now is replayed all the same, and in the worst case can be again, which changes nothing.
-		if f.activation == nil && err == nil && !removed {
+		// An activation or a part was published under compare-and-set, so this was the one. Of other events the
+		// broker has dropped all but the first, and whoever removes the letter has replayed it. A letter that
+		// cannot be removed now is replayed all the same, and in the worst case can be again, which changes nothing.
+		if f.activation == nil && f.part == nil && err == nil && !removed {
 			return "", verification.ErrNotFound
 		}
 		return f.letter.VerificationID, nil
@@ -150,14 +154,20 @@ func (l *Letters) publish(ctx context.Context, f opened) error {
 		_, err := l.cfg.Verifications.sendAgain(ctx, *f.activation, f.sequence, asked{})
 		return err
 	}
-	options := []stream.Option{stream.WithID(fmt.Sprintf("replay-%d", f.letter.ID))}
+	var options []stream.Option
+	if f.part != nil { // in its own place, from where its worker takes it and its log goes on
+		options = append(options, stream.Expecting(f.sequence))
+	} else {
+		options = append(options, stream.WithID(fmt.Sprintf("replay-%d", f.letter.ID)))
+	}
 	if f.life > 0 {
 		options = append(options, stream.WithTTL(f.life))
 	}
-	if _, err := l.cfg.Verifications.pub.Put(ctx, f.subject, f.payload, options...); err != nil {
+	_, err := l.cfg.Verifications.pub.Put(ctx, f.subject, f.payload, options...)
+	if err != nil && !errors.Is(err, stream.ErrConflict) {
 		return unavailable(err)
 	}
-	return nil
+	return err
 }
 
 // find reads a letter and looks into it.

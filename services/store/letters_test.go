@@ -513,6 +513,88 @@ func TestAnAccountSeesItsOwnLetters(t *testing.T) {
 	require.NotZero(t, d.letter(nobodys).ID)
 }
 
+// buriedPart is a part of a notification that an older worker could not read, as it stands and its letter.
+func (d desk) buriedPart() (events.NotificationQueued, stream.Record, uint64) {
+	d.t.Helper()
+	r := d.notice(2)
+	accept(d.t, d.notifications(), r)
+	rec, err := d.reader(stream.Notifications).Last(d.t.Context(), events.NotificationByID(r.Notification.ID, 0))
+	require.NoError(d.t, err)
+	q, err := events.Decode[events.NotificationQueued](rec.Data)
+	require.NoError(d.t, err)
+	return q, rec, d.bury(rec, events.DeadLetter{
+		Consumer: "sms-bulk", Kind: events.LetterUndecodable, Reason: "undecodable event: version 1, this program reads 0",
+		VerificationID: q.ID, Credential: shop, Channel: events.SMS,
+	})
+}
+
+func TestAPartThatAnOlderWorkerCouldNotReadIsReplayedInItsPlace(t *testing.T) {
+	d := openDesk(t)
+	q, rec, id := d.buriedPart()
+	l := d.letter(id)
+	require.Equal(t, []any{letter.Undecodable, q.ID, "sms", "", ""}, []any{l.Kind, l.VerificationID, l.Channel, string(l.Obstacle), l.SHA256})
+	d.clock.forward(10 * time.Minute)
+	desks := []*store.Letters{d.more(), d.more()}
+	var won atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			about, err := desks[i%2].ReplayLetter(t.Context(), shop, id)
+			var refused *letter.RefusedError
+			switch {
+			case err == nil && about == q.ID:
+				won.Add(1)
+			case errors.As(err, &refused) && refused.Obstacle == letter.Superseded, errors.Is(err, verification.ErrNotFound):
+			default:
+				t.Error(about, err)
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 1, won.Load())
+	again, err := d.reader(stream.Notifications).Last(t.Context(), rec.Subject)
+	require.NoError(t, err)
+	require.Equal(t, rec.Sequence+1, again.Sequence, "it was published once more, and once only")
+	require.Equal(t, string(rec.Data), string(again.Data))
+	require.Equal(t, 50*time.Minute+stream.NotificationGrace, again.TTL.Round(time.Minute), "and is kept as long as before")
+	_, err = d.letters.Letter(t.Context(), shop, id)
+	require.ErrorIs(t, err, verification.ErrNotFound)
+
+	_, rec, id = d.buriedPart()
+	d.put(rec.Subject, rec.Data)
+	d.refuses(id, letter.Superseded, "it stands there anew")
+	_, rec, id = d.buriedPart()
+	require.NoError(t, stream.Delete(t.Context(), d.js(), stream.Notifications, rec.Sequence))
+	d.refuses(id, letter.Superseded, "nothing stands there")
+	_, _, id = d.buriedPart()
+	d.clock.forward(time.Hour)
+	d.refuses(id, letter.Expired, "its time is over")
+}
+
+func TestAPartIsReplayedOnlyAsThatOfItsWorker(t *testing.T) {
+	d := openDesk(t)
+	q, rec, _ := d.buriedPart()
+	other, _, _ := d.buriedPart()
+	q.Content = other.Content
+	foreign, err := events.Encode(q)
+	require.NoError(t, err)
+	subject := events.NotificationSubject(events.LaneTransactional, events.SMS, q.ID, 7)
+	for name, l := range map[string]events.DeadLetter{
+		"of a later version":     {Consumer: "sms-bulk", Subject: subject, Data: []byte(`{"version":9}`)},
+		"of another lane":        {Consumer: "sms-transactional", Subject: rec.Subject, Sequence: rec.Sequence},
+		"of another channel":     {Consumer: "email-bulk", Subject: rec.Subject, Sequence: rec.Sequence},
+		"of verifications":       {Consumer: "sms", Subject: rec.Subject, Sequence: rec.Sequence},
+		"of another account":     {Consumer: "sms-bulk", Subject: rec.Subject, Sequence: rec.Sequence, Credential: operator},
+		"at another subject":     {Consumer: "sms-bulk", Subject: subject, Data: rec.Data},
+		"with another's content": {Consumer: "sms-bulk", Subject: rec.Subject, Data: foreign},
+	} {
+		d.refuses(d.raw(l.Consumer, l), letter.StillUndecodable, name)
+	}
+	stands, err := d.reader(stream.Notifications).Last(t.Context(), rec.Subject)
+	require.NoError(t, err)
+	require.Equal(t, rec.Sequence, stands.Sequence)
+}
+
 func letterIDs(page []letter.Letter) (ids []uint64) {
 	for _, l := range page {
 		ids = append(ids, l.ID)
