@@ -64,7 +64,7 @@ func (d *draft) lane() string {
 // with.
 func (d *draft) read(ctx context.Context) (notification.Request, error) {
 	var none notification.Request
-	if len(d.body) >= longBody {
+	if d.long() {
 		end, err := d.s.long.turn(ctx)
 		if err != nil {
 			return none, err

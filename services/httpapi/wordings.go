@@ -166,12 +166,29 @@ func (t *wordings) text(ctx context.Context, channel events.Channel) (*template.
 	if known {
 		return text, nil
 	}
+	end, err := t.turn(ctx, channel)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	text, wrong := template.Own(channel, t.draft.request.Locale, t.body(channel))
 	for _, x := range wrong {
 		t.draft.f.add(x.Field, x.Detail)
 	}
 	t.own[channel] = text
 	return text, nil
+}
+
+// long tells whether the body is so long that all of it is read in one turn.
+func (d *draft) long() bool { return len(d.body) >= longBody }
+
+// turn waits until a mail's HTML may be read: that can take long, however short it is. Who reads a long body has
+// their turn already.
+func (t *wordings) turn(ctx context.Context, channel events.Channel) (end func(), err error) {
+	if channel != events.Email || t.draft.request.HTML == "" || t.draft.long() {
+		return func() {}, nil
+	}
+	return t.draft.s.long.turn(ctx)
 }
 
 // open reads the template once: all get the version that the first got.

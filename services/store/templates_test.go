@@ -30,7 +30,8 @@ func parcel(t *testing.T, account, name, text string) template.Template {
 		Variables: map[string]template.Variable{"order": {Type: template.String, Required: true}},
 		Variants:  []template.Variant{{Channel: events.SMS, Locale: "en", Source: events.NotificationBody{Text: text}}},
 	}
-	faults, _ := template.Prepare(&x)
+	faults, _, err := template.Prepare(&x, t.Context().Err)
+	require.NoError(t, err)
 	require.Empty(t, faults)
 	return x
 }

@@ -89,7 +89,7 @@ func Own(channel events.Channel, locale string, body events.NotificationBody) (*
 	}
 	v := Variant{Channel: channel, Locale: locale, Source: body}
 	var f faults
-	uses := v.prepare(&f, "")
+	uses := v.prepare(&f, "", new(effort))
 	for i := range f {
 		f[i].Field = strings.TrimPrefix(f[i].Field, "/")
 	}
