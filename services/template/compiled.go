@@ -291,7 +291,7 @@ func checkRendered(channel events.Channel, body events.NotificationBody) []Fault
 			f.add("subject", "is empty when it is filled")
 		}
 	}
-	if strings.TrimSpace(body.Text) == "" && body.HTML == "" {
+	if strings.TrimSpace(body.Text) == "" { // of a mail too: its text part
 		f.add("text", "is empty when it is filled")
 	}
 	return f

@@ -173,6 +173,9 @@ func (v *Variant) prepare(f *faults, field string, taken *effort) []string {
 	if v.Body.Text == "" {
 		v.Body.Text = text
 	}
+	if len(*f) == before && strings.TrimSpace(v.Body.Text) == "" {
+		f.add(field+"/text", "is required, since the html has no words")
+	}
 	if len(*f) > before {
 		return nil
 	}

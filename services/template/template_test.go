@@ -387,6 +387,26 @@ func TestATextIsMadeOfTheHTMLUnlessThereIsOne(t *testing.T) {
 	require.Equal(t, "given", m.Rendered.Text)
 }
 
+func TestAMailHasWords(t *testing.T) {
+	t.Parallel()
+	const picture = `<p><img src="https://x.example/a.png"></p>`
+	for _, body := range []events.NotificationBody{
+		{Subject: "x", HTML: picture}, {Subject: "x", HTML: picture, Text: " \n"}, {Subject: "x", HTML: "<style>p{margin:0}</style>"},
+	} {
+		_, faults := template.Own(events.Email, "en", body)
+		require.Equal(t, []template.Fault{{Field: "text", Detail: "is required, since the html has no words"}}, faults)
+	}
+	x := template.Template{
+		Name: "note", DefaultLocale: "en", Variables: map[string]template.Variable{"note": {Type: template.String}},
+		Variants: []template.Variant{{Channel: events.Email, Locale: "en", Source: events.NotificationBody{Subject: "x", HTML: "<p>{{note}}</p>"}}},
+	}
+	c := compiled(t, x)
+	_, faults := c.Compose(events.Email, "en", nil)
+	require.Equal(t, []template.Fault{{Field: "text", Detail: "is empty when it is filled"}}, faults)
+	_, faults = c.Compose(events.Email, "en", map[string]any{"note": "y"})
+	require.Empty(t, faults)
+}
+
 // FuzzMail takes any HTML and any value: nothing panics, and a value makes no element that was not there.
 func FuzzMail(f *testing.F) {
 	f.Add(mailSource, "<b>")
