@@ -31,6 +31,7 @@ func mail(source, locale string, taken *effort, fault func(detail string)) (made
 		refuse("cannot be read as HTML")
 		return "", ""
 	}
+	dropComments(root)
 	check(root, refuse)
 	if refused {
 		return "", ""
@@ -56,12 +57,25 @@ func mail(source, locale string, taken *effort, fault func(detail string)) (made
 	return made, textOf(root)
 }
 
+// dropComments removes what most mail programs do not show and some run, as Outlook does with <!--[if mso]>.
+func dropComments(root *html.Node) {
+	var comments []*html.Node
+	for n := range root.Descendants() {
+		if n.Type == html.CommentNode {
+			comments = append(comments, n)
+		}
+	}
+	for _, n := range comments {
+		n.Parent.RemoveChild(n)
+	}
+}
+
 // refusedElements do nothing in a mail, or what no mail should do.
 func refusedElements() []atom.Atom {
 	return []atom.Atom{
 		atom.Script, atom.Iframe, atom.Frame, atom.Frameset, atom.Object, atom.Embed, atom.Applet, atom.Form, atom.Input,
 		atom.Button, atom.Select, atom.Textarea, atom.Base, atom.Link, atom.Svg, atom.Math, atom.Template, atom.Noscript,
-		atom.Audio, atom.Video, atom.Source,
+		atom.Audio, atom.Video, atom.Source, atom.Xmp, atom.Noembed, atom.Noframes, atom.Plaintext,
 	}
 }
 

@@ -265,6 +265,8 @@ func TestWhatHasNoPlaceInAMailIsRefused(t *testing.T) {
 		`<svg onload=x><circle/></svg>`:                              "must not have the element svg",
 		`<iframe src="https://e.com">`:                               "must not have the element iframe",
 		`<form><input></form>`:                                       "must not have the element form",
+		`<xmp><!--[if mso]><form><![endif]--></xmp>`:                 "must not have the element xmp",
+		`<noembed><form></noembed>`:                                  "must not have the element noembed",
 		`<object data="https://e.com">`:                              "must not have the element object",
 		`<link rel=stylesheet href="https://e.com/x.css">`:           "must not have the element link",
 		`<base href="https://e.com">`:                                "must not have the element base",
@@ -405,6 +407,20 @@ func TestAMailHasWords(t *testing.T) {
 	require.Equal(t, []template.Fault{{Field: "text", Detail: "is empty when it is filled"}}, faults)
 	_, faults = c.Compose(events.Email, "en", map[string]any{"note": "y"})
 	require.Empty(t, faults)
+}
+
+func TestCommentsOfMailsAreDropped(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{
+		`<!--[if mso]><a href="http://e.com"><form><script>x</script></form></a><![endif]--><p>x<!-- y --></p><!-- z -->`,
+		`<?xml x ?><![CDATA[y]]><p>x</p>`,
+	} {
+		c, faults := template.Own(events.Email, "en", events.NotificationBody{Subject: "x", HTML: source})
+		require.Empty(t, faults)
+		m, faults := c.Compose(events.Email, "en", nil)
+		require.Empty(t, faults)
+		require.Equal(t, `<!DOCTYPE html><html lang="en"><head></head><body><p>x</p></body></html>`, m.Rendered.HTML)
+	}
 }
 
 // FuzzMail takes any HTML and any value: nothing panics, and a value makes no element that was not there.
