@@ -216,8 +216,11 @@ func TestATextThatIsTooLongForItsChannelIsRefused(t *testing.T) {
 		own(events.Voice, events.NotificationBody{Text: "{{x}}"}, strings.Repeat("x", 1001)))
 	require.Equal(t, []template.Fault{{Field: "title", Detail: "is 101 characters long when it is filled, more than the 100 that push carries"}},
 		own(events.Push, events.NotificationBody{Subject: "{{x}}", Text: "x"}, strings.Repeat("x", 101)))
-	require.Equal(t, []template.Fault{{Field: "text", Detail: "is 3200 bytes long when it is filled, more than the 3000 that push carries"}},
-		own(events.Push, events.NotificationBody{Text: "{{x}}"}, strings.Repeat("я", 1600)))
+	require.Equal(t, []template.Fault{{Field: "text", Detail: "is 3201 bytes of JSON long when it is filled, more than the 3000 that push carries"}},
+		own(events.Push, events.NotificationBody{Subject: "x", Text: "{{x}}"}, strings.Repeat("я", 1600)))
+	require.Empty(t, own(events.Push, events.NotificationBody{Text: "{{x}}"}, strings.Repeat("&", 500)))
+	require.Equal(t, []template.Fault{{Field: "text", Detail: "is 3006 bytes of JSON long when it is filled, more than the 3000 that push carries"}},
+		own(events.Push, events.NotificationBody{Text: "{{x}}"}, strings.Repeat("<", 501)), "six bytes each, as APNs gets them")
 	require.Equal(t, []template.Fault{{Field: "subject", Detail: "is empty when it is filled"}},
 		own(events.Email, events.NotificationBody{Subject: "{{x}}", Text: "x"}, " "))
 	require.Equal(t, []template.Fault{{Field: "text", Detail: "is empty when it is filled"}}, own(events.SMS, events.NotificationBody{Text: "{{x}}"}, ""))
