@@ -186,3 +186,29 @@ func TestMessagesAreComposedFromTheVersionThatIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "Three 4711", m.Rendered.Text)
 }
+
+func TestLargeTemplatesAreNotAllKeptReady(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	k := h.templates()
+	large := parcel(t, "acme", "parcel", strings.Repeat("x", 20_000))
+	for range 21 { // each is stored as source and as body
+		large.Variants = append(large.Variants, large.Variants[0])
+	}
+	open := func(version int) *template.Compiled {
+		ready, err := k.Open(t.Context(), "acme", "parcel", version)
+		require.NoError(t, err)
+		return ready
+	}
+	const saved = 20
+	first := map[int]*template.Compiled{}
+	for version := 1; version <= saved; version++ {
+		_, err := k.SaveTemplate(t.Context(), large, nil)
+		require.NoError(t, err)
+		first[version] = open(version)
+	}
+	kept := func(version int) bool { return open(version) == first[version] }
+	require.True(t, kept(saved), "the newest stay")
+	require.True(t, kept(saved-1), "the newest stay")
+	require.False(t, kept(1), "the oldest is dropped")
+}
