@@ -26,6 +26,10 @@ func mail(source, locale string, taken *effort, fault func(detail string)) (made
 		refused = true
 		fault(detail)
 	}
+	if detail := beforeParsing(source); detail != "" {
+		refuse(detail)
+		return "", ""
+	}
 	root, err := html.Parse(strings.NewReader(source))
 	if err != nil {
 		refuse("cannot be read as HTML")
@@ -244,6 +248,8 @@ const (
 	maxEffort = 4 * maxCost
 	// bytesPerElement is how much of declarations is written in the time in which one element is looked at.
 	bytesPerElement = 16
+	// bytesPerDeclaration is what one takes besides its text.
+	bytesPerDeclaration = 8
 )
 
 // effort is how much of maxEffort was taken.
@@ -282,7 +288,7 @@ func costs(root *html.Node, rules []*css.CSSRule) float64 {
 		}
 		declared := 0
 		for _, s := range rule.Style.Styles {
-			declared += len(s.Property) + len(s.Value.Text())
+			declared += bytesPerDeclaration + len(s.Property) + len(s.Value.Text())
 		}
 		for selector := range strings.SplitSeq(rule.Style.Selector.Text(), ",") {
 			around := deepest

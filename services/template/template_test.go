@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -319,6 +320,29 @@ func TestStylesThatWouldTakeTooLongAreRefused(t *testing.T) {
 		Subject: "x", HTML: "<style>" + strings.Repeat("table.body td > p b{color:red}", 50) + "</style>" + strings.Repeat("<table><tr><td>", 5) + strings.Repeat("<p><b>x</b>", 50),
 	})
 	require.Empty(t, faults)
+}
+
+func TestAMailThatTheParserWouldMakeHugeIsRefused(t *testing.T) {
+	t.Parallel()
+	var open strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&open, "<b a%d>", i)
+	}
+	for _, source := range []string{
+		"<p>" + open.String() + "</p>" + strings.Repeat("<p>x", 1000), // each paragraph gets all of them
+		"<p>" + open.String() + "<table><td>" + strings.Repeat("</b>", 400) + "</table></p>" + strings.Repeat("<p>x", 1000),
+	} {
+		_, faults := template.Own(events.Email, "en", events.NotificationBody{Subject: "x", HTML: source})
+		require.Equal(t, []template.Fault{{Field: "html", Detail: "has too many elements such as b and font that are not closed"}}, faults)
+	}
+	for _, source := range []string{
+		"<ul>" + strings.Repeat(`<li><a href="https://e.com">x</a> <b>y</b><br>`, 1500) + "</ul>",
+		strings.Repeat("<font>", 5) + strings.Repeat("<p>x<b>y</b></p>", 5000),
+		"<table>" + strings.Repeat("<tr><td><b>x<td>y", 100),
+	} {
+		_, faults := template.Own(events.Email, "en", events.NotificationBody{Subject: "x", Text: "x", HTML: source})
+		require.Empty(t, faults, source[:40])
+	}
 }
 
 func TestStylesForAllMediaAreOneStyle(t *testing.T) {
