@@ -92,7 +92,7 @@ func (b *Body) lex(part, source string, faults *Faults) []piece {
 		*faults = append(*faults, Fault{part, utf8.RuneCountInString(source[:at]), detail})
 	}
 	checkLiteral(part, source, fault)
-	at := 0
+	at, characters, counted := 0, 0, 0
 	for at < len(source) && len(*faults) < maxFaults && len(b.variables) <= MaxVariables {
 		open := strings.Index(source[at:], "{{")
 		if open < 0 {
@@ -114,7 +114,9 @@ func (b *Body) lex(part, source string, faults *Faults) []piece {
 		if open > at {
 			pieces = append(pieces, piece{literal: source[at:open]})
 		}
-		pieces = append(pieces, piece{name: name, at: utf8.RuneCountInString(source[:open])})
+		characters += utf8.RuneCountInString(source[counted:open])
+		counted = open
+		pieces = append(pieces, piece{name: name, at: characters})
 		if !slices.Contains(b.variables, name) {
 			b.variables = append(b.variables, name)
 		}

@@ -66,16 +66,21 @@ func (d *draft) lane() string {
 // with.
 func (d *draft) read(ctx context.Context) (notification.Request, error) {
 	var none notification.Request
+	defer func() { d.turn.end() }()
 	var err error
 	if len(d.body) >= longBody {
 		if d.turn, err = d.s.long.turn(ctx); err != nil {
 			return none, err
 		}
-		defer d.turn.end()
 	}
 	var all faults
 	if d.request, all, err = decodeBody[api.CreateNotification](d.s.shapes, d.body, maxBatchFaults); err != nil {
 		return none, err
+	}
+	if d.turn == nil && d.request.HTML != "" { // the styles of a mail can take long, however short it is
+		if d.turn, err = d.s.long.turn(ctx); err != nil {
+			return none, err
+		}
 	}
 	d.gather(all)
 	n := d.whole()

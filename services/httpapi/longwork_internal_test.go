@@ -2,12 +2,16 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/credential"
+	"github.com/assent-io/assent/services/template"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -45,4 +49,31 @@ func TestWhoWaitsLongForATurnIsSentAway(t *testing.T) {
 		require.NoError(t, none.without(t.Context(), func() error { return nil }))
 		none.end()
 	})
+}
+
+// busy is a server all of whose turns are taken, and a request whose sender no longer waits for one.
+func busy(t *testing.T) (*Server, context.Context) {
+	t.Helper()
+	s := &Server{config: Config{Now: time.Now}, long: make(longWork, 1), shapes: newShapes(api.CreateNotification{})}
+	_, err := s.long.turn(t.Context())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return s, ctx
+}
+
+func TestHTMLIsReadInTurn(t *testing.T) {
+	t.Parallel()
+	s, ctx := busy(t)
+	request := api.PutTemplate{Variants: []api.TemplateVariant{{Channel: "email", Subject: "x", HTML: "<p>x</p>"}}}
+	var f faults
+	_, _, err := s.prepare(ctx, &f, "", request, true)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = s.compile(ctx, template.Template{})
+	require.ErrorIs(t, err, context.Canceled)
+
+	for _, body := range []string{`{"text":"x","html":"<p>x</p>"}`, strings.Repeat(" ", longBody) + `{"text":"x"}`} {
+		_, err = newDraft(s, credential.Credential{}, "", []byte(body)).read(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+	}
 }

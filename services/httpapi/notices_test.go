@@ -181,7 +181,7 @@ type letterheads struct {
 	err error
 }
 
-func (l letterheads) Open(_ context.Context, account, name string, version int) (*template.Compiled, error) {
+func (l letterheads) Open(ctx context.Context, account, name string, version int) (*template.Compiled, error) {
 	if l.err != nil {
 		return nil, l.err
 	}
@@ -201,7 +201,11 @@ func (l letterheads) Open(_ context.Context, account, name string, version int) 
 			t.Variants = append(t.Variants, template.Variant{Channel: channel, Locale: locale, Source: body})
 		}
 	}
-	if wrong, _ := template.Prepare(&t); len(wrong) > 0 {
+	wrong, _, err := template.Prepare(&t, ctx.Err)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the server's own error, as of the real store
+	}
+	if len(wrong) > 0 {
 		return nil, errors.New(wrong[0].Field + " " + wrong[0].Detail)
 	}
 	return template.Compile(t)

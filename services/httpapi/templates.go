@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -45,8 +46,11 @@ func (s *Server) PutTemplate(w http.ResponseWriter, r *http.Request, name contra
 		s.fail(w, r, &refusal{code: api.ProblemCodeInvalidRequest, detail: "The name of a template " + template.NameRule + "."})
 		return
 	}
-	fresh, warnings := s.prepare(&f, "", request, len(f) == 0)
-	if err := invalid(f); err != nil {
+	fresh, warnings, err := s.prepare(r.Context(), &f, "", request, len(f) == 0)
+	if err == nil {
+		err = invalid(f)
+	}
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -98,8 +102,8 @@ func readPrecondition(h http.Header, params contract.PutTemplateParams) (*int, e
 func templateTag(version int) string { return strconv.Quote(strconv.Itoa(version)) }
 
 // prepare makes a template of what was sent; warnings are what may be meant as it is. Where the shape of the request
-// is wrong already, its texts are not looked at.
-func (s *Server) prepare(f *faults, at string, request api.PutTemplate, look bool) (template.Template, []api.Fault) {
+// is wrong already, its texts are not looked at. Mails take long, so it waits for its turn.
+func (s *Server) prepare(ctx context.Context, f *faults, at string, request api.PutTemplate, look bool) (template.Template, []api.Fault, error) {
 	t := template.Template{
 		Name: "draft", DefaultLocale: request.DefaultLocale, Variables: map[string]template.Variable{},
 		Variants: make([]template.Variant, 0, len(request.Variants)),
@@ -142,9 +146,17 @@ func (s *Server) prepare(f *faults, at string, request api.PutTemplate, look boo
 		t.Variants = append(t.Variants, variant)
 	}
 	if !look {
-		return t, nil
+		return t, nil, nil
 	}
-	wrong, warnings := template.Prepare(&t)
+	turn, err := s.long.turn(ctx)
+	if err != nil {
+		return t, nil, err
+	}
+	defer turn.end()
+	wrong, warnings, err := template.Prepare(&t, ctx.Err)
+	if err != nil {
+		return t, nil, fmt.Errorf("check template: %w", err)
+	}
 	for _, x := range wrong {
 		f.add(place(x.Field), x.Detail)
 	}
@@ -152,7 +164,7 @@ func (s *Server) prepare(f *faults, at string, request api.PutTemplate, look boo
 	for _, x := range warnings {
 		told = append(told, api.Fault{Pointer: "#/" + place(x.Field), Detail: x.Detail})
 	}
-	return t, told
+	return t, told, nil
 }
 
 func rawJSON(value any) json.RawMessage {
@@ -270,17 +282,34 @@ func (s *Server) PreviewDraft(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.locale("locale", request.Locale)
-	draft, _ := s.prepare(&f, "template", request.Template, len(f) == 0)
-	if err := invalid(f); err != nil {
+	draft, _, err := s.prepare(r.Context(), &f, "template", request.Template, len(f) == 0)
+	if err == nil {
+		err = invalid(f)
+	}
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	ready, err := template.Compile(draft)
+	ready, err := s.compile(r.Context(), draft)
 	if err != nil {
-		s.fail(w, r, fmt.Errorf("compile draft: %w", err))
+		s.fail(w, r, err)
 		return
 	}
 	s.preview(w, r, ready, request.Channel, request.Locale, request.Variables)
+}
+
+// compile makes a prepared draft ready, in its turn.
+func (s *Server) compile(ctx context.Context, draft template.Template) (*template.Compiled, error) {
+	turn, err := s.long.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer turn.end()
+	ready, err := template.Compile(draft)
+	if err != nil {
+		return nil, fmt.Errorf("compile draft: %w", err)
+	}
+	return ready, nil
 }
 
 func (s *Server) preview(w http.ResponseWriter, r *http.Request, ready *template.Compiled, channel api.Channel, locale string, variables map[string]any) {

@@ -37,14 +37,23 @@ type Templates struct {
 	table *table
 
 	mu       sync.Mutex
-	compiled map[uint64]*template.Compiled // by revision
-	order    []uint64                      // of compiled, the oldest first
+	compiled map[uint64]compiledTemplate // by revision
+	order    []uint64                    // of compiled, the oldest first
+	bytes    int                         // of compiled
+}
+
+// compiledTemplate is a version that is ready, and its size as it is stored.
+type compiledTemplate struct {
+	*template.Compiled
+	bytes int
 }
 
 const (
 	templatesBucket = "ASSENT_TEMPLATES"
 	// maxCompiled is how many versions are kept ready in memory.
 	maxCompiled = 256
+	// maxCompiledBytes is how large these are together, as they are stored; in memory they take some times that.
+	maxCompiledBytes = 16 << 20
 	// maxVersions is how many versions one template may have.
 	maxVersions = 1000
 )
@@ -58,7 +67,7 @@ func NewTemplates(ctx context.Context, js jetstream.JetStream, cfg TemplatesConf
 	if err != nil {
 		return nil, err
 	}
-	return &Templates{cfg: cfg, js: js, table: t, compiled: map[uint64]*template.Compiled{}}, nil
+	return &Templates{cfg: cfg, js: js, table: t, compiled: map[uint64]compiledTemplate{}}, nil
 }
 
 func templateKey(account, name string, version int) string {
@@ -226,28 +235,37 @@ func (t *Templates) Open(ctx context.Context, account, name string, version int)
 		return nil, err
 	}
 	t.mu.Lock()
-	ready, ok := t.compiled[revision]
+	kept, ok := t.compiled[revision]
 	t.mu.Unlock()
 	if ok {
-		return ready, nil
+		return kept.Compiled, nil
 	}
 	found, err := decodeTemplate(value)
 	if err != nil {
 		return nil, err
 	}
-	if ready, err = template.Compile(found); err != nil {
+	ready, err := template.Compile(found)
+	if err != nil {
 		return nil, fmt.Errorf("open template: %w", err)
 	}
+	t.keep(revision, compiledTemplate{ready, len(value)})
+	return ready, nil
+}
+
+// keep has a version ready for the next who opens it, in place of the oldest ones.
+func (t *Templates) keep(revision uint64, fresh compiledTemplate) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, ok := t.compiled[revision]; !ok {
-		if len(t.order) >= maxCompiled {
-			delete(t.compiled, t.order[0])
-			t.order = t.order[1:]
-		}
-		t.compiled[revision], t.order = ready, append(t.order, revision)
+	if _, ok := t.compiled[revision]; ok {
+		return
 	}
-	return ready, nil
+	for len(t.order) > 0 && (len(t.order) >= maxCompiled || t.bytes+fresh.bytes > maxCompiledBytes) {
+		t.bytes -= t.compiled[t.order[0]].bytes
+		delete(t.compiled, t.order[0])
+		t.order = t.order[1:]
+	}
+	t.compiled[revision], t.order = fresh, append(t.order, revision)
+	t.bytes += fresh.bytes
 }
 
 // Compose makes one message: Open for a single recipient.

@@ -30,7 +30,8 @@ func parcel(t *testing.T, account, name, text string) template.Template {
 		Variables: map[string]template.Variable{"order": {Type: template.String, Required: true}},
 		Variants:  []template.Variant{{Channel: events.SMS, Locale: "en", Source: events.NotificationBody{Text: text}}},
 	}
-	faults, _ := template.Prepare(&x)
+	faults, _, err := template.Prepare(&x, t.Context().Err)
+	require.NoError(t, err)
 	require.Empty(t, faults)
 	return x
 }
@@ -184,4 +185,30 @@ func TestMessagesAreComposedFromTheVersionThatIsNamed(t *testing.T) {
 	m, _, _, err := k.Compose(t.Context(), "acme", "parcel", 1, events.SMS, "", variables)
 	require.NoError(t, err)
 	require.Equal(t, "Three 4711", m.Rendered.Text)
+}
+
+func TestLargeTemplatesAreNotAllKeptReady(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	k := h.templates()
+	large := parcel(t, "acme", "parcel", strings.Repeat("x", 20_000))
+	for range 21 { // each is stored as source and as body
+		large.Variants = append(large.Variants, large.Variants[0])
+	}
+	open := func(version int) *template.Compiled {
+		ready, err := k.Open(t.Context(), "acme", "parcel", version)
+		require.NoError(t, err)
+		return ready
+	}
+	const saved = 20
+	first := map[int]*template.Compiled{}
+	for version := 1; version <= saved; version++ {
+		_, err := k.SaveTemplate(t.Context(), large, nil)
+		require.NoError(t, err)
+		first[version] = open(version)
+	}
+	kept := func(version int) bool { return open(version) == first[version] }
+	require.True(t, kept(saved), "the newest stay")
+	require.True(t, kept(saved-1), "the newest stay")
+	require.False(t, kept(1), "the oldest is dropped")
 }

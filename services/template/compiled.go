@@ -1,6 +1,7 @@
 package template
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,7 +21,8 @@ const (
 	MaxSegments  = 10   // parts of a text message
 	MaxSpoken    = 1000 // characters of a call
 	MaxPushTitle = 100  // characters
-	// MaxPush is how many bytes title and text of a push have together: APNs and FCM take 4 KB of everything.
+	// MaxPush is how many bytes title and text of a push have together, as JSON writes them: APNs and FCM take 4 KB of
+	// everything.
 	MaxPush = 3000
 )
 
@@ -89,7 +91,7 @@ func Own(channel events.Channel, locale string, body events.NotificationBody) (*
 	}
 	v := Variant{Channel: channel, Locale: locale, Source: body}
 	var f faults
-	uses := v.prepare(&f, "")
+	uses := v.prepare(&f, "", new(effort))
 	for i := range f {
 		f[i].Field = strings.TrimPrefix(f[i].Field, "/")
 	}
@@ -285,16 +287,25 @@ func checkRendered(channel events.Channel, body events.NotificationBody) []Fault
 		most("text", utf8.RuneCountInString(body.Text), MaxSpoken, "characters")
 	case events.Push:
 		most("title", utf8.RuneCountInString(body.Subject), MaxPushTitle, "characters")
-		most("text", len(body.Subject)+len(body.Text), MaxPush, "bytes")
+		most("text", jsonSize(body.Subject)+jsonSize(body.Text), MaxPush, "bytes of JSON")
 	case events.Email:
 		if strings.TrimSpace(body.Subject) == "" {
 			f.add("subject", "is empty when it is filled")
 		}
 	}
-	if strings.TrimSpace(body.Text) == "" && body.HTML == "" {
+	if strings.TrimSpace(body.Text) == "" { // of a mail too: its text part
 		f.add("text", "is empty when it is filled")
 	}
 	return f
+}
+
+// jsonSize is how many bytes a text has within JSON: providers get <, > and & in six each.
+func jsonSize(s string) int {
+	written, err := json.Marshal(s)
+	if err != nil {
+		return len(s) // strings can be written
+	}
+	return len(written) - len(`""`)
 }
 
 // WithExamples is the variables, and for those that have no value their example: for previews.

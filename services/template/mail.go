@@ -20,22 +20,27 @@ const maxRules = 500
 
 // mail makes of a client's HTML what mail programs read: its styles inlined, since many drop the others, with the
 // direction of its language, and with a text for those who read no HTML. What has no place in a mail is refused.
-func mail(source, locale string, fault func(detail string)) (made, text string) {
+func mail(source, locale string, taken *effort, fault func(detail string)) (made, text string) {
 	refused := false
 	refuse := func(detail string) {
 		refused = true
 		fault(detail)
+	}
+	if detail := beforeParsing(source); detail != "" {
+		refuse(detail)
+		return "", ""
 	}
 	root, err := html.Parse(strings.NewReader(source))
 	if err != nil {
 		refuse("cannot be read as HTML")
 		return "", ""
 	}
+	dropComments(root)
 	check(root, refuse)
 	if refused {
 		return "", ""
 	}
-	if !gatherStyles(root, refuse) {
+	if !gatherStyles(root, taken, refuse) {
 		return "", ""
 	}
 	if root.FirstChild == nil || root.FirstChild.Type != html.DoctypeNode {
@@ -56,12 +61,25 @@ func mail(source, locale string, fault func(detail string)) (made, text string) 
 	return made, textOf(root)
 }
 
+// dropComments removes what most mail programs do not show and some run, as Outlook does with <!--[if mso]>.
+func dropComments(root *html.Node) {
+	var comments []*html.Node
+	for n := range root.Descendants() {
+		if n.Type == html.CommentNode {
+			comments = append(comments, n)
+		}
+	}
+	for _, n := range comments {
+		n.Parent.RemoveChild(n)
+	}
+}
+
 // refusedElements do nothing in a mail, or what no mail should do.
 func refusedElements() []atom.Atom {
 	return []atom.Atom{
 		atom.Script, atom.Iframe, atom.Frame, atom.Frameset, atom.Object, atom.Embed, atom.Applet, atom.Form, atom.Input,
 		atom.Button, atom.Select, atom.Textarea, atom.Base, atom.Link, atom.Svg, atom.Math, atom.Template, atom.Noscript,
-		atom.Audio, atom.Video, atom.Source,
+		atom.Audio, atom.Video, atom.Source, atom.Xmp, atom.Noembed, atom.Noframes, atom.Plaintext,
 	}
 }
 
@@ -141,16 +159,36 @@ func checkStyle(style string, refuse func(detail string)) {
 		if !strings.HasPrefix(strings.TrimLeft(after, ` "'`), "https:") {
 			refuse("must have addresses that begin with https: in its styles")
 		}
+		if !closed(after) {
+			refuse("must close each url( in its styles with )")
+			return
+		}
 		rest = after
 	}
 }
 
-// gatherStyles makes one style of all, and looks whether it can be read: the inliner reads each at a time of its
-// own, and must not fail there.
-func gatherStyles(root *html.Node, refuse func(detail string)) (fine bool) {
+// closed tells whether the address that a style begins with ends in a parenthesis. For one that does not, the
+// inliner's scanner goes through all that follows, and again for the next.
+func closed(style string) bool {
+	const blank, quotes = " \t\n\r\f", `"'`
+	style = strings.TrimLeft(style, blank)
+	if style != "" && strings.Contains(quotes, style[:1]) {
+		_, after, found := strings.Cut(style[1:], style[:1])
+		return found && strings.HasPrefix(strings.TrimLeft(after, blank), ")")
+	}
+	end := strings.IndexAny(style, "()"+quotes+blank)
+	return end >= 0 && strings.HasPrefix(strings.TrimLeft(style[end:], blank), ")")
+}
+
+// gatherStyles makes one style of all that are for every medium, and looks whether it can be read: the inliner reads
+// each at a time of its own, and must not fail there. Those for some media it leaves alone.
+func gatherStyles(root *html.Node, taken *effort, refuse func(detail string)) (fine bool) {
 	var styles []*html.Node
 	for n := range root.Descendants() {
-		if n.Type == html.ElementNode && n.DataAtom == atom.Style && attribute(n, "media") == "" {
+		if n.Type != html.ElementNode || n.DataAtom != atom.Style {
+			continue
+		}
+		if media := strings.TrimSpace(attribute(n, "media")); media == "" || strings.EqualFold(media, "all") {
 			styles = append(styles, n)
 		}
 	}
@@ -172,11 +210,16 @@ func gatherStyles(root *html.Node, refuse func(detail string)) (fine bool) {
 		refuse(fmt.Sprintf("must have at most %d rules in its styles, not %d", maxRules, len(rules)))
 		return false
 	}
-	if costs(root, rules) > maxCost {
-		refuse("has too many elements for so many selectors, or selectors of too many parts, in its styles")
+	if selector := dear(rules); selector != "" {
+		refuse("must not have the selector " + clipped(selector) + " in its styles: one with ( or #= may stand within @media only")
+		return false
+	}
+	if detail := taken.add(costs(root, rules)); detail != "" {
+		refuse(detail)
 		return false
 	}
 	first := styles[0]
+	first.Attr = slices.DeleteFunc(first.Attr, func(a html.Attribute) bool { return a.Key == "media" })
 	for c := first.FirstChild; c != nil; c = first.FirstChild {
 		first.RemoveChild(c)
 	}
@@ -187,11 +230,44 @@ func gatherStyles(root *html.Node, refuse func(detail string)) (fine bool) {
 	return true
 }
 
-// maxCost is how many elements the inliner may look at, which takes it a second or two: far more than mails need.
-const maxCost = 5_000_000
+// dear finds a selector whose cost cannot be told: one with a function, such as p:has(b), which may nest, or with the
+// inliner's own expressions. Empty: there is none. What stands within @media is not looked for.
+func dear(rules []*css.CSSRule) string {
+	for _, rule := range rules {
+		if text := rule.Style.Selector.Text(); rule.Type == css.STYLE_RULE && (strings.Contains(text, "(") || strings.Contains(text, "#=")) {
+			return text
+		}
+	}
+	return ""
+}
+
+const (
+	// maxCost is how many elements the inliner may look at, which takes it a second or two: far more than mails need.
+	maxCost = 5_000_000
+	// maxEffort is the same for all mails of a template together.
+	maxEffort = 4 * maxCost
+	// bytesPerElement is how much of declarations is written in the time in which one element is looked at.
+	bytesPerElement = 16
+	// bytesPerDeclaration is what one takes besides its text.
+	bytesPerDeclaration = 8
+)
+
+// effort is how much of maxEffort was taken.
+type effort float64
+
+// add says why a mail may not take so much more; empty where it may.
+func (e *effort) add(cost float64) string {
+	if cost > maxCost {
+		return "has too many elements for so many selectors, or selectors of too many parts, in its styles"
+	}
+	if *e += effort(cost); *e > maxEffort {
+		return "has, together with the mails before it, too many elements for so many selectors in its styles"
+	}
+	return ""
+}
 
 // costs estimates how many elements the inliner looks at: for each selector all of them, and for each further part of
-// it all that stand around one.
+// it all that stand around one; and that it writes the selector's declarations into all of them.
 func costs(root *html.Node, rules []*css.CSSRule) float64 {
 	elements, deepest := 1, 1
 	var depth func(n *html.Node, at int)
@@ -210,19 +286,20 @@ func costs(root *html.Node, rules []*css.CSSRule) float64 {
 		if rule.Type != css.STYLE_RULE {
 			continue // not inlined
 		}
+		declared := 0
+		for _, s := range rule.Style.Styles {
+			declared += bytesPerDeclaration + len(s.Property) + len(s.Value.Text())
+		}
 		for selector := range strings.SplitSeq(rule.Style.Selector.Text(), ",") {
 			around := deepest
 			if strings.ContainsAny(selector, "~+") {
 				around = elements
 			}
-			if strings.Contains(selector, "(") {
-				around, selector = elements, selector+" x"
-			}
 			cost := float64(elements)
 			for i := 1; i < partsOf(selector) && cost <= maxCost; i++ {
 				cost *= float64(around) / float64(i)
 			}
-			total += cost
+			total += cost + float64(elements)*float64(declared)/bytesPerElement
 		}
 	}
 	return total

@@ -88,8 +88,9 @@ type faults []Fault
 func (f *faults) add(field, detail string) { *f = append(*f, Fault{field, detail}) }
 
 // Prepare checks a template and makes the bodies of its variants. Warnings are about what may be meant as it is.
-// Whoever saves a template prepares it; a stored one is prepared already.
-func Prepare(t *Template) (wrong, warnings []Fault) {
+// Whoever saves a template prepares it; a stored one is prepared already. A hundred mails take long: ended is
+// asked before each, and what it fails with ends the work.
+func Prepare(t *Template, ended func() error) (wrong, warnings []Fault, err error) {
 	var f faults
 	if !ValidName(t.Name) {
 		f.add("name", NameRule)
@@ -99,19 +100,23 @@ func Prepare(t *Template) (wrong, warnings []Fault) {
 	}
 	if len(t.Variables) > bodies.MaxVariables {
 		f.add("variables", fmt.Sprintf("must be at most %d, not %d", bodies.MaxVariables, len(t.Variables)))
-		return f, nil
+		return f, nil, nil
 	}
 	for _, name := range sortedNames(t.Variables) {
 		t.Variables[name].check(&f, name)
 	}
 	if n := len(t.Variants); n == 0 || n > MaxVariants {
 		f.add("variants", fmt.Sprintf("must be 1 to %d, not %d", MaxVariants, n))
-		return f, nil
+		return f, nil, nil
 	}
 	used := map[string]bool{}
+	var taken effort
 	for i := range t.Variants {
+		if err := ended(); err != nil {
+			return nil, nil, fmt.Errorf("prepare template: %w", err)
+		}
 		field := fmt.Sprintf("variants/%d", i)
-		for _, name := range t.Variants[i].prepare(&f, field) {
+		for _, name := range t.Variants[i].prepare(&f, field, &taken) {
 			used[name] = true
 			if _, declared := t.Variables[name]; !declared {
 				f.add(field, fmt.Sprintf("uses the variable %s, which is not declared", name))
@@ -124,7 +129,7 @@ func Prepare(t *Template) (wrong, warnings []Fault) {
 			warnings = append(warnings, Fault{"variables/" + name, "is declared and never used"})
 		}
 	}
-	return f, warnings
+	return f, warnings, nil
 }
 
 // checkPlaces makes sure that there is one variant for each channel and locale, and one that every reader can have.
@@ -145,7 +150,7 @@ func (t *Template) checkPlaces(f *faults) {
 }
 
 // prepare checks a variant, makes its body, and returns the variables it uses.
-func (v *Variant) prepare(f *faults, field string) []string {
+func (v *Variant) prepare(f *faults, field string, taken *effort) []string {
 	if !validLocale(v.Locale) {
 		f.add(field+"/locale", localeRule)
 		return nil
@@ -164,9 +169,12 @@ func (v *Variant) prepare(f *faults, field string) []string {
 		return source.Variables()
 	}
 	var text string
-	v.Body.HTML, text = mail(v.Source.HTML, v.Locale, func(detail string) { f.add(field+"/html", detail) })
+	v.Body.HTML, text = mail(v.Source.HTML, v.Locale, taken, func(detail string) { f.add(field+"/html", detail) })
 	if v.Body.Text == "" {
 		v.Body.Text = text
+	}
+	if len(*f) == before && strings.TrimSpace(v.Body.Text) == "" {
+		f.add(field+"/text", "is required, since the html has no words")
 	}
 	if len(*f) > before {
 		return nil

@@ -1,8 +1,10 @@
 package template_test
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,7 +68,8 @@ func values() map[string]any {
 
 func compiled(t testing.TB, x template.Template) *template.Compiled {
 	t.Helper()
-	faults, _ := template.Prepare(&x)
+	faults, _, err := template.Prepare(&x, t.Context().Err)
+	require.NoError(t, err)
 	require.Empty(t, faults)
 	c, err := template.Compile(x)
 	require.NoError(t, err)
@@ -126,10 +129,10 @@ func TestAMailOfALanguageFromRightToLeftSaysSo(t *testing.T) {
 func TestPreparingIsTheSameEachTime(t *testing.T) {
 	t.Parallel()
 	first := order()
-	_, _ = template.Prepare(&first)
+	_, _, _ = template.Prepare(&first, t.Context().Err)
 	for range 20 {
 		again := order()
-		_, _ = template.Prepare(&again)
+		_, _, _ = template.Prepare(&again, t.Context().Err)
 		require.Equal(t, first, again)
 	}
 }
@@ -214,8 +217,11 @@ func TestATextThatIsTooLongForItsChannelIsRefused(t *testing.T) {
 		own(events.Voice, events.NotificationBody{Text: "{{x}}"}, strings.Repeat("x", 1001)))
 	require.Equal(t, []template.Fault{{Field: "title", Detail: "is 101 characters long when it is filled, more than the 100 that push carries"}},
 		own(events.Push, events.NotificationBody{Subject: "{{x}}", Text: "x"}, strings.Repeat("x", 101)))
-	require.Equal(t, []template.Fault{{Field: "text", Detail: "is 3200 bytes long when it is filled, more than the 3000 that push carries"}},
-		own(events.Push, events.NotificationBody{Text: "{{x}}"}, strings.Repeat("я", 1600)))
+	require.Equal(t, []template.Fault{{Field: "text", Detail: "is 3201 bytes of JSON long when it is filled, more than the 3000 that push carries"}},
+		own(events.Push, events.NotificationBody{Subject: "x", Text: "{{x}}"}, strings.Repeat("я", 1600)))
+	require.Empty(t, own(events.Push, events.NotificationBody{Text: "{{x}}"}, strings.Repeat("&", 500)))
+	require.Equal(t, []template.Fault{{Field: "text", Detail: "is 3006 bytes of JSON long when it is filled, more than the 3000 that push carries"}},
+		own(events.Push, events.NotificationBody{Text: "{{x}}"}, strings.Repeat("<", 501)), "six bytes each, as APNs gets them")
 	require.Equal(t, []template.Fault{{Field: "subject", Detail: "is empty when it is filled"}},
 		own(events.Email, events.NotificationBody{Subject: "{{x}}", Text: "x"}, " "))
 	require.Equal(t, []template.Fault{{Field: "text", Detail: "is empty when it is filled"}}, own(events.SMS, events.NotificationBody{Text: "{{x}}"}, ""))
@@ -263,6 +269,8 @@ func TestWhatHasNoPlaceInAMailIsRefused(t *testing.T) {
 		`<svg onload=x><circle/></svg>`:                              "must not have the element svg",
 		`<iframe src="https://e.com">`:                               "must not have the element iframe",
 		`<form><input></form>`:                                       "must not have the element form",
+		`<xmp><!--[if mso]><form><![endif]--></xmp>`:                 "must not have the element xmp",
+		`<noembed><form></noembed>`:                                  "must not have the element noembed",
 		`<object data="https://e.com">`:                              "must not have the element object",
 		`<link rel=stylesheet href="https://e.com/x.css">`:           "must not have the element link",
 		`<base href="https://e.com">`:                                "must not have the element base",
@@ -279,6 +287,12 @@ func TestWhatHasNoPlaceInAMailIsRefused(t *testing.T) {
 		`<p style="background:url(http://e.com)">`:                   "must have addresses that begin with https: in its styles",
 		`<p style="width:expression(alert(1))">`:                     "must not have expression( in its styles",
 		`<style>p{background:u\72l(x)}</style>`:                      "must not have escapes in its styles",
+		`<style>p{background:url(https:a url(https:b)}</style>`:      "must close each url( in its styles with )",
+		`<p style="background:url('https://e.com/a)">`:               "must close each url( in its styles with )",
+		`<p style="` + strings.Repeat("url(https:", 10_000) + `">`:   "must close each url( in its styles with )",
+		`<style>div:has(div:has(i)){color:red}</style>`:              "must not have the selector div:has(div:has(i)) in its styles: one with ( or #= may stand within @media only",
+		`<style>b, li:nth-child(2n){color:red}</style>`:              "must not have the selector b, li:nth-child(2n) in its styles: one with ( or #= may stand within @media only",
+		`<style>a[href#=x]{color:red}</style>`:                       "must not have the selector a[href#=x] in its styles: one with ( or #= may stand within @media only",
 		`<style>` + strings.Repeat("p{color:red}", 501) + `</style>`: "must have at most 500 rules in its styles, not 501",
 	} {
 		_, faults := template.Own(events.Email, "en", events.NotificationBody{Subject: "x", HTML: source})
@@ -294,7 +308,10 @@ func TestStylesThatWouldTakeTooLongAreRefused(t *testing.T) {
 		"<style>" + strings.Repeat("b,", 20_000) + "b{color:red}</style>" + many,
 		"<style>i b b b b b b b b b b{color:red}</style>" + strings.Repeat("<div><b>", 200),
 		"<style>i ~ b ~ b{color:red}</style>" + many,
-		"<style>" + strings.Repeat("p:has(b){color:red}", 400) + "</style>" + many,
+		`<style media="all">i b b b b b b b b{color:red}</style>` + strings.Repeat("<div><b>", 200),
+		`<style media=" ALL ">i b b b b b b b b{color:red}</style>` + strings.Repeat("<div><b>", 200),
+		"<style>b{" + strings.Repeat("a:b;", 10_000) + "}</style>" + many, // each would get all of them
+		"<style>" + strings.Repeat("b:hover,", 5000) + "b:hover{" + strings.Repeat("a:b;", 10_000) + "}</style>",
 	} {
 		_, faults := template.Own(events.Email, "en", events.NotificationBody{Subject: "x", HTML: source})
 		require.Equal(t, []template.Fault{{Field: "html", Detail: want}}, faults, source[:40])
@@ -303,6 +320,73 @@ func TestStylesThatWouldTakeTooLongAreRefused(t *testing.T) {
 		Subject: "x", HTML: "<style>" + strings.Repeat("table.body td > p b{color:red}", 50) + "</style>" + strings.Repeat("<table><tr><td>", 5) + strings.Repeat("<p><b>x</b>", 50),
 	})
 	require.Empty(t, faults)
+}
+
+func TestAMailThatTheParserWouldMakeHugeIsRefused(t *testing.T) {
+	t.Parallel()
+	var open strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&open, "<b a%d>", i)
+	}
+	for _, source := range []string{
+		"<p>" + open.String() + "</p>" + strings.Repeat("<p>x", 1000), // each paragraph gets all of them
+		"<p>" + open.String() + "<table><td>" + strings.Repeat("</b>", 400) + "</table></p>" + strings.Repeat("<p>x", 1000),
+	} {
+		_, faults := template.Own(events.Email, "en", events.NotificationBody{Subject: "x", HTML: source})
+		require.Equal(t, []template.Fault{{Field: "html", Detail: "has too many elements such as b and font that are not closed"}}, faults)
+	}
+	for _, source := range []string{
+		"<ul>" + strings.Repeat(`<li><a href="https://e.com">x</a> <b>y</b><br>`, 1500) + "</ul>",
+		strings.Repeat("<font>", 5) + strings.Repeat("<p>x<b>y</b></p>", 5000),
+		"<table>" + strings.Repeat("<tr><td><b>x<td>y", 100),
+	} {
+		_, faults := template.Own(events.Email, "en", events.NotificationBody{Subject: "x", Text: "x", HTML: source})
+		require.Empty(t, faults, source[:40])
+	}
+}
+
+func TestStylesForAllMediaAreOneStyle(t *testing.T) {
+	t.Parallel()
+	c, faults := template.Own(events.Email, "en", events.NotificationBody{
+		Subject: "x", HTML: `<style media="all">b{color:red}</style><style>b{margin:0}</style><style media="all">i{color:blue}</style>` +
+			`<style media="print">b{color:black}</style><style>@media screen{b:not(.x){color:green}}</style><b>x</b><i>y</i>`,
+	})
+	require.Empty(t, faults)
+	m, faults := c.Compose(events.Email, "en", nil)
+	require.Empty(t, faults)
+	require.Contains(t, m.Rendered.HTML, `<b style="color:red;margin:0">x</b><i style="color:blue">y</i>`)
+	require.Contains(t, m.Rendered.HTML, `<style media="print">b{color:black}</style>`)
+	require.Contains(t, m.Rendered.HTML, `b:not(.x)`)
+	require.NotContains(t, m.Rendered.HTML, `media="all"`)
+}
+
+func TestTheMailsOfATemplateShareOneBound(t *testing.T) {
+	t.Parallel()
+	x := template.Template{Name: "many", DefaultLocale: "en"}
+	for _, locale := range []string{"en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "pl"} {
+		x.Variants = append(x.Variants, template.Variant{Channel: events.Email, Locale: locale, Source: events.NotificationBody{
+			Subject: "x", HTML: "<style>" + strings.Repeat("table.body td > p b{color:red}", 100) + "</style>" + strings.Repeat("<table><tr><td>", 5) + strings.Repeat("<p><b>x</b>", 50),
+		}})
+	}
+	few := x
+	few.Variants = x.Variants[:4:4]
+	faults, _, err := template.Prepare(&few, t.Context().Err)
+	require.NoError(t, err)
+	require.Empty(t, faults)
+	faults, _, err = template.Prepare(&x, t.Context().Err)
+	require.NoError(t, err)
+	require.Contains(t, faults, template.Fault{
+		Field: "variants/9/html", Detail: "has, together with the mails before it, too many elements for so many selectors in its styles",
+	})
+}
+
+func TestATemplateIsPreparedForNobodyWhoIsGone(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	x := order()
+	_, _, err := template.Prepare(&x, ctx.Err)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestATextIsMadeOfTheHTMLUnlessThereIsOne(t *testing.T) {
@@ -330,6 +414,40 @@ func TestATextIsMadeOfTheHTMLUnlessThereIsOne(t *testing.T) {
 	require.Empty(t, faults)
 	m, _ := c.Compose(events.Email, "en", nil)
 	require.Equal(t, "given", m.Rendered.Text)
+}
+
+func TestAMailHasWords(t *testing.T) {
+	t.Parallel()
+	const picture = `<p><img src="https://x.example/a.png"></p>`
+	for _, body := range []events.NotificationBody{
+		{Subject: "x", HTML: picture}, {Subject: "x", HTML: picture, Text: " \n"}, {Subject: "x", HTML: "<style>p{margin:0}</style>"},
+	} {
+		_, faults := template.Own(events.Email, "en", body)
+		require.Equal(t, []template.Fault{{Field: "text", Detail: "is required, since the html has no words"}}, faults)
+	}
+	x := template.Template{
+		Name: "note", DefaultLocale: "en", Variables: map[string]template.Variable{"note": {Type: template.String}},
+		Variants: []template.Variant{{Channel: events.Email, Locale: "en", Source: events.NotificationBody{Subject: "x", HTML: "<p>{{note}}</p>"}}},
+	}
+	c := compiled(t, x)
+	_, faults := c.Compose(events.Email, "en", nil)
+	require.Equal(t, []template.Fault{{Field: "text", Detail: "is empty when it is filled"}}, faults)
+	_, faults = c.Compose(events.Email, "en", map[string]any{"note": "y"})
+	require.Empty(t, faults)
+}
+
+func TestCommentsOfMailsAreDropped(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{
+		`<!--[if mso]><a href="http://e.com"><form><script>x</script></form></a><![endif]--><p>x<!-- y --></p><!-- z -->`,
+		`<?xml x ?><![CDATA[y]]><p>x</p>`,
+	} {
+		c, faults := template.Own(events.Email, "en", events.NotificationBody{Subject: "x", HTML: source})
+		require.Empty(t, faults)
+		m, faults := c.Compose(events.Email, "en", nil)
+		require.Empty(t, faults)
+		require.Equal(t, `<!DOCTYPE html><html lang="en"><head></head><body><p>x</p></body></html>`, m.Rendered.HTML)
+	}
 }
 
 // FuzzMail takes any HTML and any value: nothing panics, and a value makes no element that was not there.
