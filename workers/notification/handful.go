@@ -228,9 +228,15 @@ func (r *run) putOff(o *outgoing) {
 		}
 	}
 	if len(p.round) > 0 { // those who were asked before may be asked again after a pause
-		p.round = nil
-		if again := delivery.Backoff(p.tried); o.no == nil || again < wait {
-			wait = again
+		if p.again.IsZero() {
+			p.again = now.Add(delivery.Backoff(p.tried))
+			if p.throttled > 0 {
+				p.again = later(p.again, now.Add(r.slower(o.place, firstThrottle)))
+			}
+		}
+		if o.no == nil || !now.Add(wait).Before(p.again) {
+			wait = p.again.Sub(now)
+			p.round, p.again = nil, time.Time{}
 		}
 	}
 	p.next = now.Add(max(wait, time.Millisecond))

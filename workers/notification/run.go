@@ -35,13 +35,15 @@ type run struct {
 	faults  []error // why a text cannot be read, by its place
 	attempt int     // of the broker to deliver the part
 
-	id      string // tells this run's entries from those of others
-	past    history
-	last    uint64 // the sequence of the last entry; zero: none is known
-	results chan result
-	running map[int]bool // the places for which calls are in flight
-	slots   []slot       // taken, and used by no call
-	turn    bool         // it is this part's turn to begin calls
+	id   string // tells this run's entries from those of others
+	past history
+	last uint64 // the sequence of the last entry; zero: none is known
+	// conflicts is how many entries in a row met that of another.
+	conflicts int
+	results   chan result
+	running   map[int]bool // the places for which calls are in flight
+	slots     []slot       // taken, and used by no call
+	turn      bool         // it is this part's turn to begin calls
 
 	ended   []events.MessageEnded // not written yet
 	since   time.Time             // when the first of them came
@@ -108,7 +110,7 @@ func (r *run) work(ctx context.Context) error {
 		var calls []*outgoing
 		if len(due) > 0 && !stopping && r.full(now) && r.mayBegin(len(due)) {
 			if r.doubtful(due) {
-				if err := r.read(ctx, false); err != nil {
+				if err := r.read(ctx); err != nil {
 					return err
 				}
 				continue
