@@ -105,7 +105,7 @@ func (r *run) write(ctx context.Context, e events.NotificationProgressed, calls 
 		r.unmade(calls, now)
 		return nil
 	}
-	r.began = now
+	r.began, r.calling = now, true
 	for _, o := range calls {
 		r.running[o.place] = true
 		go r.call(ctx, o, *e.Until)

@@ -55,7 +55,8 @@ type Journal interface {
 	Read(ctx context.Context, id string, part int) (stream.PartLog, error)
 }
 
-// Suppressions tell whether an address, by its keyed hash, gets no messages of an account, and why not.
+// Suppressions tell whether an address, by its keyed hash, gets no messages of an account, and why not. Where only the
+// entry of this address cannot be read, that is an events.ErrUndecodable.
 type Suppressions interface {
 	Suppressed(ctx context.Context, account, credential, destination string, lane events.Lane) (cause string, suppressed bool, err error)
 }
