@@ -19,21 +19,86 @@ type PartLog struct {
 	Until time.Time
 }
 
-// maxPartLog is more than the log and the receipts of a part can be: some entries and some receipts for each
-// of its recipients.
-const maxPartLog = 32 * maxBatch
-
 // receiptEnd is how the subjects of receipts end, and those of the log do not.
 var receiptEnd = events.ReceiptSubject("", 0)[strings.LastIndexByte(events.ReceiptSubject("", 0), '.'):]
 
 // PartLog reads what stands under a filter, which is events.ProgressOf or events.ProgressSubject of one part;
-// of a reader of the stream Progress. With events.ErrUndecodable it returns what could be read.
+// of a reader of the stream Progress. With events.ErrUndecodable it returns what could be read. It reads all,
+// however much that is: who saw only the oldest would write behind them for ever.
 func (r *Reader) PartLog(ctx context.Context, filter string) (PartLog, error) {
-	var log PartLog
-	records, err := r.all(ctx, filter, maxPartLog)
+	records, err := r.whole(ctx, filter)
 	if err != nil {
-		return log, err
+		return PartLog{}, err
 	}
+	return partLogOf(records)
+}
+
+// NewestPartLog is PartLog with every entry that the stream's leader knows: for who writes behind the last one. A
+// replica that lags does not know what was written just now, by another or by the reader itself.
+func (r *Reader) NewestPartLog(ctx context.Context, id string, part int) (PartLog, error) {
+	records, err := r.whole(ctx, events.ProgressOf(id, part))
+	if err != nil {
+		return PartLog{}, err
+	}
+	if r.replicated {
+		last := uint64(0)
+		for _, rec := range records {
+			if !strings.HasSuffix(rec.Subject, receiptEnd) {
+				last = rec.Sequence
+			}
+		}
+		missing, err := r.behind(ctx, events.ProgressSubject(id, part), last)
+		if err != nil {
+			return PartLog{}, err
+		}
+		records = append(records, missing...)
+	}
+	return partLogOf(records)
+}
+
+// whole reads all messages that a filter matches, oldest first.
+func (r *Reader) whole(ctx context.Context, filter string) ([]Record, error) {
+	var records []Record
+	for from := uint64(1); ; {
+		page, err := r.Page(ctx, filter, from)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, page...)
+		if len(page) < maxBatch {
+			return records, nil
+		}
+		from = page[len(page)-1].Sequence + 1
+	}
+}
+
+// behind reads what stands under a subject after a sequence, as the stream's leader knows it: one by one, because
+// there is little of it.
+func (r *Reader) behind(ctx context.Context, subject string, sequence uint64) ([]Record, error) {
+	newest, err := r.Latest(ctx, subject)
+	if errors.Is(err, ErrAbsent) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var records []Record
+	for newest.Sequence > sequence {
+		rec, err := r.next(ctx, subject, sequence+1)
+		if errors.Is(err, ErrAbsent) { // its life ended meanwhile
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, rec)
+		sequence = rec.Sequence
+	}
+	return records, nil
+}
+
+func partLogOf(records []Record) (PartLog, error) {
+	var log PartLog
 	var unread error
 	for _, rec := range records {
 		if strings.HasSuffix(rec.Subject, receiptEnd) {

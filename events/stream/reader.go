@@ -102,6 +102,14 @@ func (r *Reader) At(ctx context.Context, sequence uint64) (Record, error) {
 	return r.askLeader(ctx, map[string]any{"seq": sequence})
 }
 
+// next is the first message under a subject from a sequence on, as the stream's leader knows it; ErrAbsent when
+// there is none.
+func (r *Reader) next(ctx context.Context, subject string, from uint64) (Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return r.askLeader(ctx, map[string]any{"seq": from, "next_by_subj": subject})
+}
+
 func (r *Reader) fromLeader(ctx context.Context, subject string) (Record, error) {
 	return r.askLeader(ctx, map[string]any{"last_by_subj": subject})
 }

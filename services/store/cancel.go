@@ -58,7 +58,7 @@ func (s *Notifications) withdraw(
 	ctx context.Context, n events.NotificationQueued, part, count int, only *int,
 ) (notification.Facts, int, error) {
 	for try := range cancelTries {
-		log, err := s.progress.PartLog(ctx, events.ProgressOf(n.ID, part))
+		log, err := s.progress.NewestPartLog(ctx, n.ID, part)
 		if err != nil { // what cannot be read may be a begun record
 			return notification.Facts{}, 0, unavailable(err)
 		}

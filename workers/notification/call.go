@@ -3,6 +3,7 @@ package notification
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -72,10 +73,41 @@ func (r *run) result(res result) {
 		if others {
 			e.Until = &e.At
 		} else {
-			e.Until = r.retry(res.ends, max(delivery.AfterOf(res.err), delivery.Backoff(tried)))
+			wait := max(delivery.AfterOf(res.err), delivery.Backoff(tried))
+			if class == delivery.ClassRetryAfter {
+				wait = r.joined(max(delivery.AfterOf(res.err), r.slower(res.place, firstThrottle)), delivery.AfterOf(res.err), res.ends)
+			}
+			e.Until = r.retry(res.ends, wait)
 		}
 	}
 	r.end(e, res.ends)
+}
+
+const (
+	// firstThrottle is how long a message waits whose provider throttled it, the first time at the least.
+	firstThrottle = 500 * time.Millisecond
+	// throttledRounds bounds how often a message is throttled in its life: each time costs up to two entries of the log.
+	throttledRounds = 1000
+)
+
+// slower is a wait that doubles each time a message was throttled, or its call not made: these use up no attempt, and
+// a provider that says so for days would fill the log.
+func (r *run) slower(place int, first time.Duration) time.Duration {
+	longest := max(maxPause, r.q.ExpiresAt.Sub(r.q.SendAt)/throttledRounds)
+	return min(first<<min(r.past.messages[place].throttled, 20), longest)
+}
+
+// joined is a wait that ends with that of another message of the part, where that is about as long: together they
+// share an entry. Without one it varies, so that not all parts come back at once.
+func (r *run) joined(wait, least time.Duration, now time.Time) time.Duration {
+	from, to := now.Add(max(wait*3/4, least)), now.Add(wait*3/2)
+	for place := range r.past.messages {
+		p := &r.past.messages[place]
+		if p.throttled > 0 && !p.next.Before(from) && !p.next.After(to) {
+			return p.next.Sub(now)
+		}
+	}
+	return wait + rand.N(wait/2) //nolint:gosec // spreads retries, guards nothing
 }
 
 // retry is the time of the next attempt.

@@ -15,6 +15,10 @@ const (
 	// writeTries is how often an entry is tried before it is told that the broker takes none, with a pause between.
 	writeTries = 3
 	writePause = 250 * time.Millisecond
+	// readTries is how often the log is read after a lost compare-and-set, and conflictTries how many may be lost one
+	// after the other: a cancel and another worker make a few.
+	readTries     = 20
+	conflictTries = 8
 	// lateCall is how long after its send record a call may still be made: others wait for its end by the record's clock.
 	lateCall = 2 * time.Second
 )
@@ -69,14 +73,24 @@ func (r *run) write(ctx context.Context, e events.NotificationProgressed, calls 
 		}
 	}
 	err := r.append(ctx, e)
-	switch {
-	case errors.Is(err, stream.ErrConflict):
-		unused()
-		return r.read(ctx, true)
-	case err != nil:
+	if errors.Is(err, stream.ErrConflict) {
+		// Of a try that was not answered nobody knows whether it was stored: then the next met its own entry.
+		log, err2 := r.log(ctx, true)
+		switch {
+		case err2 != nil:
+			err = err2
+		case ends(log, e):
+			r.last, err = log.Sequence, nil
+		default:
+			unused()
+			return r.lost(ctx, log)
+		}
+	}
+	if err != nil {
 		unused()
 		return err
 	}
+	r.conflicts = 0
 	r.h.Metrics.wrote(r.q)
 	r.stats.entries++
 	r.ended = nil
@@ -91,7 +105,7 @@ func (r *run) write(ctx context.Context, e events.NotificationProgressed, calls 
 		r.unmade(calls, now)
 		return nil
 	}
-	r.began = now
+	r.began, r.calling = now, true
 	for _, o := range calls {
 		r.running[o.place] = true
 		go r.call(ctx, o, *e.Until)
@@ -99,8 +113,7 @@ func (r *run) write(ctx context.Context, e events.NotificationProgressed, calls 
 	return nil
 }
 
-// append stores an entry, however often that takes. Where a try was not answered, it may have been stored: then
-// the next meets its own entry.
+// append stores an entry, however often that takes.
 func (r *run) append(ctx context.Context, e events.NotificationProgressed) error {
 	life := r.q.ExpiresAt.Add(stream.NotificationGrace).Sub(e.At)
 	for try := 1; ; try++ {
@@ -111,76 +124,109 @@ func (r *run) append(ctx context.Context, e events.NotificationProgressed) error
 			return nil
 		}
 		if errors.Is(err, stream.ErrConflict) {
-			if try > 1 && r.stored(ctx, e) {
-				return nil
-			}
 			return err
 		}
 		if try == writeTries {
 			r.h.Log.Warn("log of a part not written yet", "notification_id", r.q.ID, "part", r.q.Part, "channel", string(r.q.Channel), "err", err)
 		}
-		if try >= writeTries && (!r.h.Now().Before(r.q.ExpiresAt) || ctx.Err() != nil) {
+		if try >= writeTries && r.over(ctx) {
 			return fmt.Errorf("write the log of a part: %w", err)
 		}
 		delivery.Pause(ctx, writePause)
 	}
 }
 
-// stored tells whether the last entry of the log is this one.
-func (r *run) stored(ctx context.Context, e events.NotificationProgressed) bool {
-	log, err := r.h.Journal.Read(context.WithoutCancel(ctx), r.q.ID, r.q.Part)
-	if err != nil || len(log.Entries) == 0 {
+// over tells that what cannot be read or written is not tried again: the part or the process has ended.
+func (r *run) over(ctx context.Context) bool {
+	return !r.h.Now().Before(r.q.ExpiresAt) || ctx.Err() != nil
+}
+
+// ends tells whether this entry is the last of a log.
+func ends(log stream.PartLog, e events.NotificationProgressed) bool {
+	if len(log.Entries) == 0 {
 		return false
 	}
-	last := log.Entries[len(log.Entries)-1]
 	mine, err1 := events.Encode(e)
-	its, err2 := events.Encode(last)
-	if err1 != nil || err2 != nil || string(mine) != string(its) {
-		return false
-	}
-	r.last = log.Sequence
-	return true
+	its, err2 := events.Encode(log.Entries[len(log.Entries)-1])
+	return err1 == nil && err2 == nil && string(mine) == string(its)
 }
 
-// unmade takes back the calls of a send record that was stored too late for them.
-func (r *run) unmade(calls []*outgoing, now time.Time) {
-	for _, o := range calls {
-		at := now.UTC()
-		r.end(events.MessageEnded{
-			Place: o.place, Status: events.DeliveryRetrying, Attempt: o.m.Attempt, Provider: o.c.Provider,
-			Class: string(delivery.ClassRetryAfter), Until: r.retry(now, writePause), At: at,
-		}, now)
-	}
-}
-
-// read makes the history from the log. What has ended here and is not written yet stays so. Where another
-// worker's entry came before this one's, and it is calling, this one goes no further.
-func (r *run) read(ctx context.Context, lost bool) error {
-	var log stream.PartLog
-	var err error
-	for try := 1; ; try++ {
-		if log, err = r.h.Journal.Read(context.WithoutCancel(ctx), r.q.ID, r.q.Part); err == nil {
-			break
-		}
-		knows := len(r.running) > 0 || len(r.ended) > 0 // what the log does not
-		if !knows || try >= writeTries && (!r.h.Now().Before(r.q.ExpiresAt) || ctx.Err() != nil) {
-			return err
-		}
-		delivery.Pause(ctx, writePause)
-	}
-	r.looked = r.h.Now()
-	r.past, r.last = historyOf(len(r.q.Recipients), log), log.Sequence
-	for _, e := range r.ended {
-		r.past.end(e)
-	}
-	if !lost {
-		return nil // what is open there is a dead process's, or the next write meets the living
-	}
+// lost goes on from a log in which another entry came first. Who loses again and again pauses, and gives the part back
+// when that does not end, unless it would lose what its calls came to.
+func (r *run) lost(ctx context.Context, log stream.PartLog) error {
+	r.learn(log)
 	for place := range r.past.messages {
+		// Where another worker is calling, this one goes no further.
 		p := &r.past.messages[place]
 		if p.open() && p.last().by != r.id && p.last().until.After(r.looked) {
 			r.left = later(r.left, p.last().until)
 		}
 	}
+	if r.conflicts++; r.conflicts == 1 {
+		return nil
+	}
+	knows := len(r.running) > 0 || len(r.ended) > 0
+	if r.conflicts >= conflictTries && (!knows || r.over(ctx)) {
+		return &again{delivery.Backoff(max(r.attempt, 2)), "others write its log"}
+	}
+	r.release()
+	delivery.Pause(ctx, writePause)
 	return nil
+}
+
+// unmade takes back the calls of a send record that was stored too late for them.
+func (r *run) unmade(calls []*outgoing, now time.Time) {
+	for _, o := range calls {
+		r.takeBack(o.place, o.m.Attempt, o.c.Provider, now)
+	}
+}
+
+// takeBack ends a call that was begun and not made. As one that is throttled it uses up no attempt.
+func (r *run) takeBack(place, attempt int, provider string, now time.Time) {
+	r.end(events.MessageEnded{
+		Place: place, Status: events.DeliveryRetrying, Attempt: attempt, Provider: provider,
+		Class: string(delivery.ClassRetryAfter), Until: r.retry(now, r.slower(place, writePause)), At: now.UTC(),
+	}, now)
+}
+
+// read makes the history from the log.
+func (r *run) read(ctx context.Context) error {
+	log, err := r.log(ctx, false)
+	if err != nil {
+		return err
+	}
+	r.learn(log) // what is open there is a dead process's, or the next write meets the living
+	return nil
+}
+
+// log reads the log. Where this run knows what the log does not, that is tried as long as the part lives; where an
+// entry of its own may stand there, some more times.
+func (r *run) log(ctx context.Context, lost bool) (stream.PartLog, error) {
+	for try := 1; ; try++ {
+		log, err := r.h.Journal.Read(context.WithoutCancel(ctx), r.q.ID, r.q.Part)
+		if err == nil {
+			return log, nil
+		}
+		knows := len(r.running) > 0 || len(r.ended) > 0
+		if !knows && (!lost || try >= readTries) || try >= writeTries && r.over(ctx) {
+			return log, err
+		}
+		delivery.Pause(ctx, writePause)
+	}
+}
+
+// learn makes the history from a log. What has ended here and is not written yet stays so. What this run began and
+// does not call for was certainly not called for: the entry was stored, and nobody told.
+func (r *run) learn(log stream.PartLog) {
+	r.looked = r.h.Now()
+	r.past, r.last = historyOf(r.q, log), log.Sequence
+	for _, e := range r.ended {
+		r.past.end(e)
+	}
+	for place := range r.past.messages {
+		p := &r.past.messages[place]
+		if c := p.last(); p.open() && c.by == r.id && !r.running[place] {
+			r.takeBack(place, c.attempt, c.provider, r.looked)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package notification
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +15,7 @@ import (
 
 const (
 	// patience is how long a handful waits for the first part of a provider's quota while nothing else is to be
-	// done, and moment how long while there is: some turns of the governor.
+	// done, and moment how long while there is, or another part waits for the turn: some turns of the governor.
 	patience = 500 * time.Millisecond
 	moment   = 120 * time.Millisecond
 	// together is how long what was granted waits for the rest of the same grant. It is kept short: the provider
@@ -40,7 +41,7 @@ type outgoing struct {
 }
 
 // choose takes a handful of the messages that are due, for which the providers have room now. An error is the
-// lists', which cannot be read.
+// list's, which cannot be asked; an entry of it that nobody can read puts off its own message only.
 func (r *run) choose(ctx context.Context, due []int) ([]*outgoing, error) {
 	r.refusal = nil
 	wanted := make([]*outgoing, 0, len(r.slots))
@@ -49,6 +50,11 @@ func (r *run) choose(ctx context.Context, due []int) ([]*outgoing, error) {
 			break
 		}
 		o, err := r.prepare(ctx, place)
+		if errors.Is(err, events.ErrUndecodable) { // this entry alone: the others can be sent
+			r.stats.note("", err)
+			r.past.messages[place].next = r.h.Now().Add(max(delivery.Backoff(r.attempt), hold))
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +75,7 @@ func (r *run) choose(ctx context.Context, due []int) ([]*outgoing, error) {
 		o.slot, r.slots = r.slots[0], r.slots[1:]
 		calls = append(calls, o)
 	}
-	if len(calls) == len(wanted) {
+	if r.whole = len(calls) == len(wanted); r.whole {
 		r.width = min(2*r.width, len(r.q.Recipients))
 	} else {
 		r.width = max(2*len(calls), leastWidth)
@@ -172,7 +178,7 @@ func (r *run) fill(f events.NotificationFilling) (*delivery.Notice, error) {
 func (r *run) admit(ctx context.Context, wanted []*outgoing) {
 	no := &refusals{said: map[string]*refusal{}, now: r.h.Now}
 	wait := moment
-	if len(r.running) == 0 && len(r.ended) == 0 {
+	if len(r.running) == 0 && len(r.ended) == 0 && !r.h.Slots.queued(r.q.Lane) {
 		wait = patience
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -228,9 +234,15 @@ func (r *run) putOff(o *outgoing) {
 		}
 	}
 	if len(p.round) > 0 { // those who were asked before may be asked again after a pause
-		p.round = nil
-		if again := delivery.Backoff(p.tried); o.no == nil || again < wait {
-			wait = again
+		if p.again.IsZero() {
+			p.again = now.Add(delivery.Backoff(p.tried))
+			if p.throttled > 0 {
+				p.again = later(p.again, now.Add(r.slower(o.place, firstThrottle)))
+			}
+		}
+		if o.no == nil || !now.Add(wait).Before(p.again) {
+			wait = p.again.Sub(now)
+			p.round, p.again = nil, time.Time{}
 		}
 	}
 	p.next = now.Add(max(wait, time.Millisecond))

@@ -122,3 +122,75 @@ func TestAPartWhoseProviderPutsItOffAgainAndAgainIsGivenBack(t *testing.T) {
 	require.Greater(t, after, time.Second)
 	require.Equal(t, events.WaitThrottled, h.told(q).Entries[0].Waiting)
 }
+
+// Parts whose provider's quota others use up come back before new ones do: kept for long, they would take all places
+// of the process.
+func TestAPartThatBeginsNothingGivesItsPlaceBackSoon(t *testing.T) {
+	t.Parallel()
+	for name, calls := range map[string]int64{"without a call": 0, "after a call": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := build(t)
+			var tokens atomic.Int64
+			tokens.Store(calls)
+			crowded := delivery.Refusal{Wait: 10 * time.Millisecond, Reason: events.WaitThrottled}
+			asks := 0
+			routes := carried{{Provider: "twilio", Sender: &carrier{}, Admit: func(ctx context.Context, d time.Duration) (func(error), delivery.Refusal) {
+				if tokens.Add(-1) >= 0 {
+					return open(ctx, d)
+				}
+				asks++
+				h.clock.advance(600 * time.Millisecond)
+				return nil, crowded
+			}}}
+			q := h.part(1 + int(calls))
+			slots := notification.NewSlots(1, shares) // one message at a time
+			_, err := h.handler(h.js, routes, func(n *notification.Handler) { n.Slots = slots }).Visit(t.Context(), q, 1)
+			require.ErrorContains(t, err, events.WaitThrottled)
+			if calls == 0 {
+				require.LessOrEqual(t, asks, 2)
+			} else {
+				require.Greater(t, asks, 3, "it is there when the next of the quota comes")
+			}
+		})
+	}
+}
+
+func TestAPartThatGetsCrumbsLetsOthersHaveItsTurn(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	slots := notification.NewSlots(100, shares) // one part of the bulk lane begins calls at once
+	own := func(n *notification.Handler) { n.Slots = slots }
+	crumbs := time.NewTicker(20 * time.Millisecond)
+	t.Cleanup(crumbs.Stop)
+	fed := make(chan struct{}, events.MaxPart)
+	hungry := &carrier{answer: func(context.Context, delivery.Message) error {
+		fed <- struct{}{}
+		return nil
+	}}
+	routes := carried{{Provider: "twilio", Sender: hungry, Admit: func(ctx context.Context, d time.Duration) (func(error), delivery.Refusal) {
+		limit := time.NewTimer(d)
+		defer limit.Stop()
+		select {
+		case <-crumbs.C:
+			return open(ctx, d)
+		case <-limit.C:
+		case <-ctx.Done():
+		}
+		return nil, delivery.Refusal{Wait: 100 * time.Millisecond, Reason: events.WaitThrottled}
+	}}}
+	large, small := h.part(events.MaxPart), h.part(10)
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.handler(h.js, routes, own).Visit(t.Context(), large, 1)
+		done <- err
+	}()
+	next(t, fed)
+	healthy := &carrier{}
+	_, err := h.handler(h.js, carried{{Provider: "acme", Sender: healthy}}, own).Visit(t.Context(), small, 1)
+	require.NoError(t, err)
+	require.Len(t, healthy.counts(), 10)
+	require.Less(t, len(hungry.counts()), events.MaxPart, "the other still waits for its provider")
+	require.NoError(t, next(t, done))
+	require.Len(t, hungry.counts(), events.MaxPart)
+}

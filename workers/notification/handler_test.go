@@ -238,6 +238,36 @@ func TestNothingIsSentWhileTheListOfTheSuppressedCannotBeRead(t *testing.T) {
 	require.Len(t, h.ends(q), 3)
 }
 
+// garbled has an entry for the second recipient that nobody can read, for the first visits.
+type garbled struct{ looks *atomic.Int32 }
+
+func (g garbled) Suppressed(_ context.Context, _, _, destination string, _ events.Lane) (string, bool, error) {
+	if destination == "hash-1" && g.looks.Add(-1) >= 0 {
+		return "", false, fmt.Errorf("look: %w", events.ErrUndecodable)
+	}
+	return "", false, nil
+}
+
+func TestAnEntryOfTheSuppressedThatNobodyCanReadKeepsBackItsMessageOnly(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	c := &carrier{}
+	var looks atomic.Int32
+	looks.Store(2)
+	n := h.handler(h.js, twilio(c), func(n *notification.Handler) { n.Suppressions = garbled{&looks} })
+	q := h.part(3)
+	after, err := n.Visit(t.Context(), q, 5)
+	require.Error(t, err)
+	require.Positive(t, after)
+	require.Len(t, c.counts(), 2)
+	require.NotContains(t, c.counts(), events.MessageID(q.ID, 0, 1))
+	require.Contains(t, h.lines.String(), "look: ")
+	looks.Store(0)
+	h.visits(n, q, 20)
+	require.Len(t, h.ends(q), 3)
+	require.Equal(t, 1, c.counts()[events.MessageID(q.ID, 0, 1)])
+}
+
 func TestATextThatCannotBeFilledFailsAlone(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -368,10 +398,8 @@ func TestThrottlingUsesUpNoAttempts(t *testing.T) {
 		}
 		return nil
 	}}
-	h.work(twilio(c), func(n *notification.Handler) { n.Policy.MaxAttempts = 1 })
 	q := h.part(1)
-	h.publish(q)
-	h.acked()
+	h.visits(h.handler(h.js, twilio(c), func(n *notification.Handler) { n.Policy.MaxAttempts = 1 }), q, 20)
 	require.Equal(t, events.DeliverySent, h.ends(q)[0].Status)
 	require.Equal(t, 5, h.ends(q)[0].Attempt)
 }

@@ -21,11 +21,15 @@ type past struct {
 	calls []call
 	// tried is how many calls count against the budget: throttled ones do not.
 	tried int
+	// throttled is how many do not.
+	throttled int
 	// failed lists the providers whose calls came to nothing, or may have, and round those that were asked
 	// since the last pause: each is asked once in a round.
 	failed, round []string
-	canceled      bool
-	ended         bool
+	// again is when those of the round may be asked once more; zero: nobody has put the message off since.
+	again    time.Time
+	canceled bool
+	ended    bool
 	// next is when it may be called for at the earliest.
 	next time.Time
 }
@@ -41,14 +45,17 @@ type call struct {
 	status string
 }
 
-// historyOf folds a log. Receipts may come in any order, and count only for calls that were begun.
-func historyOf(recipients int, log stream.PartLog) history {
-	h := history{messages: make([]past, recipients)}
+// historyOf folds the log of a part. Receipts may come in any order, and count only for calls that were begun. What is
+// older than the part is about another: an id that comes from an idempotency key returns, and a log may outlive its part.
+func historyOf(q events.NotificationQueued, log stream.PartLog) history {
+	h := history{messages: make([]past, len(q.Recipients))}
 	for _, e := range log.Entries {
-		h.read(e)
+		if !events.EarlierLife(q.CreatedAt, e.At) {
+			h.read(e)
+		}
 	}
 	for _, r := range log.Receipts {
-		if p := h.at(r.Place); p != nil {
+		if p := h.at(r.Place); p != nil && !events.EarlierLife(q.CreatedAt, r.At) {
 			p.receipt(r)
 		}
 	}
@@ -118,7 +125,9 @@ func (h *history) end(e events.MessageEnded) {
 	case events.DeliverySent, events.DeliveryFailed, events.DeliveryExpired:
 		p.ended = true
 	case events.DeliveryRetrying, events.DeliveryUnknown:
-		if e.Class != string(delivery.ClassRetryAfter) {
+		if e.Class == string(delivery.ClassRetryAfter) {
+			p.throttled++
+		} else {
 			p.tried++
 		}
 		p.blame(e)
@@ -130,7 +139,7 @@ func (p *past) blame(e events.MessageEnded) {
 	if e.Provider != "" && !slices.Contains(p.failed, e.Provider) {
 		p.failed = append(p.failed, e.Provider)
 	}
-	p.next = e.At
+	p.next, p.again = e.At, time.Time{}
 	if e.Until != nil {
 		p.next = *e.Until
 	}

@@ -35,10 +35,10 @@ func (s *Streams) Append(ctx context.Context, e events.NotificationProgressed, a
 	return s.pub.Put(ctx, events.ProgressSubject(e.ID, e.Part), data, stream.Expecting(after), stream.WithTTL(life))
 }
 
-// Read reads the log of a part. An entry that nobody can decode must not bury a sound part, so only the text
+// Read reads the log of a part as the stream's leader knows it. An entry that nobody can decode must not bury a sound part, so only the text
 // of that error goes on.
 func (s *Streams) Read(ctx context.Context, id string, part int) (stream.PartLog, error) {
-	log, err := s.logs.PartLog(ctx, events.ProgressOf(id, part))
+	log, err := s.logs.NewestPartLog(ctx, id, part)
 	if errors.Is(err, events.ErrUndecodable) {
 		err = errors.New("read the log of a part: " + err.Error())
 	}

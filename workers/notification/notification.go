@@ -55,7 +55,8 @@ type Journal interface {
 	Read(ctx context.Context, id string, part int) (stream.PartLog, error)
 }
 
-// Suppressions tell whether an address, by its keyed hash, gets no messages of an account, and why not.
+// Suppressions tell whether an address, by its keyed hash, gets no messages of an account, and why not. Where only the
+// entry of this address cannot be read, that is an events.ErrUndecodable.
 type Suppressions interface {
 	Suppressed(ctx context.Context, account, credential, destination string, lane events.Lane) (cause string, suppressed bool, err error)
 }
@@ -105,13 +106,23 @@ func (h *Handler) Handle(m *message.Message) error {
 	if d == nil || err == nil {
 		return err
 	}
-	after := delivery.Backoff(attempt) // a broker in trouble is not hammered
+	d.RetryAfter(h.after(q, err, attempt))
+	return err
+}
+
+// after is when a part is delivered again: before its life ends, so that what is to be told then is told in time. What
+// does not succeed then is tried until the record leaves, a day later, and a broker in trouble is not hammered.
+func (h *Handler) after(q events.NotificationQueued, err error, attempt int) time.Duration {
+	after := delivery.Backoff(attempt)
 	var e *again
 	if errors.As(err, &e) {
 		after = e.after
 	}
-	d.RetryAfter(delivery.Within(q.ExpiresAt.Sub(h.Now()), after))
-	return err
+	left := q.ExpiresAt.Sub(h.Now())
+	if left <= 0 {
+		return max(after, writePause)
+	}
+	return delivery.Within(left, after)
 }
 
 func (h *Handler) check(q events.NotificationQueued) error {
@@ -136,7 +147,7 @@ func (h *Handler) handle(ctx context.Context, q events.NotificationQueued, attem
 	r := newRun(h, q, content, attempt)
 	defer r.leave()
 	if attempt > 1 {
-		if err := r.read(ctx, false); err != nil {
+		if err := r.read(ctx); err != nil {
 			return err
 		}
 	}

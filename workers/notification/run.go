@@ -16,7 +16,8 @@ const (
 	gather = 200 * time.Millisecond
 	// hold is the longest wait for which a part is kept; for a longer one it is given back, so that others have its place.
 	hold = time.Second
-	// idle is how long a part is kept while its providers put it off for a moment again and again.
+	// idle is how long a part that began calls is kept while its providers put it off for a moment again and again: it
+	// is there when the next of a quota comes. One that began none goes back after hold.
 	idle = 5 * time.Second
 	// fullEntry is how many ends are written at once without waiting for more.
 	fullEntry = 32
@@ -35,13 +36,17 @@ type run struct {
 	faults  []error // why a text cannot be read, by its place
 	attempt int     // of the broker to deliver the part
 
-	id      string // tells this run's entries from those of others
-	past    history
-	last    uint64 // the sequence of the last entry; zero: none is known
-	results chan result
-	running map[int]bool // the places for which calls are in flight
-	slots   []slot       // taken, and used by no call
-	turn    bool         // it is this part's turn to begin calls
+	id   string // tells this run's entries from those of others
+	past history
+	last uint64 // the sequence of the last entry; zero: none is known
+	// conflicts is how many entries in a row met that of another.
+	conflicts int
+	results   chan result
+	running   map[int]bool // the places for which calls are in flight
+	slots     []slot       // taken, and used by no call
+	turn      bool         // it is this part's turn to begin calls
+	turned    time.Time    // when it became that
+	whole     bool         // the last handful was taken whole
 
 	ended   []events.MessageEnded // not written yet
 	since   time.Time             // when the first of them came
@@ -49,7 +54,8 @@ type run struct {
 	refusal *refusal              // why the last handful was not taken whole
 	refused map[string]*refusal   // what each provider said last
 	width   int                   // how many are asked for at once
-	began   time.Time             // when a call was begun last
+	began   time.Time             // when a call was begun last, or the visit
+	calling bool                  // one was
 	looked  time.Time             // when the log was read last
 	stats   stats
 }
@@ -108,7 +114,7 @@ func (r *run) work(ctx context.Context) error {
 		var calls []*outgoing
 		if len(due) > 0 && !stopping && r.full(now) && r.mayBegin(len(due)) {
 			if r.doubtful(due) {
-				if err := r.read(ctx, false); err != nil {
+				if err := r.read(ctx); err != nil {
 					return err
 				}
 				continue
@@ -117,7 +123,7 @@ func (r *run) work(ctx context.Context) error {
 				stopping = true
 			}
 			due, next = r.due(r.h.Now())
-			r.stay(len(due) > 0 && len(calls) > 0)
+			r.stay(len(due) > 0 && len(calls) > 0 && !r.overstays())
 		} else if len(due) == 0 || stopping {
 			r.release()
 		}
@@ -137,7 +143,7 @@ func (r *run) work(ctx context.Context) error {
 		case resting && r.finished():
 			r.stats.done = true
 			return nil
-		case back != nil && (stopping || back.after > hold || r.h.Now().Sub(r.began) > idle):
+		case back != nil && (stopping || back.after > hold || r.h.Now().Sub(r.began) > r.idle()):
 			return back
 		}
 		r.wait(ctx, due, next, stopping)
@@ -166,7 +172,7 @@ func (r *run) mayBegin(n int) bool {
 	if !r.turn {
 		select {
 		case <-r.h.Slots.turn(r.q.Lane):
-			r.turn = true
+			r.turn, r.turned = true, r.h.Now()
 		default:
 			return false
 		}
@@ -189,6 +195,12 @@ func (r *run) doubtful(due []int) bool {
 		}
 	}
 	return false
+}
+
+// overstays tells that another part waits for the turn while the provider gives this one less than it asks for: that
+// part may be for another provider. A few crumbs are taken together first.
+func (r *run) overstays() bool {
+	return !r.whole && r.h.Slots.queued(r.q.Lane) && r.h.Now().Sub(r.turned) >= gather
 }
 
 // stay gives the turn to the next part, unless this one has more to begin as soon as it may; slots that
@@ -249,6 +261,15 @@ func (r *run) finished() bool {
 	return true
 }
 
+// idle is how long the part is kept without a call. Those whose provider's quota others use up must not take all
+// places: they are many where one sender has a large batch.
+func (r *run) idle() time.Duration {
+	if r.calling {
+		return idle
+	}
+	return hold
+}
+
 // back says when a part at rest is to be delivered again.
 func (r *run) back(next time.Time, stopping bool) *again {
 	now := r.h.Now()
@@ -261,7 +282,7 @@ func (r *run) back(next time.Time, stopping bool) *again {
 		return &again{handOver, "the process ends"}
 	}
 	wait := max(next.Sub(now), time.Millisecond)
-	if wait <= hold && now.Sub(r.began) <= idle {
+	if wait <= hold && now.Sub(r.began) <= r.idle() {
 		return &again{wait, "in a moment"}
 	}
 	why := "the next attempt is not due"
@@ -293,6 +314,7 @@ func (r *run) wait(ctx context.Context, due []int, next time.Time, stopping bool
 	case len(due) == 0 || !r.full(now):
 	case !r.turn:
 		turn = r.h.Slots.turn(r.q.Lane)
+		defer r.h.Slots.queue(r.q.Lane)()
 	case len(r.slots) == 0:
 		free := r.h.Slots.of(r.q.Lane)
 		own, others = free[0], free[len(free)-1]
@@ -301,7 +323,7 @@ func (r *run) wait(ctx context.Context, due []int, next time.Time, stopping bool
 	case res := <-r.results:
 		r.result(res)
 	case <-turn:
-		r.turn = true
+		r.turn, r.turned = true, r.h.Now()
 	case <-own:
 		r.slots = append(r.slots, slot{r.h.Slots, own})
 	case <-others:

@@ -2,6 +2,7 @@ package notification
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assent-io/assent/events"
@@ -18,6 +19,8 @@ type Slots struct {
 	// free has one token for each slot that may be taken.
 	free  map[events.Lane]chan struct{}
 	turns map[events.Lane]chan struct{}
+	// queues counts the parts that wait for a turn.
+	queues map[events.Lane]*atomic.Int32
 
 	pressure *pressure
 	mu       sync.Mutex
@@ -28,7 +31,7 @@ type Slots struct {
 // NewSlots divides what verifications leave of maxInFlight by the lanes' shares, in percent. Each lane has one
 // slot at least.
 func NewSlots(maxInFlight int, share func(events.Lane) int) *Slots {
-	s := &Slots{free: map[events.Lane]chan struct{}{}, turns: map[events.Lane]chan struct{}{}}
+	s := &Slots{free: map[events.Lane]chan struct{}{}, turns: map[events.Lane]chan struct{}{}, queues: map[events.Lane]*atomic.Int32{}}
 	rest := maxInFlight * (100 - share(events.LaneVerification)) / 100
 	bulk := 0
 	if both := share(events.LaneTransactional) + share(events.LaneBulk); both > 0 {
@@ -38,6 +41,7 @@ func NewSlots(maxInFlight int, share func(events.Lane) int) *Slots {
 	s.pressure = newPressure(bulk)
 	for lane, n := range map[events.Lane]int{events.LaneBulk: bulk, events.LaneTransactional: max(rest-bulk, 1)} {
 		s.free[lane] = tokens(n)
+		s.queues[lane] = new(atomic.Int32)
 		s.turns[lane] = tokens(max(n/slotsForPart, 1))
 	}
 	return s
@@ -117,3 +121,12 @@ func (s *Slots) of(lane events.Lane) []chan struct{} {
 
 // turn is where a part waits until it may begin calls; what is taken from it goes back to it.
 func (s *Slots) turn(lane events.Lane) chan struct{} { return s.turns[lane] }
+
+// queue notes that a part waits for its turn, until leave is called.
+func (s *Slots) queue(lane events.Lane) (leave func()) {
+	s.queues[lane].Add(1)
+	return func() { s.queues[lane].Add(-1) }
+}
+
+// queued tells whether a part waits for its turn.
+func (s *Slots) queued(lane events.Lane) bool { return s.queues[lane].Load() > 0 }
