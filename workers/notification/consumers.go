@@ -19,20 +19,14 @@ const (
 	maxAckPending = 1 << 20
 )
 
-// Consumers are those of one channel's notifications, one for each lane.
-func Consumers(c events.Channel) []stream.Consumer { return consumers(c, transactionalAtOnce) }
-
-// Consumers are those of one channel's notifications, with as many transactional parts at once as that lane has slots.
+// Consumers are those of one channel's notifications, one for each lane, with as many transactional parts at once as
+// that lane has slots.
 func (s *Slots) Consumers(c events.Channel) []stream.Consumer {
-	return consumers(c, max(cap(s.free[events.LaneTransactional]), transactionalAtOnce))
-}
-
-func consumers(c events.Channel, transactional int) []stream.Consumer {
 	var all []stream.Consumer
 	for _, lane := range []events.Lane{events.LaneTransactional, events.LaneBulk} {
 		atOnce := bulkAtOnce
 		if lane == events.LaneTransactional {
-			atOnce = transactional
+			atOnce = max(cap(s.free[lane]), transactionalAtOnce)
 		}
 		all = append(all, stream.Consumer{
 			Stream: stream.Notifications, Name: string(c) + "-" + string(lane), Filters: []string{events.NotificationsOf(lane, c)},

@@ -29,7 +29,7 @@ func TestATransactionalPartWaitsForNoPlaceWhileThereAreSlots(t *testing.T) {
 func TestMorePartsMayWaitThanAnyLaneHas(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	all := notification.Consumers(events.SMS)
+	all := notification.NewSlots(256, shares).Consumers(events.SMS)
 	for _, c := range all { // as an earlier state of this version made them
 		_, err := h.js.CreateOrUpdateConsumer(t.Context(), c.Stream, jetstream.ConsumerConfig{
 			Durable: c.Name, FilterSubjects: c.Filters, AckPolicy: jetstream.AckExplicitPolicy, AckWait: 5 * time.Second, MaxAckPending: 4096, MaxDeliver: -1,

@@ -282,7 +282,7 @@ func (h *house) work(routes delivery.Routes, change ...func(*notification.Handle
 func (h *house) workOn(js jetstream.JetStream, routes delivery.Routes, change ...func(*notification.Handler)) (stop func()) {
 	h.t.Helper()
 	handler := h.handler(js, routes, change...)
-	sub := stream.NewSubscriber(js, stream.SubscriberConfig{Grace: time.Second, Log: h.log}, notification.Consumers(events.SMS)...)
+	sub := stream.NewSubscriber(js, stream.SubscriberConfig{Grace: time.Second, Log: h.log}, handler.Slots.Consumers(events.SMS)...)
 	r, err := stream.NewRouter(h.log, waitLong)
 	require.NoError(h.t, err)
 	r.AddMiddleware(stream.Middleware(stream.NewPublisher(js))...)

@@ -12,7 +12,6 @@ import (
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verifier"
 	"github.com/assent-io/assent/workers/delivery"
-	"github.com/assent-io/assent/workers/notification"
 	"github.com/assent-io/assent/workers/routing"
 	"github.com/assent-io/assent/workers/sandbox"
 )
@@ -98,7 +97,7 @@ func (p *process) work(ctx context.Context, channel events.Channel, providers []
 	consumers := []stream.Consumer{{
 		Stream: stream.Activations, Name: string(channel), Filters: []string{events.ActivationsOf(channel)}, MaxAckPending: maxAckPending,
 	}}
-	for _, c := range notification.Consumers(channel) {
+	for _, c := range notices.Slots.Consumers(channel) {
 		handlers[c.Name] = notices.Handle
 		consumers = append(consumers, c)
 	}
