@@ -134,6 +134,22 @@ func TestWhatIsWrongWithASuppressionIsNamed(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, b.get(suppressions+"/nonsense").StatusCode)
 }
 
+func TestOnlyTheOperatorRemovesWhatHoldsForEverybody(t *testing.T) {
+	b, list := withList(t)
+	require.NoError(t, list.Suppress(t.Context(), suppression.Entry{
+		Channel: suppression.SMS, To: "+14155550123", Covers: suppression.All, Cause: suppression.Stop,
+	}))
+	path := suppressions + "/" + b.list("?scope=everybody").Data[0].ID
+	require.Equal(t, http.StatusOK, b.do(call{method: http.MethodGet, path: path, client: other}).StatusCode, "all may look")
+	p := b.do(call{method: http.MethodDelete, path: path, client: other}).problem(t)
+	require.Equal(t, http.StatusForbidden, p.Status)
+	require.Equal(t, api.ProblemCodeForbidden, p.Code)
+	require.Contains(t, p.Detail, "Only the operator may do this")
+	require.Len(t, b.list("?scope=everybody").Data, 1)
+	require.Equal(t, http.StatusNoContent, b.do(call{method: http.MethodDelete, path: path}).StatusCode)
+	require.Empty(t, b.list("?scope=everybody").Data)
+}
+
 func TestOnlyWhoManagesAllMayTouchTheList(t *testing.T) {
 	b, _ := withList(t)
 	for _, scope := range []credential.Scope{credential.AuthenticationOnly, credential.ReadUsers, credential.ManageUsers, credential.ReadAll} {

@@ -22,7 +22,7 @@ import (
 type SuppressionsConfig struct {
 	// Keys hashes and seals addresses; it holds the root key.
 	Keys *keyring.Keyring
-	// Operator is the account that may export what providers reported about everybody's addresses.
+	// Operator is the account that may export and remove what providers reported about everybody's addresses.
 	Operator string
 	Now      func() time.Time
 }
@@ -144,11 +144,15 @@ func (s *Suppressions) Suppression(ctx context.Context, account, id string) (sup
 	return s.shown(event), nil
 }
 
-// RemoveSuppression takes one entry off the list; verification.ErrNotFound without it.
+// RemoveSuppression takes one entry off the list; verification.ErrNotFound without it. One that holds for everybody
+// is the operator's to remove: to others it fails with suppression.ErrOperators.
 func (s *Suppressions) RemoveSuppression(ctx context.Context, account, id string) error {
 	event, err := s.find(ctx, account, id)
 	if err != nil {
 		return err
+	}
+	if event.Account == "" && account != s.cfg.Operator {
+		return suppression.ErrOperators
 	}
 	removed, err := s.pub.Unsuppress(ctx, event.Destination, events.SuppressionScope(event.Account, event.Credential))
 	if err != nil {

@@ -190,7 +190,10 @@ func TestAccountsSeeTheirOwnAndEverybodys(t *testing.T) {
 	}
 	_, err = s.Suppression(t.Context(), "shop", own.ID)
 	require.NoError(t, err)
-	require.NoError(t, s.RemoveSuppression(t.Context(), "other", everybodys))
+	for _, account := range []string{"other", "shop", ""} {
+		require.ErrorIs(t, s.RemoveSuppression(t.Context(), account, everybodys), suppression.ErrOperators, account)
+	}
+	require.NoError(t, s.RemoveSuppression(t.Context(), exporter, everybodys))
 	require.ErrorIs(t, s.RemoveSuppression(t.Context(), "shop", everybodys), verification.ErrNotFound)
 	require.NoError(t, s.RemoveSuppression(t.Context(), "shop", own.ID))
 	page, _, err = s.Suppressions(t.Context(), "shop", suppression.Filter{Limit: 10})

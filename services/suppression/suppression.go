@@ -5,6 +5,7 @@
 package suppression
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -144,6 +145,9 @@ type Filter struct {
 func (f Filter) Fits(e Entry) bool {
 	return (f.Cause == "" || f.Cause == e.Cause) && (f.Channel == "" || f.Channel == e.Channel) && (f.Scope == "" || f.Scope == e.Scope)
 }
+
+// ErrOperators says that an entry holds for everybody, and that only the operator may take it off the list.
+var ErrOperators = errors.New("suppression is the operator's to remove")
 
 // Place is one step of a verification whose address is on the list; step 0 is the one that was asked for.
 type Place struct {

@@ -78,7 +78,7 @@ func startAPI(ctx context.Context, p *process) error {
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
 		Notifications: k.notifications, Listed: p.list, Responses: pub,
-		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
+		Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
