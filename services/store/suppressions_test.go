@@ -201,6 +201,33 @@ func TestAccountsSeeTheirOwnAndEverybodys(t *testing.T) {
 	require.Equal(t, []suppression.Scope{suppression.OneCredential}, scopes(page))
 }
 
+// TestAnEntryOfACredentialStaysWithItsAccount has two accounts with a credential of one name, one after the other.
+func TestAnEntryOfACredentialStaysWithItsAccount(t *testing.T) {
+	h := build(t)
+	list, s := h.list(), h.suppressions()
+	one := byHand("ana@example.com")
+	one.Scope, one.ClientID = suppression.OneCredential, "web"
+	first, added, err := s.AddSuppression(t.Context(), one)
+	require.NoError(t, err)
+	require.True(t, added)
+	require.Eventually(t, func() bool { return list.Len() == 1 }, waitLong, tick)
+	d, _, ok := suppression.ParseID(first.ID)
+	require.True(t, ok)
+	for account, want := range map[string]bool{"shop": true, "other": false} {
+		_, suppressed, err := list.Suppressed(t.Context(), account, "web", d, events.LaneBulk)
+		require.NoError(t, err)
+		require.Equal(t, want, suppressed, account)
+	}
+	one.Account, one.Note = "other", "another's"
+	second, added, err := s.AddSuppression(t.Context(), one)
+	require.NoError(t, err)
+	require.True(t, added)
+	require.Equal(t, "another's", second.Note)
+	require.NoError(t, s.RemoveSuppression(t.Context(), "other", second.ID))
+	_, err = s.Suppression(t.Context(), "shop", first.ID)
+	require.NoError(t, err)
+}
+
 func scopes(page []suppression.Entry) []suppression.Scope {
 	var all []suppression.Scope
 	for _, e := range page {

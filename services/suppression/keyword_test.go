@@ -40,7 +40,7 @@ func TestNoWordBothStopsAndStarts(t *testing.T) {
 
 func TestIDsTakeTheirFormOnly(t *testing.T) {
 	const destination = "AbCdEfGhIjKlMnOpQrStUv"
-	for _, scope := range []string{"e", "a-shop", "c-login_page-1"} {
+	for _, scope := range []string{"e", "a-shop", "c-shop~login_page-1"} {
 		gotDestination, gotScope, ok := suppression.ParseID(suppression.ID(destination, scope))
 		require.True(t, ok)
 		require.Equal(t, destination, gotDestination)
@@ -49,6 +49,7 @@ func TestIDsTakeTheirFormOnly(t *testing.T) {
 	for _, bad := range []string{
 		"", ".", destination, destination + ".", destination + ".x-y", destination + ".a-", destination + ".*", destination + ".>",
 		"*.e", destination + ".a-x.y", destination + ".e\n", strings.Repeat("a", 23) + ".e", destination + ".a-" + strings.Repeat("b", 65),
+		destination + ".c-web", destination + ".c-~web", destination + ".c-shop~", destination + ".c-a~b~c", destination + ".a-shop~web",
 	} {
 		_, _, ok := suppression.ParseID(bad)
 		require.False(t, ok, "%q", bad)

@@ -166,7 +166,7 @@ func (e *RefusedError) Error() string {
 	return "address gets no messages: " + strings.Join(why, ", ")
 }
 
-var idForm = regexp.MustCompile(`^([A-Za-z0-9_-]{22})\.(e|[ac]-[A-Za-z0-9_-]{1,64})$`)
+var idForm = regexp.MustCompile(`^([A-Za-z0-9_-]{22})\.(e|a-[A-Za-z0-9_-]{1,64}|c-[A-Za-z0-9_-]{1,64}~[A-Za-z0-9_-]{1,64})$`)
 
 // ID is the id of the entry of a destination in a scope, as both stand in its subject.
 func ID(destination, scope string) string { return destination + "." + scope }
