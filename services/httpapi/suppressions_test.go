@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -205,6 +206,60 @@ func TestListsAreImportedByLine(t *testing.T) {
 
 	got = b.imported("application/json", `[{"to":"c@example.com"},{"to":"c@example.com","scope":"credential","client_id":"`+shop+`"},{"to":""}]`)
 	require.Equal(t, api.ImportedSuppressions{Added: 2, Refused: 1, Faults: got.Faults}, got)
+}
+
+func TestAQuoteThatIsLeftOpenSwallowsNobody(t *testing.T) {
+	b, _ := withList(t)
+	for body, line := range map[string]int{
+		"to,note\n+14155550123,x\n+14155550124,\"left\n+14155550125,y\n+14155550126,z\n": 3,
+		"to,note\n+14155550124,\"left\n+14155550125,\"y\"\n+14155550126,z\n":             2,
+		"to,note\n+14155550124,\"left\n+14155550125,y\"\n+14155550126,z\n":               2,
+		"to\n+14155550123\n\n\"+14155550124\n+14155550125\"\n+14155550126\n":             4,
+		"to\n\"+14155550124\n":                                                               0,
+		"note,to\n\"a\r\nb\",\"+14155550125\n+14155550126\n":                                 2,
+		"to,note\n\"+14155550124\",\"left\n\"+14155550125\",\"y\"\n\"+14155550126\",\"z\"\n": 2,
+	} {
+		if line == 0 { // it has swallowed nothing
+			require.Equal(t, 1, b.imported("text/csv", body).Refused, body)
+			continue
+		}
+		p := b.imports("text/csv", body).problem(t)
+		require.Equal(t, http.StatusUnprocessableEntity, p.Status, body)
+		require.Contains(t, p.Detail, fmt.Sprintf("a quote in line %d ", line), body)
+	}
+	require.Empty(t, b.list("").Data)
+}
+
+func TestAnExportOfOddAddressesIsImportedWhole(t *testing.T) {
+	b, _ := withList(t)
+	odd := []string{"#ana@example.com", "=cmd|'/Ccalc'!A1@example.com", "+ana@example.com", "-ana@example.com", "'ana@example.com", "'=ana@example.com"}
+	for _, to := range odd {
+		b.add(`{"to":"` + to + `"}`)
+	}
+	b.add(`{"to":"#token","channel":"push","note":"#1"}`)
+	b.add(`{"to":"+14155550123"}`)
+	export := b.get(suppressions + "/export")
+	for _, line := range strings.Split(strings.TrimSuffix(string(export.body), "\n# end\n"), "\n") {
+		require.False(t, strings.ContainsAny(line[:1], "=-@#"), line)
+	}
+	require.Contains(t, string(export.body), "\n+14155550123,")
+	next, _ := withList(t)
+	got := next.imported("text/csv", string(export.body))
+	require.Equal(t, api.ImportedSuppressions{Added: len(odd) + 2, Faults: []api.ImportFault{}}, got)
+	for _, to := range odd {
+		require.Len(t, next.list("?to="+url.QueryEscape(to)).Data, 1, to)
+	}
+	require.Equal(t, "#1", next.list("?channel=push").Data[0].Note)
+}
+
+func TestOnlyWhatAnExportRemarksIsSkipped(t *testing.T) {
+	b, _ := withList(t)
+	got := b.imported("text/csv", "to\n#ana@example.com\n# bo@example.com\n# 3 entries could not be opened\n# end\n")
+	require.Equal(t, 1, got.Added)
+	require.Equal(t, 1, got.Refused)
+	require.Equal(t, 3, got.Faults[0].Line)
+	most := "to\n" + strings.Repeat("+14155550123\n", 10_000)
+	require.Equal(t, 1, b.imported("text/csv", most+"# end\n").Added, "no remark counts as an entry")
 }
 
 func TestImportsThatCannotBeReadStoreNothing(t *testing.T) {
