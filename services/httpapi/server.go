@@ -172,7 +172,8 @@ type Suppressions interface {
 	// Suppressions finds those that fit, newest first. A page may hold fewer than the limit, even none, and yet
 	// have a next: the filter's Before for the page that follows; zero where there is none.
 	Suppressions(ctx context.Context, account string, f suppression.Filter) (page []suppression.Entry, next uint64, err error)
-	// ExportSuppressions has the full addresses, and ends with the first error.
+	// ExportSuppressions has the full addresses. With suppression.ErrSealed comes an entry that cannot be opened;
+	// any other error is the end.
 	ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error]
 }
 

@@ -471,7 +471,12 @@ func (s *Server) ExportSuppressions(w http.ResponseWriter, r *http.Request) {
 		out = csv.NewWriter(w)
 		_ = out.Write(columnNames()) // what cannot be written is told by Flush
 	}
+	leftOut := 0
 	for e, err := range s.config.Suppressions.ExportSuppressions(r.Context(), client.Account) {
+		if errors.Is(err, suppression.ErrSealed) {
+			leftOut++
+			continue
+		}
 		if err != nil {
 			if out == nil {
 				s.fail(w, r, fmt.Errorf("export suppressions: %w", err))
@@ -502,6 +507,9 @@ func (s *Server) ExportSuppressions(w http.ResponseWriter, r *http.Request) {
 		begin()
 	}
 	out.Flush()
+	if leftOut > 0 {
+		_, _ = io.WriteString(w, suppression.LeftOut(leftOut)+"\n")
+	}
 	_, _ = io.WriteString(w, suppression.ExportEnd+"\n")
 }
 

@@ -2,7 +2,9 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -210,15 +212,19 @@ func TestListsAreImportedByLine(t *testing.T) {
 
 func TestAQuoteThatIsLeftOpenSwallowsNobody(t *testing.T) {
 	b, _ := withList(t)
-	for body, line := range map[string]int{
-		"to,note\n+14155550123,x\n+14155550124,\"left\n+14155550125,y\n+14155550126,z\n": 3,
-		"to,note\n+14155550124,\"left\n+14155550125,\"y\"\n+14155550126,z\n":             2,
-		"to,note\n+14155550124,\"left\n+14155550125,y\"\n+14155550126,z\n":               2,
-		"to\n+14155550123\n\n\"+14155550124\n+14155550125\"\n+14155550126\n":             4,
-		"to\n\"+14155550124\n":                                                               0,
-		"note,to\n\"a\r\nb\",\"+14155550125\n+14155550126\n":                                 2,
-		"to,note\n\"+14155550124\",\"left\n\"+14155550125\",\"y\"\n\"+14155550126\",\"z\"\n": 2,
+	for _, c := range []struct {
+		line int
+		body string
+	}{
+		{3, "to,note\n+14155550123,x\n+14155550124,\"left\n+14155550125,y\n+14155550126,z\n"},
+		{2, "to,note\n+14155550124,\"left\n+14155550125,\"y\"\n+14155550126,z\n"},
+		{2, "to,note\n+14155550124,\"left\n+14155550125,y\"\n+14155550126,z\n"},
+		{4, "to\n+14155550123\n\n\"+14155550124\n+14155550125\"\n+14155550126\n"},
+		{0, "to\n\"+14155550124\n"},
+		{2, "note,to\n\"a\r\nb\",\"+14155550125\n+14155550126\n"},
+		{2, "to,note\n\"+14155550124\",\"left\n\"+14155550125\",\"y\"\n\"+14155550126\",\"z\"\n"},
 	} {
+		body, line := c.body, c.line
 		if line == 0 { // it has swallowed nothing
 			require.Equal(t, 1, b.imported("text/csv", body).Refused, body)
 			continue
@@ -250,6 +256,30 @@ func TestAnExportOfOddAddressesIsImportedWhole(t *testing.T) {
 		require.Len(t, next.list("?to="+url.QueryEscape(to)).Data, 1, to)
 	}
 	require.Equal(t, "#1", next.list("?channel=push").Data[0].Note)
+}
+
+// halfSealed is a list of which one entry does not open.
+type halfSealed struct{ wholeList }
+
+type wholeList interface{ httpapi.Suppressions }
+
+func (h halfSealed) ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error] {
+	return func(yield func(suppression.Entry, error) bool) {
+		if !yield(suppression.Entry{}, fmt.Errorf("old: %w", suppression.ErrSealed)) {
+			return
+		}
+		h.wholeList.ExportSuppressions(ctx, account)(yield)
+	}
+}
+
+func TestAnExportSaysHowManyEntriesItLeavesOut(t *testing.T) {
+	b, list := withList(t)
+	b.add(`{"to":"+14155550123"}`)
+	next := setup(t, func(c *httpapi.Config) { c.Suppressions = halfSealed{list} })
+	export := string(next.get(suppressions + "/export").body)
+	require.Contains(t, export, "\n+14155550123,")
+	require.True(t, strings.HasSuffix(export, "\n# 1 entries could not be opened\n# end\n"), export)
+	require.Equal(t, 1, b.imported("text/csv", export).Known)
 }
 
 func TestOnlyWhatAnExportRemarksIsSkipped(t *testing.T) {

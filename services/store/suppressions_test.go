@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/store"
@@ -351,4 +355,94 @@ func TestAStepIsSkippedWhoseAddressWantsNoMoreMessages(t *testing.T) {
 	require.True(t, errors.As(err, &refused))
 	require.Equal(t, 1, refused.Places[0].Step)
 	require.False(t, strings.Contains(err.Error(), mailbox))
+}
+
+// exports is what an export has, by address, and how many entries it could not open.
+func exports(t *testing.T, s *store.Suppressions, account string) (all map[string]suppression.Entry, sealed int) {
+	t.Helper()
+	all = map[string]suppression.Entry{}
+	for e, err := range s.ExportSuppressions(t.Context(), account) {
+		if errors.Is(err, suppression.ErrSealed) {
+			sealed++
+			continue
+		}
+		require.NoError(t, err)
+		e.ID = ""
+		all[e.To] = e
+	}
+	return all, sealed
+}
+
+func TestTheListOutlivesTheRootKey(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	older, newer := rotated(t)
+	h.keys = older
+	s := h.suppressions()
+	require.NoError(t, s.Suppress(t.Context(), stopped()))
+	_, _, err := s.AddSuppression(t.Context(), byHand("Ana@example.com"))
+	require.NoError(t, err)
+	many := make([]suppression.Entry, 400)
+	for i := range many {
+		many[i] = byHand(fmt.Sprintf("ana%d@example.com", i))
+	}
+	_, err = s.ImportSuppressions(t.Context(), many)
+	require.NoError(t, err)
+	everybodys, _ := exports(t, s, exporter)
+	own, _ := exports(t, s, "shop")
+	require.Len(t, own, 401)
+	none, _, err := s.Rehash(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, none, "there is one key")
+
+	h.keys = newer
+	var moved atomic.Int64
+	var wg sync.WaitGroup
+	for range 3 { // api processes that start together
+		s := h.suppressions()
+		wg.Go(func() {
+			n, sealed, err := s.Rehash(t.Context())
+			moved.Add(int64(n))
+			if err != nil || sealed > 0 {
+				t.Error(err, sealed)
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 402, moved.Load(), "each once")
+	s = h.suppressions()
+	again, _, err := s.Rehash(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, again)
+	for account, want := range map[string]map[string]suppression.Entry{exporter: everybodys, "shop": own} {
+		got, sealed := exports(t, s, account)
+		require.Zero(t, sealed)
+		require.Equal(t, want, got)
+	}
+	list := h.list()
+	require.Equal(t, 402, list.Len())
+	_, _, err = h.store(func(c *store.Config) { c.Suppressions = list }).Create(t.Context(), h.asking(func(a *verification.Activation) { a.To = number }))
+	require.ErrorAs(t, err, new(*suppression.RefusedError))
+	page, _, err := s.Suppressions(t.Context(), "shop", suppression.Filter{To: "ana@example.com", Channel: suppression.Email, Limit: 5})
+	require.NoError(t, err)
+	require.Equal(t, "asked on the phone", page[0].Note)
+	removed, err := s.Resume(t.Context(), suppression.SMS, number)
+	require.NoError(t, err)
+	require.True(t, removed, "a START takes back the STOP of before")
+}
+
+func TestAnExportGoesOnBehindWhatNoKeyOpens(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	_, _, err := h.suppressions().AddSuppression(t.Context(), byHand("ana@example.com"))
+	require.NoError(t, err)
+	h.keys, err = keyring.LoadOrCreate(filepath.Join(t.TempDir(), "another.json"))
+	require.NoError(t, err)
+	s := h.suppressions()
+	_, _, err = s.AddSuppression(t.Context(), byHand("bo@example.com"))
+	require.NoError(t, err)
+	all, sealed := exports(t, s, "shop")
+	require.Equal(t, 1, sealed)
+	require.Len(t, all, 1)
+	require.Contains(t, all, "bo@example.com")
 }

@@ -149,6 +149,9 @@ func (f Filter) Fits(e Entry) bool {
 // ErrOperators says that an entry holds for everybody, and that only the operator may take it off the list.
 var ErrOperators = errors.New("suppression is the operator's to remove")
 
+// ErrSealed says that an entry cannot be opened: the key of its address has left the keyring.
+var ErrSealed = errors.New("suppressed address cannot be opened")
+
 // Place is one step of a verification whose address is on the list; step 0 is the one that was asked for.
 type Place struct {
 	Step  int
