@@ -15,12 +15,12 @@ func TestWholeRepliesAreKeywords(t *testing.T) {
 			"STOP", "stop", " Stop! ", "STOP.", "\"stop\"", "S T O P", "STOPALL", "Stop all", "unsubscribe", "CANCEL", "End", "quit",
 			"REVOKE", "OPTOUT", "opt out", "Opt-Out", "STOP 🛑", "stop\n", "STOPP", "Abmelden", "ABBESTELLEN", "ARRET", "Arrêt",
 			"arre\u0302t", "Désabonner", "DESABONNER", "ALTO", "parar", "BAJA", "Cancelar", "PARE", "SAIR", "ANNULLA", "ferma", "AFMELDEN",
-			"İPTAL", "iptal", "DUR", "СТОП", "стоп!", "रोकें", "إلغاء", "退订", "수신거부", "rezygnuję",
+			"İPTAL", "iptal", "DUR", "СТОП", "стоп!", "रोकें", "बंद", "बंद करो!", "STOP \u270b\ufe0f", "إلغاء", "退订", "수신거부", "rezygnuję",
 		},
 		suppression.KeywordStart: {"START", "start.", "UNSTOP", "Opt in", "démarrer", "INICIAR", "BAŞLA", "старт", "開始"},
 		"": {
 			"", " ", "!!", "🛑", "YES", "yes", "NO", "no", "Y", "n", "ja", "nein", "oui", "non", "si", "sim", "nao", "não", "HELP",
-			"please stop", "STOP it", "don't stop", "stopping", "123456", "stop" + strings.Repeat(" ", 200), "the end",
+			"please stop", "STOP it", "don't stop", "stopping", "123456", "बाद", "बाद में", "बदी", "रोक", "stop" + strings.Repeat(" ", 200), "the end",
 		},
 	} {
 		for _, reply := range replies {
