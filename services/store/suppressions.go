@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -196,23 +197,29 @@ func (s *Suppressions) Suppressions(ctx context.Context, account string, f suppr
 	return page, next, nil
 }
 
-// about is the entries of one address.
+// about is all entries of one address that fit, in one page.
 func (s *Suppressions) about(ctx context.Context, account string, f suppression.Filter) ([]suppression.Entry, error) {
 	d, err := destinationOf(s.cfg.Keys, sameTo(events.Channel(f.Channel), f.To))
 	if err != nil {
 		return nil, err
 	}
-	records, err := s.reader.All(ctx, events.SuppressionsOf(d))
-	if err != nil {
-		return nil, unavailable(err)
-	}
 	var page []suppression.Entry
-	for i := len(records) - 1; i >= 0 && len(page) < f.Limit; i-- {
-		if e, ok := s.wanted(account, f, records[i]); ok {
-			page = append(page, e)
+	for from := uint64(1); ; {
+		records, err := s.reader.Page(ctx, events.SuppressionsOf(d), from)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if len(records) == 0 {
+			slices.Reverse(page)
+			return page, nil
+		}
+		for _, r := range records {
+			from = r.Sequence + 1
+			if e, ok := s.wanted(account, f, r); ok {
+				page = append(page, e)
+			}
 		}
 	}
-	return page, nil
 }
 
 // wanted is an entry as lists show it. One that this program cannot read is one of a later version.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
@@ -93,6 +94,21 @@ func TestAnAppThatRegistersAgainIsNotGone(t *testing.T) {
 	require.NoError(t, keep.Suppress(t.Context(), byHand))
 	registered(t, u, ana, app)
 	require.Equal(t, 1, on(), "what people put on the list stays")
+}
+
+func TestATokenThatCannotComeOffTheListIsNotRegistered(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	u := users(t, h)
+	ana := stored(t, u, user(""))
+	require.NoError(t, h.js().DeleteStream(t.Context(), stream.Suppressions))
+	d := device.Device{ID: uuid.Must(uuid.NewV7()).String(), UserID: ana.ID, Credential: ana.Credential, Name: "Phone"}
+	app(&d)
+	_, err := u.CreateDevice(t.Context(), d)
+	require.Error(t, err)
+	devices, err := u.Devices(t.Context(), ana.Credential, ana.ID)
+	require.NoError(t, err)
+	require.Empty(t, devices, "the client tries again, and has one then")
 }
 
 func TestNothingIsCreatedForWhoIsOnTheList(t *testing.T) {
@@ -285,6 +301,33 @@ func TestPagesHoldAllThatFitsOnce(t *testing.T) {
 	}
 	require.Len(t, exported, 600)
 	require.True(t, exported["ana599@example.com"])
+}
+
+func TestAllEntriesOfOneAddressAreInOnePage(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	s := h.suppressions()
+	var entries []suppression.Entry
+	for n := range 300 {
+		e := byHand("ana@example.com")
+		e.Account = fmt.Sprintf("other-%d", n)
+		entries = append(entries, e)
+	}
+	_, err := s.ImportSuppressions(t.Context(), entries)
+	require.NoError(t, err)
+	for _, client := range []string{"web", "app", ""} {
+		e := byHand("ana@example.com")
+		if e.ClientID = client; client != "" {
+			e.Scope = suppression.OneCredential
+		}
+		_, _, err := s.AddSuppression(t.Context(), e)
+		require.NoError(t, err)
+	}
+	page, next, err := s.Suppressions(t.Context(), "shop", suppression.Filter{To: "ana@example.com", Channel: suppression.Email, Limit: 1})
+	require.NoError(t, err)
+	require.Zero(t, next)
+	require.Equal(t, []suppression.Scope{suppression.Account, suppression.OneCredential, suppression.OneCredential}, scopes(page), "newest first")
+	require.Equal(t, "app", page[1].ClientID)
 }
 
 func TestOnlyTheOperatorExportsEverybodys(t *testing.T) {
