@@ -190,12 +190,13 @@ func SuppressionSubject(destination, scope string) string {
 	return fmt.Sprintf("%s.suppression.%s.%s", namespace, destination, scope)
 }
 
-// SuppressionScope is the end of an entry's subject: everybody's, an account's, or that of one credential, whose
-// client id no other account has.
+// SuppressionScope is the end of an entry's subject: everybody's, an account's, or that of one credential of an
+// account. The account stands with the client id, which another account may have once the credential is revoked;
+// neither holds the mark between them.
 func SuppressionScope(account, credential string) string {
 	switch {
 	case credential != "":
-		return "c-" + credential
+		return "c-" + account + "~" + credential
 	case account != "":
 		return "a-" + account
 	default:

@@ -75,6 +75,37 @@ func (p *Publisher) Unsuppress(ctx context.Context, destination, scope string, c
 	return false, fmt.Errorf("remove suppression: %w", ErrConflict)
 }
 
+// MoveSuppression stores the entry that was read as from under another hash of its address, as s has it, and removes
+// it where it stood. In s's place the first entry stays, as Suppress has it. It tells whether this call moved it: of
+// all who move one entry, one is told so, and where it was changed since it was read nobody moves it.
+func (p *Publisher) MoveSuppression(ctx context.Context, from Record, s events.Suppression) (moved bool, err error) {
+	stands, sequence, err := p.suppression(ctx, from.Subject)
+	if err != nil || stands == nil || sequence != from.Sequence {
+		return false, err
+	}
+	if events.SuppressionSubject(s.Destination, events.SuppressionScope(s.Account, s.Credential)) == from.Subject {
+		s.Version = events.Version
+		data, err := events.Encode(s)
+		if err != nil {
+			return false, err
+		}
+		return p.replace(ctx, from, data)
+	}
+	if _, err := p.Suppress(ctx, s); err != nil {
+		return false, err
+	}
+	return p.replace(ctx, from, nil, WithHeader(removedHeader, "1"), WithTTL(removedLife))
+}
+
+// replace stores something in the place of a record, unless it was replaced meanwhile.
+func (p *Publisher) replace(ctx context.Context, old Record, data []byte, options ...Option) (bool, error) {
+	_, err := p.Put(ctx, old.Subject, data, append(options, Expecting(old.Sequence))...)
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return false, fmt.Errorf("move suppression: %w", err)
+	}
+	return err == nil, nil
+}
+
 func among(causes []string, cause string) bool {
 	for _, c := range causes {
 		if c == cause {

@@ -84,6 +84,7 @@ func TestAFollowerKnowsWhatWasThereAndWhatComes(t *testing.T) {
 		"a credential's keeps back its own":         {"shop", "shop-web", 3, "stop"},
 		"a credential's keeps back no other's":      {"shop", "shop-app", 3, ""},
 		"a credential's says nothing about unknown": {"shop", "", 3, ""},
+		"another account's of that name is free":    {"other", "shop-web", 3, ""},
 		"others are free":                           {"shop", "shop-web", 4, ""},
 	} {
 		require.Equal(t, c.want, cause(t, l, c.account, c.credential, c.n, events.LaneBulk), name)

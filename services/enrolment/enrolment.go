@@ -16,6 +16,8 @@ import (
 type Request struct {
 	User   device.User
 	Factor device.Factor
+	// Client is the credential that asks, whose own suppressions hold for the message as well.
+	Client string
 	// Name is what the device is called.
 	Name string
 	// Address is where it is reached; empty: the user's phone or email, as the factor needs.
@@ -33,6 +35,8 @@ type Request struct {
 
 // Message is how the person is asked.
 type Message struct {
+	// Client replaces the enrolment's.
+	Client string
 	// Text is the client's own wording of a text message; empty: ours.
 	Text string
 	// RedirectTo is where the accept page leads.

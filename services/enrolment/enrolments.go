@@ -145,7 +145,7 @@ func (e *Enrolments) room(ctx context.Context, d device.Device) error {
 func (e *Enrolments) beginMessage(ctx context.Context, d device.Device, r Request) (Enrolment, error) {
 	m := r.Message
 	m.Life, m.Shortest = cmp.Or(m.Life, r.Life), cmp.Or(m.Shortest, r.Shortest)
-	m.Brand = cmp.Or(m.Brand, r.Brand)
+	m.Brand, m.Client = cmp.Or(m.Brand, r.Brand), cmp.Or(m.Client, r.Client)
 	a, err := e.question(d, m)
 	if err != nil {
 		return Enrolment{}, err

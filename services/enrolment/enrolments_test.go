@@ -435,3 +435,14 @@ func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }
+
+func TestTheClientThatAsksIsKnown(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.begin(device.SMSCode, func(r *enrolment.Request) { r.Client = "web" })
+	require.Equal(t, "web", d.verifications.last().Client)
+	e := d.begin(device.EmailCode, func(r *enrolment.Request) { r.Quiet = true })
+	_, err := d.Ask(t.Context(), "shop", e.Device.ID, enrolment.Message{Client: "app"})
+	require.NoError(t, err)
+	require.Equal(t, "app", d.verifications.last().Client)
+}

@@ -24,7 +24,7 @@ func Question(d device.Device, id string, m Message, now time.Time, random io.Re
 		ToMasked: device.Mask(d.Kind, d.Address), Locale: m.Locale, Brand: m.Brand, Context: m.Context,
 		Life: m.Life, Shortest: m.Shortest, Longest: verification.LongestLife,
 	}
-	a := verification.Activation{To: d.Address}
+	a := verification.Activation{To: d.Address, Client: m.Client}
 	switch d.Factor {
 	case device.SMSCode:
 		p.Channel, p.Challenge, p.Alphanumeric = verification.SMS, verification.CodeChallenge, m.Alphanumeric

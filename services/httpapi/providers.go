@@ -34,7 +34,7 @@ func (s *Server) ListProviders(w http.ResponseWriter, r *http.Request) {
 
 // PauseProvider keeps all workers from calling a provider.
 func (s *Server) PauseProvider(w http.ResponseWriter, r *http.Request, name contract.ProviderName) {
-	if _, err := s.authenticate(w, r, credential.ManageProviders); err != nil {
+	if err := s.authenticateOperator(w, r); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -58,7 +58,7 @@ func (s *Server) PauseProvider(w http.ResponseWriter, r *http.Request, name cont
 
 // ResumeProvider ends a provider's pause.
 func (s *Server) ResumeProvider(w http.ResponseWriter, r *http.Request, name contract.ProviderName) {
-	if _, err := s.authenticate(w, r, credential.ManageProviders); err != nil {
+	if err := s.authenticateOperator(w, r); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -77,6 +77,21 @@ func (s *Server) ResumeProvider(w http.ResponseWriter, r *http.Request, name con
 		return
 	}
 	s.showProviders(w, r, name)
+}
+
+// authenticateOperator lets the operator's account through, where its credential may manage providers: all accounts
+// send over the same ones.
+func (s *Server) authenticateOperator(w http.ResponseWriter, r *http.Request) error {
+	client, err := s.authenticate(w, r, credential.ManageProviders)
+	if err == nil && client.Account != s.config.Operator {
+		err = operatorsOnly("Providers carry the messages of all accounts")
+	}
+	return err
+}
+
+// operatorsOnly refuses what would change something for all accounts.
+func operatorsOnly(why string) error {
+	return &refusal{code: api.ProblemCodeForbidden, detail: why + ". Only the operator may do this: the account of the deployment's first credential."}
 }
 
 // carries refuses a channel on which nothing is delivered.

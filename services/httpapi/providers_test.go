@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/provider"
 )
@@ -91,6 +92,20 @@ func TestProvidersAreListedPausedAndResumed(t *testing.T) {
 	require.Empty(t, c.channel)
 	require.Contains(t, string(a.body), `"governed":false`)
 	require.Contains(t, string(a.body), `"state":"open"`)
+}
+
+func TestOnlyTheOperatorPausesAndResumesProviders(t *testing.T) {
+	t.Parallel()
+	b, c := providers(t)
+	c.paused["twilio"] = "maintenance"
+	for _, path := range []string{"/v1/providers/acme/pause", "/v1/providers/twilio/resume"} {
+		p := b.do(call{method: http.MethodPost, path: path, body: `{}`, client: other}).problem(t)
+		require.Equal(t, http.StatusForbidden, p.Status, path)
+		require.Equal(t, api.ProblemCodeForbidden, p.Code)
+		require.Contains(t, p.Detail, "Only the operator may do this")
+	}
+	require.Equal(t, map[string]string{"twilio": "maintenance"}, c.paused)
+	require.Equal(t, http.StatusOK, b.do(call{method: http.MethodGet, path: "/v1/providers", client: other}).StatusCode, "all may look")
 }
 
 func TestAnUnknownProviderIsToldWithThoseThatThereAre(t *testing.T) {

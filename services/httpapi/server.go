@@ -166,11 +166,14 @@ type Suppressions interface {
 	// ImportSuppressions tells how many were added. After an error some may be.
 	ImportSuppressions(ctx context.Context, entries []suppression.Entry) (added int, err error)
 	Suppression(ctx context.Context, account, id string) (suppression.Entry, error)
+	// RemoveSuppression fails with suppression.ErrOperators where the entry is for everybody and the account not
+	// the operator's.
 	RemoveSuppression(ctx context.Context, account, id string) error
 	// Suppressions finds those that fit, newest first. A page may hold fewer than the limit, even none, and yet
 	// have a next: the filter's Before for the page that follows; zero where there is none.
 	Suppressions(ctx context.Context, account string, f suppression.Filter) (page []suppression.Entry, next uint64, err error)
-	// ExportSuppressions has the full addresses, and ends with the first error.
+	// ExportSuppressions has the full addresses. With suppression.ErrSealed comes an entry that cannot be opened;
+	// any other error is the end.
 	ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error]
 }
 
@@ -212,6 +215,8 @@ type Config struct {
 	Listed Listed
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
+	// Operator is the account that may pause and resume providers, which all accounts share.
+	Operator string
 	// IDFor is the verification id that belongs to a client's idempotency key: a UUID in its
 	// usual form, the same for the same pair in every process.
 	IDFor func(clientID, idempotencyKey string) string

@@ -30,8 +30,6 @@ const (
 	maxImportLine   = 64 << 10
 	maxNote         = 200
 	scopeRule       = "must be account or credential"
-	// exportEnd is the last line of an export that is complete.
-	exportEnd = "# end\n"
 )
 
 // entryRow is one entry as a client writes it. Its fields are the columns of an import and an export.
@@ -350,7 +348,7 @@ func rowsReader(h http.Header) (rowsOf, error) {
 
 func csvRows(data []byte, bad *badRows) ([]numberedRow, error) {
 	c := csv.NewReader(bytes.NewReader(data))
-	c.FieldsPerRecord, c.TrimLeadingSpace, c.Comment = -1, true, '#'
+	c.FieldsPerRecord, c.TrimLeadingSpace = -1, true
 	head, err := c.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, nil
@@ -368,16 +366,23 @@ func csvRows(data []byte, bad *badRows) ([]numberedRow, error) {
 		return nil, invalid(faults{{Pointer: "#", Detail: "must name the column to in its first line"}})
 	}
 	var rows []numberedRow
-	for count := 0; ; count++ {
+	for count := 0; ; {
 		record, err := c.Read()
 		if errors.Is(err, io.EOF) {
 			return rows, nil
 		}
-		if count >= maxImportRows {
+		if err == nil && len(record) == 1 && suppression.Remark(record[0]) {
+			continue
+		}
+		if count++; count > maxImportRows {
 			return nil, errTooManyRows
 		}
 		var syntax *csv.ParseError
-		if errors.As(err, &syntax) {
+		faulty := errors.As(err, &syntax)
+		if line := openQuote(c, record, syntax); line > 0 {
+			return nil, invalid(faults{{Pointer: "#", Detail: fmt.Sprintf("has a quote in line %d that does not close there; nothing was stored", line)}})
+		}
+		if faulty {
 			bad.add(syntax.StartLine, "", "is not CSV: quotes must enclose whole fields")
 			continue
 		}
@@ -392,11 +397,28 @@ func csvRows(data []byte, bad *badRows) ([]numberedRow, error) {
 		row := numberedRow{line: line}
 		for _, col := range row.columns() {
 			if i := slices.Index(head, col.name); i >= 0 && i < len(record) {
-				*col.value = strings.TrimSpace(record[i])
+				*col.value = suppression.FromCell(strings.TrimSpace(record[i]))
 			}
 		}
 		rows = append(rows, row)
 	}
+}
+
+// openQuote is the line in which a quote begins whose field goes on in the next line; zero: none does. No field may
+// hold a line break, so a quote was left open, and what it has swallowed are other people's entries. record is
+// what was read of the row, syntax what is wrong with it.
+func openQuote(c *csv.Reader, record []string, syntax *csv.ParseError) int {
+	last := 0
+	for i, value := range record {
+		last, _ = c.FieldPos(i)
+		if strings.Contains(value, "\n") {
+			return last
+		}
+	}
+	if syntax != nil && syntax.Line > syntax.StartLine { // in the field after those that were read
+		return max(last, syntax.StartLine)
+	}
+	return 0
 }
 
 func jsonLines(data []byte, bad *badRows) ([]numberedRow, error) {
@@ -468,7 +490,12 @@ func (s *Server) ExportSuppressions(w http.ResponseWriter, r *http.Request) {
 		out = csv.NewWriter(w)
 		_ = out.Write(columnNames()) // what cannot be written is told by Flush
 	}
+	leftOut := 0
 	for e, err := range s.config.Suppressions.ExportSuppressions(r.Context(), client.Account) {
+		if errors.Is(err, suppression.ErrSealed) {
+			leftOut++
+			continue
+		}
 		if err != nil {
 			if out == nil {
 				s.fail(w, r, fmt.Errorf("export suppressions: %w", err))
@@ -489,7 +516,7 @@ func (s *Server) ExportSuppressions(w http.ResponseWriter, r *http.Request) {
 		}
 		var record []string
 		for _, c := range row.columns() {
-			record = append(record, *c.value)
+			record = append(record, cell(e, *c.value))
 		}
 		if out.Write(record) != nil {
 			return
@@ -499,5 +526,17 @@ func (s *Server) ExportSuppressions(w http.ResponseWriter, r *http.Request) {
 		begin()
 	}
 	out.Flush()
-	_, _ = io.WriteString(w, exportEnd)
+	if leftOut > 0 {
+		_, _ = io.WriteString(w, suppression.LeftOut(leftOut)+"\n")
+	}
+	_, _ = io.WriteString(w, suppression.ExportEnd+"\n")
+}
+
+// cell is a value of an entry as an export writes it. A number is written as it is: a spreadsheet computes the same
+// digits of it, and other programs want it so.
+func cell(e suppression.Entry, value string) string {
+	if e.Channel == suppression.SMS && value == e.To {
+		return value
+	}
+	return suppression.Cell(value)
 }

@@ -135,14 +135,18 @@ func (s *Server) GetSuppression(w http.ResponseWriter, r *http.Request, id contr
 	writeJSON(w, http.StatusOK, suppressionWire(e))
 }
 
-// RemoveSuppression takes one entry off the list.
+// RemoveSuppression takes one entry off the list. Those for everybody are the operator's to remove.
 func (s *Server) RemoveSuppression(w http.ResponseWriter, r *http.Request, id contract.SuppressionID) {
 	client, err := s.authenticate(w, r, credential.ManageSuppressions)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if err := s.config.Suppressions.RemoveSuppression(r.Context(), client.Account, id); err != nil {
+	err = s.config.Suppressions.RemoveSuppression(r.Context(), client.Account, id)
+	if errors.Is(err, suppression.ErrOperators) {
+		err = operatorsOnly("This entry holds for all accounts")
+	}
+	if err != nil {
 		s.fail(w, r, fmt.Errorf("remove suppression: %w", err))
 		return
 	}
@@ -159,8 +163,11 @@ func suppressionWire(e suppression.Entry) api.Suppression {
 
 // suppressedDetail says of an address why nothing is sent there, since when, and what ends it.
 func suppressedDetail(e suppression.Entry) string {
-	return fmt.Sprintf("gets no messages since %s: %s; DELETE /v1/suppressions/%s lets them through again",
-		e.At.UTC().Format(time.RFC3339), e.Cause.Explain(), e.ID)
+	ends := fmt.Sprintf("DELETE /v1/suppressions/%s lets them through again", e.ID)
+	if e.Scope == suppression.Everybody {
+		ends += ", which is the operator's to ask for"
+	}
+	return fmt.Sprintf("gets no messages since %s: %s; %s", e.At.UTC().Format(time.RFC3339), e.Cause.Explain(), ends)
 }
 
 // explainSuppressed names the fields of a request whose addresses are on the list.

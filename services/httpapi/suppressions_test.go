@@ -2,8 +2,11 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"iter"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -134,6 +137,22 @@ func TestWhatIsWrongWithASuppressionIsNamed(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, b.get(suppressions+"/nonsense").StatusCode)
 }
 
+func TestOnlyTheOperatorRemovesWhatHoldsForEverybody(t *testing.T) {
+	b, list := withList(t)
+	require.NoError(t, list.Suppress(t.Context(), suppression.Entry{
+		Channel: suppression.SMS, To: "+14155550123", Covers: suppression.All, Cause: suppression.Stop,
+	}))
+	path := suppressions + "/" + b.list("?scope=everybody").Data[0].ID
+	require.Equal(t, http.StatusOK, b.do(call{method: http.MethodGet, path: path, client: other}).StatusCode, "all may look")
+	p := b.do(call{method: http.MethodDelete, path: path, client: other}).problem(t)
+	require.Equal(t, http.StatusForbidden, p.Status)
+	require.Equal(t, api.ProblemCodeForbidden, p.Code)
+	require.Contains(t, p.Detail, "Only the operator may do this")
+	require.Len(t, b.list("?scope=everybody").Data, 1)
+	require.Equal(t, http.StatusNoContent, b.do(call{method: http.MethodDelete, path: path}).StatusCode)
+	require.Empty(t, b.list("?scope=everybody").Data)
+}
+
 func TestOnlyWhoManagesAllMayTouchTheList(t *testing.T) {
 	b, _ := withList(t)
 	for _, scope := range []credential.Scope{credential.AuthenticationOnly, credential.ReadUsers, credential.ManageUsers, credential.ReadAll} {
@@ -189,6 +208,88 @@ func TestListsAreImportedByLine(t *testing.T) {
 
 	got = b.imported("application/json", `[{"to":"c@example.com"},{"to":"c@example.com","scope":"credential","client_id":"`+shop+`"},{"to":""}]`)
 	require.Equal(t, api.ImportedSuppressions{Added: 2, Refused: 1, Faults: got.Faults}, got)
+}
+
+func TestAQuoteThatIsLeftOpenSwallowsNobody(t *testing.T) {
+	b, _ := withList(t)
+	for _, c := range []struct {
+		line int
+		body string
+	}{
+		{3, "to,note\n+14155550123,x\n+14155550124,\"left\n+14155550125,y\n+14155550126,z\n"},
+		{2, "to,note\n+14155550124,\"left\n+14155550125,\"y\"\n+14155550126,z\n"},
+		{2, "to,note\n+14155550124,\"left\n+14155550125,y\"\n+14155550126,z\n"},
+		{4, "to\n+14155550123\n\n\"+14155550124\n+14155550125\"\n+14155550126\n"},
+		{0, "to\n\"+14155550124\n"},
+		{2, "note,to\n\"a\r\nb\",\"+14155550125\n+14155550126\n"},
+		{2, "to,note\n\"+14155550124\",\"left\n\"+14155550125\",\"y\"\n\"+14155550126\",\"z\"\n"},
+	} {
+		body, line := c.body, c.line
+		if line == 0 { // it has swallowed nothing
+			require.Equal(t, 1, b.imported("text/csv", body).Refused, body)
+			continue
+		}
+		p := b.imports("text/csv", body).problem(t)
+		require.Equal(t, http.StatusUnprocessableEntity, p.Status, body)
+		require.Contains(t, p.Detail, fmt.Sprintf("a quote in line %d ", line), body)
+	}
+	require.Empty(t, b.list("").Data)
+}
+
+func TestAnExportOfOddAddressesIsImportedWhole(t *testing.T) {
+	b, _ := withList(t)
+	odd := []string{"#ana@example.com", "=cmd|'/Ccalc'!A1@example.com", "+ana@example.com", "-ana@example.com", "'ana@example.com", "'=ana@example.com"}
+	for _, to := range odd {
+		b.add(`{"to":"` + to + `"}`)
+	}
+	b.add(`{"to":"#token","channel":"push","note":"#1"}`)
+	b.add(`{"to":"+14155550123"}`)
+	export := b.get(suppressions + "/export")
+	for _, line := range strings.Split(strings.TrimSuffix(string(export.body), "\n# end\n"), "\n") {
+		require.False(t, strings.ContainsAny(line[:1], "=-@#"), line)
+	}
+	require.Contains(t, string(export.body), "\n+14155550123,")
+	next, _ := withList(t)
+	got := next.imported("text/csv", string(export.body))
+	require.Equal(t, api.ImportedSuppressions{Added: len(odd) + 2, Faults: []api.ImportFault{}}, got)
+	for _, to := range odd {
+		require.Len(t, next.list("?to="+url.QueryEscape(to)).Data, 1, to)
+	}
+	require.Equal(t, "#1", next.list("?channel=push").Data[0].Note)
+}
+
+// halfSealed is a list of which one entry does not open.
+type halfSealed struct{ wholeList }
+
+type wholeList interface{ httpapi.Suppressions }
+
+func (h halfSealed) ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error] {
+	return func(yield func(suppression.Entry, error) bool) {
+		if !yield(suppression.Entry{}, fmt.Errorf("old: %w", suppression.ErrSealed)) {
+			return
+		}
+		h.wholeList.ExportSuppressions(ctx, account)(yield)
+	}
+}
+
+func TestAnExportSaysHowManyEntriesItLeavesOut(t *testing.T) {
+	b, list := withList(t)
+	b.add(`{"to":"+14155550123"}`)
+	next := setup(t, func(c *httpapi.Config) { c.Suppressions = halfSealed{list} })
+	export := string(next.get(suppressions + "/export").body)
+	require.Contains(t, export, "\n+14155550123,")
+	require.True(t, strings.HasSuffix(export, "\n# 1 entries could not be opened\n# end\n"), export)
+	require.Equal(t, 1, b.imported("text/csv", export).Known)
+}
+
+func TestOnlyWhatAnExportRemarksIsSkipped(t *testing.T) {
+	b, _ := withList(t)
+	got := b.imported("text/csv", "to\n#ana@example.com\n# bo@example.com\n# 3 entries could not be opened\n# end\n")
+	require.Equal(t, 1, got.Added)
+	require.Equal(t, 1, got.Refused)
+	require.Equal(t, 3, got.Faults[0].Line)
+	most := "to\n" + strings.Repeat("+14155550123\n", 10_000)
+	require.Equal(t, 1, b.imported("text/csv", most+"# end\n").Added, "no remark counts as an entry")
 }
 
 func TestImportsThatCannotBeReadStoreNothing(t *testing.T) {

@@ -20,6 +20,10 @@ func (u *Users) CreateDevice(ctx context.Context, d device.Device) (device.Devic
 	if _, err := u.User(ctx, d.Credential, d.UserID); err != nil {
 		return device.Device{}, err
 	}
+	// Before the device is there: who is told of an error here tries again, and would have one more with each try.
+	if err := u.back(ctx, d); err != nil {
+		return device.Device{}, err
+	}
 	life := u.life(d)
 	var err error
 	if d.Number, err = u.drawNumber(ctx, u.devices, d.Credential, d.ID, life); err != nil {
@@ -36,7 +40,7 @@ func (u *Users) CreateDevice(ctx context.Context, d device.Device) (device.Devic
 	if _, err := u.devices.create(ctx, deviceKey(d.Credential, d.ID), record, life); err != nil {
 		return device.Device{}, fmt.Errorf("store device: %w", err)
 	}
-	return d, u.back(ctx, d)
+	return d, nil
 }
 
 // back takes the push token of an app install off the list of those that get no messages, where its provider

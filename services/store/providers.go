@@ -15,6 +15,7 @@ import (
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/provider"
+	"github.com/assent-io/assent/services/verification"
 )
 
 // ProvidersConfig is what knowing the providers takes.
@@ -134,7 +135,10 @@ func (p *Providers) ResumeProvider(ctx context.Context, name, channel string) er
 	for _, c := range append([]events.Channel{""}, events.Channels()...) {
 		_, _, err := p.table.latest(ctx, pauseKey(name, string(c)))
 		if err == nil {
-			faults = append(faults, p.table.remove(ctx, pauseKey(name, string(c))))
+			err = p.table.remove(ctx, pauseKey(name, string(c)))
+		}
+		if !errors.Is(err, verification.ErrNotFound) {
+			faults = append(faults, err)
 		}
 	}
 	return errors.Join(faults...)

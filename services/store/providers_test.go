@@ -78,3 +78,26 @@ func TestProvidersArePausedResumedAndShownWithWhatTheGovernorSays(t *testing.T) 
 	require.NoError(t, p.ResumeProvider(t.Context(), "acme", ""))
 	require.Equal(t, map[string]provider.State{"acme.sms": provider.Open, "twilio.sms": provider.Unknown, "twilio.voice": provider.Unknown}, states())
 }
+
+func TestAResumeThatCannotLookIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
+	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
+	ctx, lose := context.WithCancel(t.Context())
+	between := func() {}
+	p, err := store.NewProviders(ctx, js, store.ProvidersConfig{
+		Known: map[events.Channel][]string{events.SMS: {"twilio"}}, Now: time.Now,
+		States: func(context.Context) (events.GovernorStates, error) {
+			between()
+			return events.GovernorStates{}, errors.New("no governor")
+		},
+	})
+	require.NoError(t, err)
+	require.NoError(t, p.PauseProvider(ctx, "twilio", "", ""))
+	between = lose
+	require.Error(t, p.ResumeProvider(ctx, "twilio", ""))
+	between = func() {}
+	list, _, err := p.Providers(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, provider.Paused, list[0].State)
+}

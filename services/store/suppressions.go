@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,7 +24,7 @@ import (
 type SuppressionsConfig struct {
 	// Keys hashes and seals addresses; it holds the root key.
 	Keys *keyring.Keyring
-	// Operator is the account that may export what providers reported about everybody's addresses.
+	// Operator is the account that may export and remove what providers reported about everybody's addresses.
 	Operator string
 	Now      func() time.Time
 }
@@ -87,20 +89,16 @@ func (s *Suppressions) Resume(ctx context.Context, channel suppression.Channel, 
 	return removed, nil
 }
 
-// importers is how many rows of an import are written at once.
+// importers is how many entries are written at once.
 const importers = 32
 
-// ImportSuppressions puts entries on the list, in no order, and tells how many were not there before. It
-// fails with verification.ErrUnavailable, after which some may be stored; a repetition stores the rest.
-func (s *Suppressions) ImportSuppressions(ctx context.Context, entries []suppression.Entry) (added int, err error) {
+// severally calls do for the numbers below count, some at once, until one fails.
+func severally(ctx context.Context, count int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		slots = make(chan struct{}, importers)
-	)
-	for _, e := range entries {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, importers)
+	for i := range count {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -110,29 +108,37 @@ func (s *Suppressions) ImportSuppressions(ctx context.Context, entries []suppres
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			event, err := s.event(e)
-			var stored bool
-			if err == nil {
-				if stored, err = s.pub.Suppress(ctx, event); err != nil {
-					err = unavailable(err)
-				}
-			}
-			if err != nil {
+			if err := do(ctx, i); err != nil {
 				cancel(err)
-				return
-			}
-			if stored {
-				mu.Lock()
-				added++
-				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
-		return added, fmt.Errorf("import suppressions: %w", context.Cause(ctx))
+	return context.Cause(ctx)
+}
+
+// ImportSuppressions puts entries on the list, in no order, and tells how many were not there before. It
+// fails with verification.ErrUnavailable, after which some may be stored; a repetition stores the rest.
+func (s *Suppressions) ImportSuppressions(ctx context.Context, entries []suppression.Entry) (added int, err error) {
+	var count atomic.Int64
+	err = severally(ctx, len(entries), func(ctx context.Context, i int) error {
+		event, err := s.event(entries[i])
+		if err != nil {
+			return err
+		}
+		stored, err := s.pub.Suppress(ctx, event)
+		if err != nil {
+			return unavailable(err)
+		}
+		if stored {
+			count.Add(1)
+		}
+		return nil
+	})
+	if err != nil {
+		return int(count.Load()), fmt.Errorf("import suppressions: %w", err)
 	}
-	return added, nil
+	return int(count.Load()), nil
 }
 
 // Suppression is one entry; verification.ErrNotFound without it.
@@ -144,11 +150,15 @@ func (s *Suppressions) Suppression(ctx context.Context, account, id string) (sup
 	return s.shown(event), nil
 }
 
-// RemoveSuppression takes one entry off the list; verification.ErrNotFound without it.
+// RemoveSuppression takes one entry off the list; verification.ErrNotFound without it. One that holds for everybody
+// is the operator's to remove: to others it fails with suppression.ErrOperators.
 func (s *Suppressions) RemoveSuppression(ctx context.Context, account, id string) error {
 	event, err := s.find(ctx, account, id)
 	if err != nil {
 		return err
+	}
+	if event.Account == "" && account != s.cfg.Operator {
+		return suppression.ErrOperators
 	}
 	removed, err := s.pub.Unsuppress(ctx, event.Destination, events.SuppressionScope(event.Account, event.Credential))
 	if err != nil {
@@ -187,23 +197,29 @@ func (s *Suppressions) Suppressions(ctx context.Context, account string, f suppr
 	return page, next, nil
 }
 
-// about is the entries of one address.
+// about is all entries of one address that fit, in one page.
 func (s *Suppressions) about(ctx context.Context, account string, f suppression.Filter) ([]suppression.Entry, error) {
 	d, err := destinationOf(s.cfg.Keys, sameTo(events.Channel(f.Channel), f.To))
 	if err != nil {
 		return nil, err
 	}
-	records, err := s.reader.All(ctx, events.SuppressionsOf(d))
-	if err != nil {
-		return nil, unavailable(err)
-	}
 	var page []suppression.Entry
-	for i := len(records) - 1; i >= 0 && len(page) < f.Limit; i-- {
-		if e, ok := s.wanted(account, f, records[i]); ok {
-			page = append(page, e)
+	for from := uint64(1); ; {
+		records, err := s.reader.Page(ctx, events.SuppressionsOf(d), from)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if len(records) == 0 {
+			slices.Reverse(page)
+			return page, nil
+		}
+		for _, r := range records {
+			from = r.Sequence + 1
+			if e, ok := s.wanted(account, f, r); ok {
+				page = append(page, e)
+			}
 		}
 	}
-	return page, nil
 }
 
 // wanted is an entry as lists show it. One that this program cannot read is one of a later version.
@@ -217,7 +233,8 @@ func (s *Suppressions) wanted(account string, f suppression.Filter, r stream.Rec
 }
 
 // ExportSuppressions is all entries of an account with their full addresses, oldest first. Those for
-// everybody are in that of the operator only: others know these addresses masked.
+// everybody are in that of the operator only: others know these addresses masked. One that cannot be opened comes
+// without its address and with suppression.ErrSealed, and others follow; any other error is the last.
 func (s *Suppressions) ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error] {
 	return func(yield func(suppression.Entry, error) bool) {
 		for from := uint64(1); ; {
@@ -235,8 +252,7 @@ func (s *Suppressions) ExportSuppressions(ctx context.Context, account string) i
 				if err != nil || event == nil || event.Account != account && (event.Account != "" || account != s.cfg.Operator) {
 					continue
 				}
-				e, err := s.opened(*event)
-				if !yield(e, err) || err != nil {
+				if !yield(s.opened(*event)) {
 					return
 				}
 			}
@@ -334,12 +350,12 @@ func (s *Suppressions) shown(event events.Suppression) suppression.Entry {
 	return e
 }
 
-// opened is an entry with its full address.
+// opened is an entry with its full address; suppression.ErrSealed where no key opens it.
 func (s *Suppressions) opened(event events.Suppression) (suppression.Entry, error) {
 	e := s.shown(event)
 	to, err := s.cfg.Keys.Open(keyring.Channel(event.Channel), event.Destination, event.Address)
 	if err != nil {
-		return e, fmt.Errorf("open suppressed address: %w", err)
+		return e, fmt.Errorf("%w: %w", suppression.ErrSealed, err)
 	}
 	e.To = string(to)
 	return e, nil

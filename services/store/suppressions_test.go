@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/store"
@@ -89,6 +94,21 @@ func TestAnAppThatRegistersAgainIsNotGone(t *testing.T) {
 	require.NoError(t, keep.Suppress(t.Context(), byHand))
 	registered(t, u, ana, app)
 	require.Equal(t, 1, on(), "what people put on the list stays")
+}
+
+func TestATokenThatCannotComeOffTheListIsNotRegistered(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	u := users(t, h)
+	ana := stored(t, u, user(""))
+	require.NoError(t, h.js().DeleteStream(t.Context(), stream.Suppressions))
+	d := device.Device{ID: uuid.Must(uuid.NewV7()).String(), UserID: ana.ID, Credential: ana.Credential, Name: "Phone"}
+	app(&d)
+	_, err := u.CreateDevice(t.Context(), d)
+	require.Error(t, err)
+	devices, err := u.Devices(t.Context(), ana.Credential, ana.ID)
+	require.NoError(t, err)
+	require.Empty(t, devices, "the client tries again, and has one then")
 }
 
 func TestNothingIsCreatedForWhoIsOnTheList(t *testing.T) {
@@ -190,12 +210,42 @@ func TestAccountsSeeTheirOwnAndEverybodys(t *testing.T) {
 	}
 	_, err = s.Suppression(t.Context(), "shop", own.ID)
 	require.NoError(t, err)
-	require.NoError(t, s.RemoveSuppression(t.Context(), "other", everybodys))
+	for _, account := range []string{"other", "shop", ""} {
+		require.ErrorIs(t, s.RemoveSuppression(t.Context(), account, everybodys), suppression.ErrOperators, account)
+	}
+	require.NoError(t, s.RemoveSuppression(t.Context(), exporter, everybodys))
 	require.ErrorIs(t, s.RemoveSuppression(t.Context(), "shop", everybodys), verification.ErrNotFound)
 	require.NoError(t, s.RemoveSuppression(t.Context(), "shop", own.ID))
 	page, _, err = s.Suppressions(t.Context(), "shop", suppression.Filter{Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, []suppression.Scope{suppression.OneCredential}, scopes(page))
+}
+
+// TestAnEntryOfACredentialStaysWithItsAccount has two accounts with a credential of one name, one after the other.
+func TestAnEntryOfACredentialStaysWithItsAccount(t *testing.T) {
+	h := build(t)
+	list, s := h.list(), h.suppressions()
+	one := byHand("ana@example.com")
+	one.Scope, one.ClientID = suppression.OneCredential, "web"
+	first, added, err := s.AddSuppression(t.Context(), one)
+	require.NoError(t, err)
+	require.True(t, added)
+	require.Eventually(t, func() bool { return list.Len() == 1 }, waitLong, tick)
+	d, _, ok := suppression.ParseID(first.ID)
+	require.True(t, ok)
+	for account, want := range map[string]bool{"shop": true, "other": false} {
+		_, suppressed, err := list.Suppressed(t.Context(), account, "web", d, events.LaneBulk)
+		require.NoError(t, err)
+		require.Equal(t, want, suppressed, account)
+	}
+	one.Account, one.Note = "other", "another's"
+	second, added, err := s.AddSuppression(t.Context(), one)
+	require.NoError(t, err)
+	require.True(t, added)
+	require.Equal(t, "another's", second.Note)
+	require.NoError(t, s.RemoveSuppression(t.Context(), "other", second.ID))
+	_, err = s.Suppression(t.Context(), "shop", first.ID)
+	require.NoError(t, err)
 }
 
 func scopes(page []suppression.Entry) []suppression.Scope {
@@ -251,6 +301,33 @@ func TestPagesHoldAllThatFitsOnce(t *testing.T) {
 	}
 	require.Len(t, exported, 600)
 	require.True(t, exported["ana599@example.com"])
+}
+
+func TestAllEntriesOfOneAddressAreInOnePage(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	s := h.suppressions()
+	var entries []suppression.Entry
+	for n := range 300 {
+		e := byHand("ana@example.com")
+		e.Account = fmt.Sprintf("other-%d", n)
+		entries = append(entries, e)
+	}
+	_, err := s.ImportSuppressions(t.Context(), entries)
+	require.NoError(t, err)
+	for _, client := range []string{"web", "app", ""} {
+		e := byHand("ana@example.com")
+		if e.ClientID = client; client != "" {
+			e.Scope = suppression.OneCredential
+		}
+		_, _, err := s.AddSuppression(t.Context(), e)
+		require.NoError(t, err)
+	}
+	page, next, err := s.Suppressions(t.Context(), "shop", suppression.Filter{To: "ana@example.com", Channel: suppression.Email, Limit: 1})
+	require.NoError(t, err)
+	require.Zero(t, next)
+	require.Equal(t, []suppression.Scope{suppression.Account, suppression.OneCredential, suppression.OneCredential}, scopes(page), "newest first")
+	require.Equal(t, "app", page[1].ClientID)
 }
 
 func TestOnlyTheOperatorExportsEverybodys(t *testing.T) {
@@ -321,4 +398,94 @@ func TestAStepIsSkippedWhoseAddressWantsNoMoreMessages(t *testing.T) {
 	require.True(t, errors.As(err, &refused))
 	require.Equal(t, 1, refused.Places[0].Step)
 	require.False(t, strings.Contains(err.Error(), mailbox))
+}
+
+// exports is what an export has, by address, and how many entries it could not open.
+func exports(t *testing.T, s *store.Suppressions, account string) (all map[string]suppression.Entry, sealed int) {
+	t.Helper()
+	all = map[string]suppression.Entry{}
+	for e, err := range s.ExportSuppressions(t.Context(), account) {
+		if errors.Is(err, suppression.ErrSealed) {
+			sealed++
+			continue
+		}
+		require.NoError(t, err)
+		e.ID = ""
+		all[e.To] = e
+	}
+	return all, sealed
+}
+
+func TestTheListOutlivesTheRootKey(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	older, newer := rotated(t)
+	h.keys = older
+	s := h.suppressions()
+	require.NoError(t, s.Suppress(t.Context(), stopped()))
+	_, _, err := s.AddSuppression(t.Context(), byHand("Ana@example.com"))
+	require.NoError(t, err)
+	many := make([]suppression.Entry, 400)
+	for i := range many {
+		many[i] = byHand(fmt.Sprintf("ana%d@example.com", i))
+	}
+	_, err = s.ImportSuppressions(t.Context(), many)
+	require.NoError(t, err)
+	everybodys, _ := exports(t, s, exporter)
+	own, _ := exports(t, s, "shop")
+	require.Len(t, own, 401)
+	none, _, err := s.Rehash(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, none, "there is one key")
+
+	h.keys = newer
+	var moved atomic.Int64
+	var wg sync.WaitGroup
+	for range 3 { // api processes that start together
+		s := h.suppressions()
+		wg.Go(func() {
+			n, sealed, err := s.Rehash(t.Context())
+			moved.Add(int64(n))
+			if err != nil || sealed > 0 {
+				t.Error(err, sealed)
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 402, moved.Load(), "each once")
+	s = h.suppressions()
+	again, _, err := s.Rehash(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, again)
+	for account, want := range map[string]map[string]suppression.Entry{exporter: everybodys, "shop": own} {
+		got, sealed := exports(t, s, account)
+		require.Zero(t, sealed)
+		require.Equal(t, want, got)
+	}
+	list := h.list()
+	require.Equal(t, 402, list.Len())
+	_, _, err = h.store(func(c *store.Config) { c.Suppressions = list }).Create(t.Context(), h.asking(func(a *verification.Activation) { a.To = number }))
+	require.ErrorAs(t, err, new(*suppression.RefusedError))
+	page, _, err := s.Suppressions(t.Context(), "shop", suppression.Filter{To: "ana@example.com", Channel: suppression.Email, Limit: 5})
+	require.NoError(t, err)
+	require.Equal(t, "asked on the phone", page[0].Note)
+	removed, err := s.Resume(t.Context(), suppression.SMS, number)
+	require.NoError(t, err)
+	require.True(t, removed, "a START takes back the STOP of before")
+}
+
+func TestAnExportGoesOnBehindWhatNoKeyOpens(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	_, _, err := h.suppressions().AddSuppression(t.Context(), byHand("ana@example.com"))
+	require.NoError(t, err)
+	h.keys, err = keyring.LoadOrCreate(filepath.Join(t.TempDir(), "another.json"))
+	require.NoError(t, err)
+	s := h.suppressions()
+	_, _, err = s.AddSuppression(t.Context(), byHand("bo@example.com"))
+	require.NoError(t, err)
+	all, sealed := exports(t, s, "shop")
+	require.Equal(t, 1, sealed)
+	require.Len(t, all, 1)
+	require.Contains(t, all, "bo@example.com")
 }

@@ -86,11 +86,13 @@ func KeywordOf(reply string) Keyword {
 	}
 }
 
-// reduce keeps the letters and digits, in lower case. Marks that stand as characters of their own go too, so
-// that an accent counts the same in both of its forms where the table has the word without it.
+// reduce keeps the letters and digits, in lower case, and the marks that belong to one script, which are its vowels.
+// Marks that go with any script fall away: those that choose how an emoji looks, and accents that stand as
+// characters of their own, so that an accent counts the same in both of its forms where the table has the word
+// without it.
 func reduce(s string) string {
 	return strings.Map(func(r rune) rune {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+		if !unicode.In(r, unicode.L, unicode.Nd, unicode.M) || unicode.Is(unicode.Inherited, r) {
 			return -1
 		}
 		return unicode.ToLower(r)

@@ -15,12 +15,12 @@ func TestWholeRepliesAreKeywords(t *testing.T) {
 			"STOP", "stop", " Stop! ", "STOP.", "\"stop\"", "S T O P", "STOPALL", "Stop all", "unsubscribe", "CANCEL", "End", "quit",
 			"REVOKE", "OPTOUT", "opt out", "Opt-Out", "STOP 🛑", "stop\n", "STOPP", "Abmelden", "ABBESTELLEN", "ARRET", "Arrêt",
 			"arre\u0302t", "Désabonner", "DESABONNER", "ALTO", "parar", "BAJA", "Cancelar", "PARE", "SAIR", "ANNULLA", "ferma", "AFMELDEN",
-			"İPTAL", "iptal", "DUR", "СТОП", "стоп!", "रोकें", "إلغاء", "退订", "수신거부", "rezygnuję",
+			"İPTAL", "iptal", "DUR", "СТОП", "стоп!", "रोकें", "बंद", "बंद करो!", "STOP \u270b\ufe0f", "إلغاء", "退订", "수신거부", "rezygnuję",
 		},
 		suppression.KeywordStart: {"START", "start.", "UNSTOP", "Opt in", "démarrer", "INICIAR", "BAŞLA", "старт", "開始"},
 		"": {
 			"", " ", "!!", "🛑", "YES", "yes", "NO", "no", "Y", "n", "ja", "nein", "oui", "non", "si", "sim", "nao", "não", "HELP",
-			"please stop", "STOP it", "don't stop", "stopping", "123456", "stop" + strings.Repeat(" ", 200), "the end",
+			"please stop", "STOP it", "don't stop", "stopping", "123456", "बाद", "बाद में", "बदी", "रोक", "stop" + strings.Repeat(" ", 200), "the end",
 		},
 	} {
 		for _, reply := range replies {
@@ -40,7 +40,7 @@ func TestNoWordBothStopsAndStarts(t *testing.T) {
 
 func TestIDsTakeTheirFormOnly(t *testing.T) {
 	const destination = "AbCdEfGhIjKlMnOpQrStUv"
-	for _, scope := range []string{"e", "a-shop", "c-login_page-1"} {
+	for _, scope := range []string{"e", "a-shop", "c-shop~login_page-1"} {
 		gotDestination, gotScope, ok := suppression.ParseID(suppression.ID(destination, scope))
 		require.True(t, ok)
 		require.Equal(t, destination, gotDestination)
@@ -49,6 +49,7 @@ func TestIDsTakeTheirFormOnly(t *testing.T) {
 	for _, bad := range []string{
 		"", ".", destination, destination + ".", destination + ".x-y", destination + ".a-", destination + ".*", destination + ".>",
 		"*.e", destination + ".a-x.y", destination + ".e\n", strings.Repeat("a", 23) + ".e", destination + ".a-" + strings.Repeat("b", 65),
+		destination + ".c-web", destination + ".c-~web", destination + ".c-shop~", destination + ".c-a~b~c", destination + ".a-shop~web",
 	} {
 		_, _, ok := suppression.ParseID(bad)
 		require.False(t, ok, "%q", bad)

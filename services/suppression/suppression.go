@@ -5,6 +5,7 @@
 package suppression
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -145,6 +146,12 @@ func (f Filter) Fits(e Entry) bool {
 	return (f.Cause == "" || f.Cause == e.Cause) && (f.Channel == "" || f.Channel == e.Channel) && (f.Scope == "" || f.Scope == e.Scope)
 }
 
+// ErrOperators says that an entry holds for everybody, and that only the operator may take it off the list.
+var ErrOperators = errors.New("suppression is the operator's to remove")
+
+// ErrSealed says that an entry cannot be opened: the key of its address has left the keyring.
+var ErrSealed = errors.New("suppressed address cannot be opened")
+
 // Place is one step of a verification whose address is on the list; step 0 is the one that was asked for.
 type Place struct {
 	Step  int
@@ -162,7 +169,7 @@ func (e *RefusedError) Error() string {
 	return "address gets no messages: " + strings.Join(why, ", ")
 }
 
-var idForm = regexp.MustCompile(`^([A-Za-z0-9_-]{22})\.(e|[ac]-[A-Za-z0-9_-]{1,64})$`)
+var idForm = regexp.MustCompile(`^([A-Za-z0-9_-]{22})\.(e|a-[A-Za-z0-9_-]{1,64}|c-[A-Za-z0-9_-]{1,64}~[A-Za-z0-9_-]{1,64})$`)
 
 // ID is the id of the entry of a destination in a scope, as both stand in its subject.
 func ID(destination, scope string) string { return destination + "." + scope }

@@ -78,7 +78,7 @@ func startAPI(ctx context.Context, p *process) error {
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
 		Notifications: k.notifications, Listed: p.list, Responses: pub,
-		Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
+		Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
@@ -147,6 +147,14 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 	if k.tickets, err = store.NewTickets(ctx, p.js, store.TicketsConfig{Keys: keys, Replicas: replicas, Now: p.now}); err != nil {
 		return k, err
 	}
+	// What is nobody's is the operator's, who has the account of the bootstrap credential.
+	k.suppressions, err = store.NewSuppressions(ctx, p.js, store.SuppressionsConfig{Keys: keys, Operator: p.cfg.BootstrapClientID, Now: p.now})
+	if err != nil {
+		return k, err
+	}
+	if err := p.rehash(ctx, k.suppressions); err != nil {
+		return k, err
+	}
 	list, err := p.suppressions(ctx)
 	if err != nil {
 		return k, err
@@ -159,12 +167,7 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	p.onStop(stopLast, k.verifications.Close)
-	// What is nobody's is the operator's, who has the account of the bootstrap credential.
 	k.letters, err = store.NewLetters(ctx, p.js, store.LettersConfig{Verifications: k.verifications, Operator: p.cfg.BootstrapClientID})
-	if err != nil {
-		return k, err
-	}
-	k.suppressions, err = store.NewSuppressions(ctx, p.js, store.SuppressionsConfig{Keys: keys, Operator: p.cfg.BootstrapClientID, Now: p.now})
 	if err != nil {
 		return k, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/workers/delivery"
 )
 
@@ -29,6 +30,22 @@ func (p *process) suppressions(ctx context.Context) (*stream.SuppressionList, er
 		Name: "assent_suppressions", Help: "Entries in the list of addresses that get no messages.",
 	}, func() float64 { return float64(list.Len()) }))
 	return list, nil
+}
+
+// rehash brings the list under the current root key before anything is asked of it: until then nobody is found whose
+// entry has another key's hash.
+func (p *process) rehash(ctx context.Context, list *store.Suppressions) error {
+	moved, sealed, err := list.Rehash(ctx)
+	log := p.log.With("role", "api", "moved", moved, "unopened", sealed)
+	switch {
+	case err != nil:
+		return fmt.Errorf("bring suppressions under the current key: %w", err)
+	case sealed > 0:
+		log.Warn("some suppressions do not open with any key of the keyring")
+	case moved > 0:
+		log.Info("brought suppressions under the current key")
+	}
+	return nil
 }
 
 // suppressor notes for a worker which addresses get no messages.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"iter"
 	"strings"
+
+	"github.com/assent-io/assent/services/suppression"
 )
 
 // What one request of an import holds at most: half of what the API takes.
@@ -29,6 +31,14 @@ func (p importPart) line(n int) int {
 		return n
 	}
 	return p.first + n - p.head - 1
+}
+
+// offset says, of a part that is not the file's first, how to count the lines that the server names.
+func (p importPart) offset() string {
+	if n := p.line(p.head+1) - p.head - 1; n > 0 {
+		return fmt.Sprintf("; add %d to a line that is named here", n)
+	}
+	return ""
 }
 
 // importParts cuts a file at the ends of entries. The names of the columns go with each part. A JSON array goes as
@@ -59,16 +69,29 @@ func importParts(media string, file io.Reader) iter.Seq2[importPart, error] {
 			next++
 			quotes += bytes.Count(line, []byte{'"'})
 			last := err != nil
-			// Within quotes a line of CSV goes on.
-			whole := media == "application/x-ndjson" || media == "text/csv" && quotes%2 == 0
-			if !last && (!whole || rows < partRows && len(part.body) < partBytes) {
+			// Within quotes a line of CSV goes on. Where a quote is left open the server says so, of a part that it takes.
+			full := rows >= partRows || len(part.body) >= partBytes
+			over := rows >= 2*partRows-1 || len(part.body) >= partBytes*3/2
+			whole := media == "application/x-ndjson" || media == "text/csv" && (quotes%2 == 0 || over)
+			if !last && (!whole || !full) {
 				continue
 			}
-			empty := len(strings.TrimSpace(string(part.body[len(head):]))) == 0 && part.first > 1+part.head
-			if !empty && !yield(part, nil) || last {
+			// Of a file that holds nothing at all the server says so.
+			idle := part.first > 1+part.head && !entries(part.body[len(head):])
+			if !idle && !yield(part, nil) || last {
 				return
 			}
-			part.body, part.first, rows = bytes.Clone(head), next, 0
+			part.body, part.first, rows, quotes = bytes.Clone(head), next, 0, 0
 		}
 	}
+}
+
+// entries tells whether there is more than blank lines and the remarks of an export.
+func entries(lines []byte) bool {
+	for line := range strings.Lines(string(lines)) {
+		if line = strings.TrimSpace(line); line != "" && !suppression.Remark(line) {
+			return true
+		}
+	}
+	return false
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/suppression"
 )
 
 type suppressionsCommand struct {
@@ -130,7 +131,7 @@ type suppressionsImportCommand struct {
 	apiAccess
 }
 
-// Run imports one file. Lines with faults go to standard error.
+// Run imports one file. Lines with faults go to standard error, and fail the command after all others are imported.
 func (c suppressionsImportCommand) Run(p *program) error {
 	media := map[string]string{
 		".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson", ".json": "application/json",
@@ -151,9 +152,19 @@ func (c suppressionsImportCommand) Run(p *program) error {
 			err = c.post(ctx, p, media, part, &total)
 		}
 		if err != nil {
-			return fmt.Errorf("import suppressions: from line %d on nothing is imported (%d added before): %w", part.first, total.Added, err)
+			return fmt.Errorf("import suppressions: from line %d on nothing is imported (%d added before)%s: %w", part.first, total.Added, part.offset(), err)
 		}
 	}
+	if err := c.print(p, total); err != nil {
+		return err
+	}
+	if total.Refused > 0 {
+		return fmt.Errorf("import suppressions: %d of the entries were refused; the others are on the list", total.Refused)
+	}
+	return nil
+}
+
+func (c suppressionsImportCommand) print(p *program, total api.ImportedSuppressions) error {
 	if c.JSON {
 		return writeIndented(p.stdout, total)
 	}
@@ -187,10 +198,7 @@ func (c suppressionsImportCommand) post(ctx context.Context, p *program, media s
 
 type suppressionsExportCommand struct{ apiAccess }
 
-// exportEnd is the last line of an export that is complete.
-const exportEnd = "# end"
-
-// Run prints the list. One that was cut off is an error.
+// Run prints the list. One that was cut off is an error; that some could not be opened goes to standard error too.
 func (c suppressionsExportCommand) Run(p *program) error {
 	ctx, cancel := context.WithTimeout(p.ctx, listTimeout)
 	defer cancel()
@@ -207,6 +215,9 @@ func (c suppressionsExportCommand) Run(p *program) error {
 		line, err := lines.ReadString('\n')
 		if line != "" {
 			last = strings.TrimSpace(line)
+			if last != suppression.ExportEnd && suppression.Remark(last) {
+				fmt.Fprintln(p.stderr, strings.TrimPrefix(last, "# ")+".")
+			}
 			if _, err := io.WriteString(p.stdout, line); err != nil {
 				return fmt.Errorf("export suppressions: %w", err)
 			}
@@ -218,7 +229,7 @@ func (c suppressionsExportCommand) Run(p *program) error {
 			return fmt.Errorf("export suppressions: %w", err)
 		}
 	}
-	if last != exportEnd {
+	if last != suppression.ExportEnd {
 		return errors.New("export suppressions: the list was cut off; try again")
 	}
 	return nil

@@ -89,7 +89,7 @@ func TestTheListIsManagedFromTheCommandLineAndHeldByAllProcesses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "list.csv")
 	require.NoError(t, os.WriteFile(file, []byte("to,note\nana@example.com,left\nnobody,\n"), 0o600))
 	out, note, err = on(one, "import", file)
-	require.NoError(t, err)
+	require.ErrorContains(t, err, "1 of the entries were refused")
 	require.Equal(t, "1 added, 0 known before, 1 refused.\n", out)
 	require.Contains(t, note, "line 3: to must start with +")
 	long := bytes.NewBufferString("to\n")
@@ -99,13 +99,26 @@ func TestTheListIsManagedFromTheCommandLineAndHeldByAllProcesses(t *testing.T) {
 	long.WriteString("nobody\n")
 	require.NoError(t, os.WriteFile(file, long.Bytes(), 0o600))
 	out, note, err = on(one, "import", file)
-	require.NoError(t, err)
+	require.ErrorContains(t, err, "1 of the entries were refused")
 	require.Equal(t, "5500 added, 0 known before, 1 refused.\n", out)
 	require.Contains(t, note, "line 5502: to must start with +", "more than one request takes goes in parts")
 	out, _, err = on(two, "export")
 	require.NoError(t, err)
 	require.Contains(t, out, "ana@example.com,email,account,,all,imported,")
 	require.True(t, strings.HasSuffix(out, "# end\n"))
+	exported := out
+	for range partRows - strings.Count(exported, "\n") + 2 { // a multiple of what one request takes, and the end
+		exported = strings.Replace(exported, "# end\n", "again@example.com,,,,,,,\n# end\n", 1)
+	}
+	exported = strings.Replace(exported, "# end\n", "# 2 entries could not be opened\n\n# end\n", 1)
+	require.NoError(t, os.WriteFile(file, []byte(exported), 0o600))
+	_, _, err = on(two, "import", file)
+	require.NoError(t, err, "what is left for the last request is empty")
+	open := long.String() + "\"left@open.example\nana@example.com\n"
+	require.NoError(t, os.WriteFile(file, []byte(open), 0o600))
+	_, _, err = on(two, "import", file)
+	require.ErrorContains(t, err, "from line 5002 on nothing is imported (0 added before); add 5000 to a line that is named here: ")
+	require.ErrorContains(t, err, "has a quote in line 503 that does not close there")
 	for _, bad := range [][]string{{"import", "list.txt"}, {"list", "--cause", "x"}, {"list", "--limit", "0"}, {"add", "nobody"}} {
 		_, _, err := on(one, bad...)
 		require.Error(t, err)
@@ -116,6 +129,7 @@ func TestAFileIsCutAtTheEndsOfEntries(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		entries := rapid.SliceOfN(rapid.SampledFrom([]string{"a@b.c,x\n", "a@b.c,\"two\nlines\"\n", "a@b.c,\"a \"\"quote\"\"\"\r\n", "\n"}), 1, 6).Draw(t, "entries")
+		entries = append(entries, "a@b.c,x\n") // parts of blank lines alone are left out
 		times := rapid.IntRange(1, 2*partRows).Draw(t, "times")
 		head, rows := "to,note\n", strings.Repeat(strings.Join(entries, ""), times/len(entries)+1)+"d@e.f,end"
 		lines := strings.Split(head+rows, "\n")
@@ -144,6 +158,14 @@ func TestAFileIsCutAtTheEndsOfEntries(t *testing.T) {
 		require.Equal(t, "[\n{}\n]", string(part.body))
 		require.Equal(t, 3, part.line(3))
 	}
+	var firsts []int
+	left := "to,note\na@b.c,\"left open\n" + strings.Repeat("a@b.c,x\n", 3*partRows)
+	for part, err := range importParts("text/csv", strings.NewReader(left)) {
+		require.NoError(t, err)
+		require.Less(t, bytes.Count(part.body, []byte{'\n'}), 2*partRows+1, "the server takes no more")
+		firsts = append(firsts, part.first)
+	}
+	require.Equal(t, []int{2, 2*partRows + 1, 3*partRows + 1}, firsts)
 	short := 0
 	for part, err := range importParts("text/csv", strings.NewReader("to\n")) {
 		require.NoError(t, err)

@@ -132,6 +132,7 @@ func (s *Server) enrolLegacy(c *call) error {
 	if err != nil {
 		return err
 	}
+	r.Client = c.client.ClientID
 	e, err := s.config.Enrolments.Begin(c.r.Context(), r)
 	if err != nil {
 		return enrolmentFault(err)

@@ -119,6 +119,7 @@ func (s *Server) askLegacy(c *call, d device.Device, f factor, m enrolment.Messa
 		a, err := s.askDevice(c, d, f, messageOptions{life: m.Life, text: m.Text, alphanumeric: m.Alphanumeric})
 		return a.Verification.ID, a.Secrets.Number, err
 	}
+	m.Client = c.client.ClientID
 	e, err := s.config.Enrolments.Ask(c.r.Context(), c.client.Account, d.ID, m)
 	switch {
 	case errors.Is(err, enrolment.ErrFactor):

@@ -35,11 +35,11 @@ func (s *Server) activation(c *call, d device.Device, f factor, o messageOptions
 	}
 	d.Factor = f.is
 	a, err := enrolment.Question(d, id, enrolment.Message{
-		Text: o.text, RedirectTo: o.redirectTo, Alphanumeric: o.alphanumeric,
+		Client: c.client.ClientID, Text: o.text, RedirectTo: o.redirectTo, Alphanumeric: o.alphanumeric,
 		Life: o.life, Shortest: s.config.Settings.shortest(),
 		Brand: s.config.Settings.Brand, Context: o.context,
 	}, s.config.Now(), s.config.Random)
-	a.Client, a.IdempotencyKey = c.client.ClientID, o.idempotencyKey
+	a.IdempotencyKey = o.idempotencyKey
 	return a, err //nolint:wrapcheck // says what it did
 }
 

@@ -65,6 +65,7 @@ func (s *Server) enrol(c *call) error {
 	if err != nil {
 		return err
 	}
+	r.Client = c.client.ClientID
 	e, err := s.config.Enrolments.Begin(c.r.Context(), r)
 	if err != nil {
 		return enrolmentFault(err)
