@@ -56,6 +56,9 @@ func Misconfigured(err error) error { return &misconfiguredError{err} }
 // ErrNotAsked ends a call that was allowed and not made.
 var ErrNotAsked = errors.New("the provider was not asked")
 
+// ErrStale ends a call that was allowed so long ago that it is about to be asked for again.
+var ErrStale = fmt.Errorf("the call was allowed too long ago: %w", ErrNotAsked)
+
 // Class is the kind of an error, for metrics and the log.
 type Class string
 
