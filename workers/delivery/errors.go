@@ -32,7 +32,7 @@ type retryAfterError struct {
 func (e *retryAfterError) Error() string { return fmt.Sprintf("retry after %s: %v", e.after, e.err) }
 func (e *retryAfterError) Unwrap() error { return e.err }
 
-// RetryAfter marks an error whose provider said how long to wait.
+// RetryAfter marks an error whose provider asks us to wait: so long, or, where that is zero, it did not say how long.
 func RetryAfter(after time.Duration, err error) error { return &retryAfterError{after, err} }
 
 type unknownError struct{ err error }
