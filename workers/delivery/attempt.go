@@ -32,16 +32,18 @@ type attempt struct {
 func (t *attempt) make(ctx context.Context, done func(error)) (settled bool, err error) {
 	h := t.h
 	began := h.Now()
-	limit := min(h.Policy.SendTimeout, t.a.ExpiresAt.Sub(began))
 	t.report = report(t.a, t.c, t.m.Attempt, began)
 	record := t.report
-	until := began.Add(limit).UTC()
+	until := began.Add(min(h.Policy.SendTimeout, t.a.ExpiresAt.Sub(began))).UTC()
 	record.Status, record.Until, record.Receipts = events.DeliveryBegun, &until, t.c.Receipts
 	if err := h.Journal.Begin(ctx, record); err != nil {
 		done(ErrNotAsked)
 		return true, fmt.Errorf("store send record: %w", err)
 	}
-	sendCtx, cancel := context.WithTimeout(ctx, limit)
+	if done, err = t.still(ctx, done, began, until); done == nil {
+		return t.unmade(ctx, err)
+	}
+	sendCtx, cancel := context.WithTimeout(ctx, until.Sub(h.Now())) // nobody waits for it any longer
 	defer cancel()
 	landed := h.Metrics.Flight(h.Channel, events.LaneVerification)
 	receipt, err := HandOver(sendCtx, t.c.Sender, t.m, h.Log)
@@ -60,6 +62,35 @@ func (t *attempt) make(ctx context.Context, done func(error)) (settled bool, err
 		return true, h.schedule(ctx, t.a, t.c, began, t.others)
 	}
 	return t.refused(ctx, log, record, err)
+}
+
+// errLate is the error of a call that is not made because its record took too long to be written.
+var errLate = errors.New("the send record was stored too late for the call")
+
+// still tells whether a call may be made now that its record is stored, which may have taken its time. Without done
+// it may not, and has ended.
+func (t *attempt) still(ctx context.Context, done func(error), began, until time.Time) (func(error), error) {
+	now := t.h.Now()
+	if now.Sub(began) > LateCall || !now.Before(until) {
+		done(ErrNotAsked)
+		return nil, RetryAfter(0, errLate)
+	}
+	done, no := t.c.Renew(ctx, done, now.Sub(began), until.Sub(now))
+	if done == nil {
+		return nil, RetryAfter(no.Wait, fmt.Errorf("%w: %s", errLate, no.Reason))
+	}
+	return done, nil
+}
+
+// unmade settles a call that was not made.
+func (t *attempt) unmade(ctx context.Context, err error) (settled bool, _ error) {
+	h := t.h
+	h.Log.Warn("delivery not attempted", "verification_id", t.a.ID, "channel", string(t.a.Channel), "provider", t.c.Provider,
+		"attempt", t.m.Attempt, "err", err)
+	if !h.Now().Before(t.a.ExpiresAt) {
+		return true, h.drop(ctx, t.a, history{attempts: t.m.Attempt}, "")
+	}
+	return t.again(ctx, err)
 }
 
 // HandOver gives a message to its sender. One that panics may have called its provider before, so nobody knows what
@@ -96,7 +127,13 @@ func (t *attempt) refused(ctx context.Context, log *slog.Logger, record events.D
 	if t.counts = class != ClassRetryAfter; t.counts && t.last {
 		return true, h.giveUp(ctx, t.a, t.report)
 	}
-	t.report.Status, t.report.Class, t.report.Reason, t.report.Detail = events.DeliveryRetrying, string(class), ReasonOf(err), DetailOf(err)
+	return t.again(ctx, err)
+}
+
+// again reports a call that came to nothing, and when another follows.
+func (t *attempt) again(ctx context.Context, err error) (settled bool, _ error) {
+	h := t.h
+	t.report.Status, t.report.Class, t.report.Reason, t.report.Detail = events.DeliveryRetrying, string(ClassOf(err)), ReasonOf(err), DetailOf(err)
 	next := h.Now().UTC()
 	if !t.next {
 		next = next.Add(max(AfterOf(err), firstBackoff))

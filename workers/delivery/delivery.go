@@ -113,6 +113,29 @@ type Candidate struct {
 	// refusal says for how long to leave the provider alone. It waits for a part of the provider's quota,
 	// at most for patience.
 	Admit func(ctx context.Context, patience time.Duration) (done func(error), no Refusal)
+	// Paced tells whether the provider counts calls by the time they are made at, so that what Admit allowed
+	// is for now only; nil: it does not.
+	Paced func() bool
+}
+
+const (
+	// fresh is how long a call that was allowed may wait for its record to be written. Those that come later were
+	// granted in a time that is over, and would come all at once.
+	fresh = 250 * time.Millisecond
+	// renewal is how long a call waits at most to be allowed again.
+	renewal = time.Second
+	// LateCall is how long after its send record a call may still be made: others wait for its end by the record's clock.
+	LateCall = 2 * time.Second
+)
+
+// Renew lets a call be made that was allowed so long ago, and which has so much time left: where that is too long
+// ago, it is asked for again. Without done the call must not be made, and has ended.
+func (c Candidate) Renew(ctx context.Context, done func(error), ago, left time.Duration) (again func(error), no Refusal) {
+	if ago <= fresh || c.Paced == nil || !c.Paced() {
+		return done, Refusal{}
+	}
+	done(ErrStale)
+	return c.Admit(ctx, min(renewal, left/2))
 }
 
 // Refusal says why a provider is not to be called now.

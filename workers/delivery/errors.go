@@ -32,7 +32,7 @@ type retryAfterError struct {
 func (e *retryAfterError) Error() string { return fmt.Sprintf("retry after %s: %v", e.after, e.err) }
 func (e *retryAfterError) Unwrap() error { return e.err }
 
-// RetryAfter marks an error whose provider said how long to wait.
+// RetryAfter marks an error whose provider asks us to wait: so long, or, where that is zero, it did not say how long.
 func RetryAfter(after time.Duration, err error) error { return &retryAfterError{after, err} }
 
 type unknownError struct{ err error }
@@ -55,6 +55,9 @@ func Misconfigured(err error) error { return &misconfiguredError{err} }
 
 // ErrNotAsked ends a call that was allowed and not made.
 var ErrNotAsked = errors.New("the provider was not asked")
+
+// ErrStale ends a call that was allowed so long ago that it is about to be asked for again.
+var ErrStale = fmt.Errorf("the call was allowed too long ago: %w", ErrNotAsked)
 
 // Class is the kind of an error, for metrics and the log.
 type Class string

@@ -2,6 +2,7 @@ package governor
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -21,7 +22,9 @@ type account struct {
 	circuit circuit
 	paused  time.Time // since; zero: it is not
 
+	heard     time.Time // of any process
 	processes map[string]*process
+	silent    map[string]*process // that are taken for dead, and whose calls may still be on their way
 	lanes     map[events.Lane]*lane
 	served    float64 // pass of the lane that was served last
 }
@@ -62,7 +65,7 @@ type lane struct {
 const slack = 1e-6
 
 func newAccount(key events.ProviderKey, shares Shares, now, began time.Time) *account {
-	a := &account{key: key, shares: shares, at: began, began: began, processes: map[string]*process{}, lanes: map[events.Lane]*lane{}}
+	a := &account{key: key, shares: shares, at: began, began: began, processes: map[string]*process{}, silent: map[string]*process{}, lanes: map[events.Lane]*lane{}}
 	a.circuit.since, a.circuit.from = now, now
 	for _, l := range events.Lanes() {
 		a.lanes[l] = &lane{}
@@ -73,10 +76,14 @@ func newAccount(key events.ProviderKey, shares Shares, now, began time.Time) *ac
 func (a *account) process(name string, now time.Time) *process {
 	p := a.processes[name]
 	if p == nil {
-		p = &process{name: name, asks: map[events.Lane]*ask{}, pass: map[events.Lane]float64{}}
+		if p = a.silent[name]; p == nil {
+			p = &process{name: name, asks: map[events.Lane]*ask{}, pass: map[events.Lane]float64{}}
+		}
+		delete(a.silent, name)
+		p.report.Rate, p.report.Concurrency = 0, 0 // its quota is not counted yet
 		a.processes[name] = p
 	}
-	p.heard = now
+	p.heard, a.heard = now, now
 	return p
 }
 
@@ -136,16 +143,21 @@ func (a *account) agree(now time.Time) {
 // flying counts the calls that are being made, or may be, because they were granted.
 func (a *account) flying() events.LaneCounts {
 	var n events.LaneCounts
-	for _, p := range a.processes {
-		for _, l := range events.Lanes() {
-			n.Add(l, p.report.Flying.Of(l))
-		}
-		for _, g := range p.grants {
-			n.Add(g.lane, 1)
+	for _, all := range []map[string]*process{a.processes, a.silent} {
+		for _, p := range all {
+			for _, l := range events.Lanes() {
+				n.Add(l, p.report.Flying.Of(l))
+			}
+			for _, g := range p.grants {
+				n.Add(g.lane, 1)
+			}
 		}
 	}
 	return n
 }
+
+// flies tells whether a process may be making calls.
+func (p *process) flies() bool { return p.report.Flying.Sum() > 0 || len(p.grants) > 0 }
 
 // take reports in what a process says about itself. same tells that it speaks of this governor's grants.
 func (a *account) take(now time.Time, name string, r events.ProviderReport, same bool) (changed bool) {
@@ -159,6 +171,8 @@ func (a *account) take(now time.Time, name string, r events.ProviderReport, same
 	if !same {
 		return changed
 	}
+	// One that was forgotten knows of grants that were counted before: those to come have other numbers.
+	p.granted = max(p.granted, r.Seen)
 	p.grants = slices.DeleteFunc(p.grants, func(g grant) bool { return g.number <= r.Seen })
 	a.refill(now)
 	back := float64(max(0, r.Back))
@@ -313,7 +327,7 @@ func (a *account) spare(p *process, name events.Lane) {
 	a.charge(p, name, n)
 }
 
-// expire forgets the processes that died, with what they held.
+// expire forgets the processes that died, with what they held, and a while later the calls that they were making.
 func (a *account) expire(now time.Time) {
 	gone := false
 	for name, p := range a.processes {
@@ -321,8 +335,13 @@ func (a *account) expire(now time.Time) {
 			delete(a.processes, name)
 			a.circuit.leave(name)
 			gone = true
+			if p.flies() {
+				clear(p.asks)
+				a.silent[name] = p
+			}
 		}
 	}
+	maps.DeleteFunc(a.silent, func(_ string, p *process) bool { return now.Sub(p.heard) >= landing })
 	if gone && len(a.processes) > 0 {
 		a.agree(now)
 	}
@@ -332,7 +351,8 @@ func (a *account) expire(now time.Time) {
 func (a *account) idle(now time.Time) bool {
 	a.refill(now)
 	full := a.quota.Rate == 0 || a.earned.units+slack >= saved(a.quota.Rate, memory) && a.paced.units+slack >= saved(a.quota.Rate, burst)
-	return full && !a.circuit.open && !now.Before(a.circuit.throttled)
+	open := a.circuit.open && now.Sub(a.heard) < silence+circuitPause // then somebody who came could look at once
+	return full && !open && !now.Before(a.circuit.throttled) && len(a.silent) == 0
 }
 
 func (a *account) state(now time.Time) events.ProviderState {

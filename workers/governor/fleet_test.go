@@ -283,6 +283,40 @@ func TestFailuresOfOneProcessKeepAllOthersOffAndOneLooks(t *testing.T) {
 	}
 }
 
+func TestALookThatWaitedForItsRecordIsStillMade(t *testing.T) {
+	t.Parallel()
+	for name, quota := range map[string]governor.Quota{"with a rate": {Rate: 1000}, "with calls at once too": {Rate: 1000, Concurrency: 10}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, quota)
+			m := f.join()
+			f.states(m, all(1))
+			for range 5 {
+				call(t, m, events.LaneVerification, errors.New("status 503"))
+			}
+			var done func(error)
+			require.Eventually(t, func() bool {
+				refused, no := m.gate.Admit(t.Context(), events.LaneVerification, 1, time.Second)
+				if refused != nil {
+					refused(delivery.ErrNotAsked)
+				}
+				return no.Reason == events.WaitUnavailable
+			}, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool {
+				done, _ = m.gate.Admit(t.Context(), events.LaneVerification, 1, time.Second)
+				return done != nil
+			}, 20*time.Second, time.Millisecond)
+			for range 3 { // every write is slow
+				done(delivery.ErrStale)
+				done, _ = m.gate.Admit(t.Context(), events.LaneVerification, 1, time.Second)
+				require.NotNil(t, done)
+			}
+			done(nil)
+			f.states(m, func(s events.ProviderState) bool { return s.State == events.ProviderOK && s.Flying.Sum() == 0 })
+		})
+	}
+}
+
 func pause(ctx context.Context) {
 	t := time.NewTimer(10 * time.Millisecond)
 	defer t.Stop()

@@ -28,6 +28,7 @@ type Gate struct {
 	failed    int
 	throttled time.Duration
 	probe     string
+	looking   time.Time // until when the next call may look, whose probe waited for its record; zero: there is none
 	queues    [lanes]queue
 	term      uint64
 	seen      int
@@ -98,8 +99,8 @@ func newGate(c *Client, key events.ProviderKey, quota Quota) *Gate {
 	return &Gate{client: c, key: key, quota: quota}
 }
 
-// Limited tells whether the provider has a quota, so that the units of a message matter.
-func (g *Gate) Limited() bool { return g.quota.limited() }
+// Paced tells whether the provider has a rate: the units of a message matter, and what was granted is for now only.
+func (g *Gate) Paced() bool { return g.quota.Rate > 0 }
 
 // Admit allows one call of so many units, whose end must be told to done, or says for how long to leave the
 // provider alone. It waits for a part of the quota, at most for patience. Without a quota it asks nobody.
@@ -110,8 +111,11 @@ func (g *Gate) Admit(ctx context.Context, lane events.Lane, units int, patience 
 	l := index(lane)
 	look := false
 	if a := g.away.Load(); a != nil {
-		wait := a.until.Sub(g.client.cfg.Now())
-		if wait > 0 {
+		now := g.client.cfg.Now()
+		if a.open && g.lookOn(l) {
+			return g.begin(l, 0, admission{at: now, probe: true}), delivery.Refusal{}
+		}
+		if wait := a.until.Sub(now); wait > 0 {
 			return nil, delivery.Refusal{Wait: wait, Reason: a.reason}
 		}
 		look = a.open
@@ -219,7 +223,11 @@ func (g *Gate) serve(now time.Time) {
 // that throttles works.
 func (g *Gate) ended(l, units int, a admission, err error) {
 	g.flying[l].Add(-1)
-	if errors.Is(err, delivery.ErrNotAsked) {
+	switch {
+	case errors.Is(err, delivery.ErrStale) && a.probe:
+		g.lookLater()
+		return
+	case errors.Is(err, delivery.ErrNotAsked):
 		g.unused(l, units, a)
 		return
 	}
@@ -265,6 +273,28 @@ func (g *Gate) looked(a admission, result string) {
 	g.mu.Unlock()
 }
 
+// lookLater keeps a probe for the call that is about to ask for it again. Given back, it would be refused: whoever
+// needs long to write records would never see that the provider is back.
+func (g *Gate) lookLater() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.looking = g.client.cfg.Now().Add(keep)
+}
+
+// lookOn takes the probe that was kept.
+func (g *Gate) lookOn(l int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.looking.IsZero() {
+		return false
+	}
+	g.looking = time.Time{}
+	if g.quota.Concurrency > 0 {
+		g.flying[l].Add(1)
+	}
+	return true
+}
+
 func (g *Gate) throttle(d time.Duration) {
 	d = min(d, maxThrottle)
 	until := g.client.cfg.Now().Add(d)
@@ -289,6 +319,12 @@ func (g *Gate) unused(l, units int, a admission) {
 	now := g.client.cfg.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.quota.Rate > 0 && now.Sub(a.at) > keep {
+		// The time that it was granted for is over, in which the provider would have taken it. It is lost: put back,
+		// by this process or by the governor, all that a stall held up would go at once.
+		g.client.kick()
+		return
+	}
 	if g.quota.Rate > 0 {
 		g.reserve[l] += units
 		g.used -= units
@@ -387,6 +423,9 @@ func (g *Gate) report(last bool) (r events.ProviderReport, term uint64, worth bo
 	defer g.mu.Unlock()
 	if last || !now.Before(g.until) {
 		g.handBack()
+	}
+	if !g.looking.IsZero() && (last || !now.Before(g.looking)) {
+		g.looking, g.probe = time.Time{}, events.ProbeUnused
 	}
 	r = g.tally()
 	g.client.cfg.Metrics.wait(g.key, r.Waiting)

@@ -82,6 +82,9 @@ func (s Shares) Validate() []error {
 const (
 	// silence is after how long without a word a process is taken for dead.
 	silence = 3 * time.Second
+	// landing is how long after its last word the calls of a process that is taken for dead may still be on their way: it
+	// may only be cut off.
+	landing = 10 * time.Second
 	// memory is how much of a rate is not forgotten where it could not be used: what a turn that comes late
 	// would lose. It comes back slowly, because burst is all that may be granted at once, and after that pace times
 	// the rate: in no second more than 1.09 of it, which is within the tenth that providers forgive.

@@ -263,8 +263,83 @@ func TestAProcessThatDiesLosesWhatItHolds(t *testing.T) {
 	b.pass(time.Second)
 	_, ok = b.many("p2", events.LaneVerification, 1)
 	require.False(t, ok, "it is noticed with a turn")
-	require.Equal(t, 1, b.ledger.Turn(b.now)[0].Answer.Calls, "no word for three seconds")
-	require.Equal(t, 1, b.ledger.States(b.now).Providers[0].Processes)
+	require.Zero(t, b.ledger.Turn(b.now)[0].Answer.Calls, "it may only be cut off, and its calls on their way")
+	require.Equal(t, 1, b.ledger.States(b.now).Providers[0].Processes, "no word for three seconds")
+	require.Equal(t, 5, b.ledger.States(b.now).Providers[0].Flying.Sum())
+	for range 7 {
+		b.pass(time.Second)
+		b.report("p2", nil)
+		_, ok = b.many("p2", events.LaneVerification, 1)
+		require.False(t, ok)
+		require.Len(t, b.ledger.Turn(b.now), 1)
+	}
+	_, ok = b.many("p2", events.LaneVerification, 5)
+	require.True(t, ok, "no call takes as long")
+}
+
+func TestTheSmallerQuotaHoldsAgainWhenItsProcessIsBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(governor.Quota{Concurrency: 5})
+	small := func(r *events.ProviderReport) { r.Concurrency, r.Flying.Bulk = 2, 1 }
+	b.report("small", small)
+	for range 4 {
+		b.pass(time.Second)
+		b.report("large", nil)
+		b.ledger.Turn(b.now)
+	}
+	require.Equal(t, 5, b.ledger.States(b.now).Providers[0].Concurrency)
+	b.report("small", small)
+	require.Equal(t, 2, b.ledger.States(b.now).Providers[0].Concurrency)
+}
+
+func TestAProcessThatEndedProperlyLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(governor.Quota{Concurrency: 5})
+	b.report("p1", func(r *events.ProviderReport) { r.Flying.Verification = 5 })
+	b.pass(time.Second)
+	b.report("p1", nil) // its last word
+	b.pass(3 * time.Second)
+	b.report("p2", nil)
+	b.ledger.Turn(b.now)
+	a, ok := b.many("p2", events.LaneVerification, 5)
+	require.True(t, ok)
+	require.Equal(t, 5, a.Calls)
+}
+
+func TestAProcessThatComesBackIsNotGrantedWhatItHasAlready(t *testing.T) {
+	t.Parallel()
+	for _, away := range []time.Duration{4 * time.Second, 20 * time.Second} {
+		b := newBench(governor.Quota{Concurrency: 5})
+		b.report("p1", nil)
+		b.pass(time.Second)
+		_, ok := b.many("p1", events.LaneVerification, 4)
+		require.True(t, ok)
+		b.report("p1", func(r *events.ProviderReport) { r.Seen = 4 })
+		b.pass(away)
+		b.ledger.Turn(b.now)
+		b.report("p1", func(r *events.ProviderReport) { r.Seen = 4 })
+		a, ok := b.many("p1", events.LaneVerification, 5)
+		require.True(t, ok)
+		require.Equal(t, 5, a.Calls)
+		b.report("p1", func(r *events.ProviderReport) { r.Seen = 4 }) // it crossed the grants
+		b.report("p2", nil)
+		_, ok = b.many("p2", events.LaneVerification, 1)
+		require.False(t, ok, "five are granted")
+		b.report("p1", func(r *events.ProviderReport) { r.Seen = a.Granted })
+		require.Equal(t, 1, b.ledger.Turn(b.now)[0].Answer.Calls)
+	}
+}
+
+func TestAProviderThatNobodyHasAnyMoreIsForgotten(t *testing.T) {
+	t.Parallel()
+	b := newBench(governor.Quota{})
+	b.report("p1", func(r *events.ProviderReport) { r.Failed, r.Run = 5, 5 })
+	b.pass(7 * time.Second)
+	b.ledger.Turn(b.now)
+	require.Equal(t, events.ProviderOpen, b.ledger.States(b.now).Providers[0].State, "one that comes now finds it open")
+	b.pass(time.Second)
+	b.ledger.Turn(b.now)
+	require.Empty(t, b.ledger.States(b.now).Providers)
 }
 
 func TestOfTwoConfigurationsTheSmallerQuotaHolds(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/assent-io/assent/events"
@@ -19,8 +20,6 @@ const (
 	// after the other: a cancel and another worker make a few.
 	readTries     = 20
 	conflictTries = 8
-	// lateCall is how long after its send record a call may still be made: others wait for its end by the record's clock.
-	lateCall = 2 * time.Second
 )
 
 // entry is what is to be written: what has ended, what begins, and why nothing does.
@@ -100,7 +99,7 @@ func (r *run) write(ctx context.Context, e events.NotificationProgressed, calls 
 		return nil
 	}
 	now := r.h.Now()
-	if now.Sub(e.At) > lateCall || !now.Before(r.q.ExpiresAt) || ctx.Err() != nil {
+	if now.Sub(e.At) > delivery.LateCall || !now.Before(*e.Until) || ctx.Err() != nil {
 		unused()
 		r.unmade(calls, now)
 		return nil
@@ -108,9 +107,40 @@ func (r *run) write(ctx context.Context, e events.NotificationProgressed, calls 
 	r.began, r.calling = now, true
 	for _, o := range calls {
 		r.running[o.place] = true
-		go r.call(ctx, o, *e.Until)
+	}
+	if left := r.begin(ctx, calls, now.Sub(e.At), *e.Until); len(left) > 0 {
+		r.unmade(left, r.h.Now())
 	}
 	return nil
+}
+
+// begin makes the calls of a record that took so long to be written, each as soon as its provider lets it again where
+// that is needed. It returns those that none lets.
+func (r *run) begin(ctx context.Context, calls []*outgoing, took time.Duration, until time.Time) (left []*outgoing) {
+	refused := make(chan *outgoing, len(calls))
+	var asking sync.WaitGroup
+	asking.Add(len(calls))
+	for _, o := range calls {
+		go func() {
+			o.done, _ = o.c.Renew(ctx, o.done, took, until.Sub(r.h.Now()))
+			may := o.done != nil
+			if !may {
+				refused <- o
+			}
+			asking.Done()
+			if may {
+				r.call(ctx, o, until)
+			}
+		}()
+	}
+	asking.Wait()
+	close(refused)
+	for o := range refused {
+		o.slot.release()
+		delete(r.running, o.place)
+		left = append(left, o)
+	}
+	return left
 }
 
 // append stores an entry, however often that takes.

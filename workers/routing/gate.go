@@ -31,6 +31,8 @@ type Gate interface {
 	// Admit allows one call of so many units in a lane, whose end must be told to done, or says for how long
 	// to leave the provider alone. It waits at most for patience.
 	Admit(ctx context.Context, lane events.Lane, units int, patience time.Duration) (done func(error), no delivery.Refusal)
+	// Paced tells whether the provider allows so many units in a time.
+	Paced() bool
 }
 
 // gate keeps calls off a provider that throttles this process, or does not work for it; behind it is the one
@@ -98,6 +100,9 @@ func (g *gate) admit(ctx context.Context, lane events.Lane, units int, patience 
 		end(g.ended(err, opened))
 	}, delivery.Refusal{}
 }
+
+// paced tells whether what is allowed is allowed for now only.
+func (g *gate) paced() bool { return g.shared != nil && g.shared.Paced() }
 
 // ended counts what a call came to that was allowed when the circuit had opened last at that time, and
 // returns what the circuit is to know of it. What is wrong with a message is no failure of its provider, and

@@ -29,6 +29,8 @@ func (s *shared) Admit(_ context.Context, lane events.Lane, units int, _ time.Du
 	return func(err error) { s.told = append(s.told, err) }, delivery.Refusal{}
 }
 
+func (s *shared) Paced() bool { return true }
+
 func behind(t *testing.T, s *shared) func() delivery.Candidate {
 	t.Helper()
 	rules, faults := routing.ParseRules(nil, []string{"twilio"}, true)

@@ -89,7 +89,7 @@ func (t *Table) Candidates(m delivery.Message, avoid []string) []delivery.Candid
 
 func (t *Table) candidate(p *Provider, m delivery.Message, country string) delivery.Candidate {
 	g := t.gates[p.Name]
-	c := delivery.Candidate{Provider: p.Name, Sender: p.Sender, Route: country, Receipts: p.Receipts}
+	c := delivery.Candidate{Provider: p.Name, Sender: p.Sender, Route: country, Receipts: p.Receipts, Paced: g.paced}
 	c.Admit = func(ctx context.Context, patience time.Duration) (func(error), delivery.Refusal) {
 		units := 1
 		if p.Units != nil {

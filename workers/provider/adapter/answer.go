@@ -56,7 +56,9 @@ func (g *Gateway) receipt(record *exchange.Record, m message) (delivery.Receipt,
 			r.detail = a.Detail
 		}
 		return refused, delivery.Permanent(a.Reason, r)
-	case r.status == http.StatusTooManyRequests, r.status == http.StatusRequestTimeout, r.status >= 500:
+	case r.status == http.StatusTooManyRequests:
+		return refused, record.Throttled(r)
+	case r.status == http.StatusRequestTimeout, r.status >= 500:
 		return refused, record.Later(r)
 	default:
 		// 401, 403: the secret. 3xx, 404, 405: the URL. 422 without a reason of the contract, and all the

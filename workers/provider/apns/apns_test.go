@@ -115,7 +115,7 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 			answer("a wrong path is the operator's to mend", 404, "404_bad_path.json", misconfigured, ""),
 			answer("a payload that is too large is refused for good", 413, "413_payload_too_large.json", permanent, events.ReasonMessageRefused),
 			answer("too many pushes to one device is transient", 429, "429_too_many_requests.json", transient, ""),
-			answer("too many provider tokens is transient", 429, "429_too_many_provider_token_updates.json", transient, ""),
+			answer("too many provider tokens is a throttle", 429, "429_too_many_provider_token_updates.json", delivery.ClassRetryAfter, ""),
 			answer("500 is transient", 500, "500_internal_server_error.json", transient, ""),
 			answer("503 is transient", 503, "503_service_unavailable.json", transient, ""),
 			answer("a server shutting down is transient", 503, "503_shutdown.json", transient, ""),

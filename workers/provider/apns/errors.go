@@ -33,7 +33,11 @@ func classify(record *exchange.Record) error {
 		return delivery.Permanent(events.ReasonDeviceGone, answered)
 	case status == http.StatusRequestEntityTooLarge:
 		return delivery.Permanent(events.ReasonMessageRefused, answered)
-	case status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= 500:
+	case status == http.StatusTooManyRequests && answer.Reason == apns2.ReasonTooManyRequests:
+		return record.Later(answered) // to this one device, which keeps no other from its messages
+	case status == http.StatusTooManyRequests:
+		return record.Throttled(answered)
+	case status == http.StatusRequestTimeout || status >= 500:
 		return record.Later(answered)
 	default:
 		// 403: key, team, topic or environment. 3xx, 404, 405: base_url.

@@ -32,8 +32,9 @@ func classify(record *exchange.Record, id string, err error) error {
 		return delivery.Permanent(events.ReasonDeviceGone, answered)
 	case messaging.IsThirdPartyAuthError(err):
 		return delivery.Misconfigured(answered)
-	case messaging.IsQuotaExceeded(err), status == http.StatusTooManyRequests,
-		messaging.IsUnavailable(err), messaging.IsInternal(err), status == http.StatusRequestTimeout, status >= 500:
+	case messaging.IsQuotaExceeded(err), status == http.StatusTooManyRequests:
+		return record.Throttled(answered)
+	case messaging.IsUnavailable(err), messaging.IsInternal(err), status == http.StatusRequestTimeout, status >= 500:
 		return record.Later(answered)
 	case status == http.StatusBadRequest && blamesToken(record.Body()):
 		return delivery.Permanent(events.ReasonDeviceGone, answered)

@@ -87,7 +87,7 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 			answer("wrong APNs credentials in Firebase are the operator's to mend", 401, "401_third_party_auth.json", misconfigured, ""),
 			answer("an API that is off is the operator's to mend", 403, "403_api_disabled.json", misconfigured, ""),
 			answer("an unknown project is the operator's to mend", 404, "404_no_project.json", misconfigured, ""),
-			answer("a spent quota is transient", 429, "429_quota.json", transient, ""),
+			answer("a spent quota is a throttle", 429, "429_quota.json", delivery.ClassRetryAfter, ""),
 			answer("500 is transient", 500, "500_internal.json", transient, ""),
 			answer("503 is transient and asked once", 503, "503_unavailable.json", transient, ""),
 			{

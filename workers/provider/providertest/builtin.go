@@ -31,7 +31,7 @@ func (s Suite) builtin() map[string]func(t *testing.T) {
 			After:  throttleDelay,
 		}),
 		ThrottledWithout: s.answer(ThrottledWithout, Case{
-			Status: http.StatusTooManyRequests, Body: `{}`, Class: delivery.ClassTransient,
+			Status: http.StatusTooManyRequests, Body: `{}`, Class: delivery.ClassRetryAfter,
 		}),
 		HalfBody: s.answer(HalfBody, Case{
 			Status: s.OK.Status, Header: s.OK.Header, Body: `{"name": "projects/x`, Class: delivery.ClassUnknown,

@@ -60,7 +60,7 @@ type Suite struct {
 const (
 	HTMLUnavailable      = "a proxy's HTML page with 503 is transient"
 	ThrottledWithDelay   = "429 with Retry-After is retried when the provider says"
-	ThrottledWithout     = "429 without Retry-After is transient"
+	ThrottledWithout     = "429 without Retry-After is retried after a pause"
 	HalfBody             = "half a JSON body after an accepting status leaves the fate unknown"
 	EndlessBody          = "an endless error body is cut off and transient"
 	ConnectionRefused    = "a refused connection is transient"

@@ -46,7 +46,7 @@ func throttled(record *exchange.Record, answered error) error {
 			return delivery.RetryAfter(left, answered)
 		}
 	}
-	return record.Later(answered)
+	return record.Throttled(answered)
 }
 
 // refused tells whose fault a 400 is by the first field it names.

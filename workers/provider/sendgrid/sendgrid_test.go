@@ -121,9 +121,9 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 				Body:   providertest.Body(t, "429_throttled.json"), Class: delivery.ClassRetryAfter, After: 23 * time.Second,
 			},
 			{
-				Name: "a window that is open again is transient", Status: 429,
+				Name: "a window that is open again is a throttle of no length", Status: 429,
 				Header: map[string]string{"Date": date, "X-RateLimit-Reset": in(-time.Second)},
-				Body:   providertest.Body(t, "429_throttled.json"), Class: delivery.ClassTransient,
+				Body:   providertest.Body(t, "429_throttled.json"), Class: delivery.ClassRetryAfter,
 			},
 			{
 				Name: "500 is transient", Status: 500,
@@ -250,7 +250,7 @@ func TestThrottledCallsShareOneConnection(t *testing.T) {
 	g := gateway(t, srv.URL)
 	for range 20 {
 		_, err := g.SendMail(t.Context(), message("ana@example.org", "482913"))
-		require.Equal(t, delivery.ClassTransient, delivery.ClassOf(err))
+		require.Equal(t, delivery.ClassRetryAfter, delivery.ClassOf(err))
 	}
 	assert.Equal(t, int64(1), connections.Load())
 }

@@ -35,7 +35,7 @@ func classify(record *exchange.Record) error {
 	r := &refusal{status: record.Status(), code: code(record.Body())}
 	switch {
 	case r.status == http.StatusTooManyRequests || throttled(r.code):
-		return record.Later(r)
+		return record.Throttled(r)
 	case misconfigured(r.code):
 		return delivery.Misconfigured(r)
 	}

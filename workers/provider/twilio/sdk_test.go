@@ -27,7 +27,7 @@ func TestManyRefusalsShareAConnection(t *testing.T) {
 	g := gateway(t, config(c.URL))
 	for range 20 {
 		_, err := g.SendSMS(t.Context(), text())
-		require.Equal(t, delivery.ClassTransient, delivery.ClassOf(err))
+		require.Equal(t, delivery.ClassRetryAfter, delivery.ClassOf(err))
 	}
 	require.Len(t, c.requests(), 20)
 	require.LessOrEqual(t, c.connections(), 2, "bodies of refusals are read and closed")

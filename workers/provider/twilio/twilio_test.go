@@ -89,8 +89,8 @@ func cases(t *testing.T) []providertest.Case {
 			Body: providertest.Body(t, "404_not_found.json"), Class: misconfigured,
 		},
 		{
-			Name: "Twilio's own 429 is retried", Status: 429,
-			Body: providertest.Body(t, "429_too_many_requests.json"), Class: transient,
+			Name: "Twilio's own 429 is a throttle", Status: 429,
+			Body: providertest.Body(t, "429_too_many_requests.json"), Class: delivery.ClassRetryAfter,
 		},
 		{
 			Name: "Twilio's own 429 with a delay is retried after it", Status: 429,
@@ -98,8 +98,8 @@ func cases(t *testing.T) []providertest.Case {
 			Body:   providertest.Body(t, "429_too_many_requests.json"), Class: delivery.ClassRetryAfter, After: 3 * time.Second,
 		},
 		{
-			Name: "20429 with another status is retried", Status: 400,
-			Body: `{"code": 20429, "status": 400}`, Class: transient,
+			Name: "20429 with another status is a throttle", Status: 400,
+			Body: `{"code": 20429, "status": 400}`, Class: delivery.ClassRetryAfter,
 		},
 		{
 			Name: "Retry-After may be a date", Status: 429,
@@ -131,7 +131,7 @@ func cases(t *testing.T) []providertest.Case {
 		refusal("a code nobody knows is final", 400, 29999, permanent, events.ReasonMessageRefused),
 		refusal("an internal error is retried", 500, 20500, transient, ""),
 		refusal("an unavailable service is retried", 503, 20503, transient, ""),
-		refusal("a full queue is retried", 400, 21611, transient, ""),
+		refusal("a full queue is a throttle", 400, 21611, delivery.ClassRetryAfter, ""),
 	}
 	for reason, codes := range map[string][]int{
 		events.ReasonUndeliverable:  {13223, 13224, 21201, 21211, 21214, 21217, 21401, 21421, 21604, 21612, 21614, 21635},

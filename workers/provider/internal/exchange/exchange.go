@@ -141,6 +141,16 @@ func (r *Record) Later(err error) error {
 	return err
 }
 
+// Throttled marks the error of an answer that says that too much was sent. Where it names no delay, those who call
+// know the least one.
+func (r *Record) Throttled(err error) error {
+	after, ok := r.RetryAfter()
+	if !ok {
+		after = 0
+	}
+	return delivery.RetryAfter(after, err)
+}
+
 // Transport writes each call into the record of its context and ends that context with the
 // call: an SDK that would repeat by itself, as firebase does after a pause, returns at once
 // and leaves the decision to the delivery loop. Calls without a record pass untouched.

@@ -181,6 +181,10 @@ func TestADelayIsReadInSecondsOrUntilADate(t *testing.T) {
 				want = delivery.ClassTransient
 			}
 			assert.Equal(t, want, delivery.ClassOf(marked))
+
+			marked = record.Throttled(errors.New("throttled"))
+			assert.Equal(t, tc.after, delivery.AfterOf(marked))
+			assert.Equal(t, delivery.ClassRetryAfter, delivery.ClassOf(marked), "whatever it names")
 		})
 	}
 }
