@@ -103,12 +103,13 @@ func (g *Gate) answered(l int, a events.GovernorAnswer) {
 		if w := g.away.Load(); w != nil && (w.open || !now.Before(w.until)) {
 			g.away.Store(nil)
 		}
-		if !g.quota.limited() {
+		quota := g.quota()
+		if !quota.limited() {
 			g.release(now)
 			return
 		}
 		g.reserve[l] += a.Units
-		if g.quota.Concurrency > 0 {
+		if quota.Concurrency > 0 {
 			g.slots[l] += a.Calls
 		}
 		g.until = now.Add(keep)
@@ -124,10 +125,15 @@ func (g *Gate) look(l int, now time.Time) {
 		g.client.kick()
 		return
 	}
-	if g.quota.Concurrency > 0 {
-		g.flying[l].Add(1)
+	look, quota := admission{at: now, probe: true}, g.quota()
+	if quota.Rate > 0 {
+		look.units = q.waiters[0].units
 	}
-	q.waiters[0].ready <- admission{at: now, probe: true}
+	if quota.Concurrency > 0 {
+		g.flying[l].Add(1)
+		look.slot = true
+	}
+	q.waiters[0].ready <- look
 	q.waiters = q.waiters[1:]
 	g.away.Store(&away{reason: events.WaitUnavailable, until: now.Add(probeWait), open: true})
 	g.refuse(delivery.Refusal{Wait: probeWait, Reason: events.WaitUnavailable})
@@ -157,14 +163,15 @@ func (g *Gate) unanswered(l int, err error) {
 	if w := g.away.Load(); w != nil && !now.Before(w.until) {
 		g.away.Store(nil) // the process's own circuit decides
 	}
-	if !g.quota.limited() {
+	quota := g.quota()
+	if !quota.limited() {
 		g.release(now)
 		return
 	}
 	if l != 0 || g.processes == 0 || g.away.Load() != nil {
 		return
 	}
-	rate := g.quota.Rate * float64(g.client.cfg.Shares.Of(events.LaneVerification)) / 100 / float64(g.processes)
+	rate := quota.Rate * float64(g.client.cfg.Shares.Of(events.LaneVerification)) / 100 / float64(g.processes)
 	room := max(rate*burst.Seconds(), 1)
 	if g.alone.at.IsZero() {
 		g.alone = lonely{at: now}
@@ -173,17 +180,22 @@ func (g *Gate) unanswered(l int, err error) {
 	g.alone.at = now
 	for len(q.waiters) > 0 {
 		units := float64(q.waiters[0].units)
-		if g.quota.Rate > 0 && g.alone.tokens+slack < min(units, room) {
+		if quota.Rate > 0 && g.alone.tokens+slack < min(units, room) {
 			return
 		}
-		if g.quota.Concurrency > 0 {
-			if g.calls() >= g.quota.Concurrency/g.processes {
+		a := admission{at: now}
+		if quota.Concurrency > 0 {
+			if g.calls() >= quota.Concurrency/g.processes {
 				return
 			}
 			g.flying[l].Add(1)
+			a.slot = true
+		}
+		if quota.Rate > 0 {
+			a.units = q.waiters[0].units
 		}
 		g.alone.tokens -= units
-		q.waiters[0].ready <- admission{at: now}
+		q.waiters[0].ready <- a
 		q.waiters = q.waiters[1:]
 	}
 }

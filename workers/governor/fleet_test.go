@@ -387,6 +387,39 @@ func TestCallsAtOnceAreThoseOfAllProcesses(t *testing.T) {
 	require.Equal(t, 5, most)
 }
 
+func TestAProcessWithoutAQuotaKeepsToThatOfTheOthers(t *testing.T) {
+	t.Parallel()
+	for name, quota := range map[string]governor.Quota{"calls at once": {Concurrency: 2}, "a rate too": {Rate: 1000, Concurrency: 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, governor.Quota{})
+			old := f.join()
+			f.states(old, all(1))
+			before, _ := old.gate.Admit(t.Context(), events.LaneVerification, 1, time.Second)
+			require.NotNil(t, before, "there is no quota yet")
+			require.False(t, old.gate.Paced())
+			f.quota = quota
+			f.join()
+			f.states(old, func(s events.ProviderState) bool { return s.Processes == 2 && s.Concurrency == 2 })
+			var flying []func(error)
+			require.Eventually(t, func() bool { // it is told within a second
+				done, no := old.gate.Admit(t.Context(), events.LaneVerification, 1, 200*time.Millisecond)
+				if done != nil {
+					flying = append(flying, done)
+				}
+				return no.Reason == events.WaitThrottled
+			}, 20*time.Second, time.Millisecond)
+			require.Equal(t, quota.Rate > 0, old.gate.Paced())
+			before(nil)
+			for _, done := range flying {
+				done(nil)
+			}
+			f.states(old, func(s events.ProviderState) bool { return s.Flying.Sum() == 0 })
+			call(t, old, events.LaneVerification, nil)
+		})
+	}
+}
+
 func TestAMessageThatNoLongerWaitsGivesItsPartToTheNext(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, governor.Quota{Rate: 20})

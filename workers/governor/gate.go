@@ -16,8 +16,9 @@ import (
 type Gate struct {
 	client *Client
 	key    events.ProviderKey
-	quota  Quota
+	own    Quota // of this process's configuration
 
+	holds  atomic.Pointer[Quota] // the least of all processes, as far as is known; it changes under mu
 	paused atomic.Bool
 	away   atomic.Pointer[away] // nil: the provider is there, as far as is known
 	flying [lanes]atomic.Int64
@@ -64,6 +65,8 @@ type waiter struct {
 // admission is what a waiter gets: a call, or a refusal.
 type admission struct {
 	at    time.Time
+	units int  // of a rate that it has
+	slot  bool // it has one of the calls at once, and is counted as flying
 	probe bool
 	no    delivery.Refusal
 }
@@ -96,11 +99,17 @@ func index(l events.Lane) int {
 }
 
 func newGate(c *Client, key events.ProviderKey, quota Quota) *Gate {
-	return &Gate{client: c, key: key, quota: quota}
+	g := &Gate{client: c, key: key, own: quota}
+	g.holds.Store(&quota)
+	return g
 }
 
 // Paced tells whether the provider has a rate: the units of a message matter, and what was granted is for now only.
-func (g *Gate) Paced() bool { return g.quota.Rate > 0 }
+// Both may begin and end while other processes have another configuration.
+func (g *Gate) Paced() bool { return g.quota().Rate > 0 }
+
+// quota is what holds now.
+func (g *Gate) quota() Quota { return *g.holds.Load() }
 
 // Admit allows one call of so many units, whose end must be told to done, or says for how long to leave the
 // provider alone. It waits for a part of the quota, at most for patience. Without a quota it asks nobody.
@@ -112,16 +121,16 @@ func (g *Gate) Admit(ctx context.Context, lane events.Lane, units int, patience 
 	look := false
 	if a := g.away.Load(); a != nil {
 		now := g.client.cfg.Now()
-		if a.open && g.lookOn(l) {
-			return g.begin(l, 0, admission{at: now, probe: true}), delivery.Refusal{}
+		if a.open && g.lookOn() {
+			return g.begin(l, admission{at: now, probe: true}), delivery.Refusal{}
 		}
 		if wait := a.until.Sub(now); wait > 0 {
 			return nil, delivery.Refusal{Wait: wait, Reason: a.reason}
 		}
 		look = a.open
 	}
-	if !g.quota.limited() && !look {
-		return g.begin(l, 0, admission{}), delivery.Refusal{}
+	if !g.quota().limited() && !look {
+		return g.begin(l, admission{}), delivery.Refusal{}
 	}
 	return g.wait(ctx, l, max(1, units), patience, look)
 }
@@ -129,9 +138,11 @@ func (g *Gate) Admit(ctx context.Context, lane events.Lane, units int, patience 
 func (g *Gate) wait(ctx context.Context, l, units int, patience time.Duration, look bool) (func(error), delivery.Refusal) {
 	g.mu.Lock()
 	q := &g.queues[l]
-	if !look && len(q.waiters) == 0 && g.take(l, units) {
-		g.mu.Unlock()
-		return g.begin(l, units, admission{at: g.client.cfg.Now()}), delivery.Refusal{}
+	if !look && len(q.waiters) == 0 {
+		if a, ok := g.take(l, units, g.client.cfg.Now()); ok {
+			g.mu.Unlock()
+			return g.begin(l, a), delivery.Refusal{}
+		}
 	}
 	w := &waiter{units: units, ready: make(chan admission, 1)}
 	q.waiters = append(q.waiters, w)
@@ -144,7 +155,7 @@ func (g *Gate) wait(ctx context.Context, l, units int, patience time.Duration, l
 	defer timer.Stop()
 	select {
 	case a := <-w.ready:
-		return g.admitted(l, units, a)
+		return g.admitted(l, a)
 	case <-timer.C:
 	case <-ctx.Done():
 	}
@@ -155,7 +166,7 @@ func (g *Gate) wait(ctx context.Context, l, units int, patience time.Duration, l
 		return nil, delivery.Refusal{Wait: crowded, Reason: events.WaitThrottled}
 	}
 	g.mu.Unlock()
-	return g.admitted(l, units, <-w.ready) // it came in the last moment
+	return g.admitted(l, <-w.ready) // it came in the last moment
 }
 
 const (
@@ -165,26 +176,27 @@ const (
 	throttlePause = time.Second
 )
 
-func (g *Gate) admitted(l, units int, a admission) (func(error), delivery.Refusal) {
+func (g *Gate) admitted(l int, a admission) (func(error), delivery.Refusal) {
 	if a.no.Reason != "" {
 		return nil, a.no
 	}
-	return g.begin(l, units, a), delivery.Refusal{}
+	return g.begin(l, a), delivery.Refusal{}
 }
 
 // begin counts a call that is going to be made.
-func (g *Gate) begin(l, units int, a admission) func(error) {
-	if a.at.IsZero() || g.quota.Concurrency == 0 {
+func (g *Gate) begin(l int, a admission) func(error) {
+	if !a.slot { // a slot was turned into a call under the lock
 		g.flying[l].Add(1)
-	} // else the slot was turned into a call under the lock
-	return func(err error) { g.ended(l, units, a, err) }
+	}
+	return func(err error) { g.ended(l, a, err) }
 }
 
 // take uses what was granted: to the lane itself, or to one that is less urgent.
-func (g *Gate) take(l, units int) bool {
+func (g *Gate) take(l, units int, now time.Time) (a admission, ok bool) {
 	if g.away.Load() != nil {
-		return false
+		return admission{}, false
 	}
+	quota := g.quota()
 	from, slot := -1, -1
 	for i := l; i < lanes; i++ {
 		if from < 0 && g.reserve[i] >= units {
@@ -194,26 +206,33 @@ func (g *Gate) take(l, units int) bool {
 			slot = i
 		}
 	}
-	if g.quota.Rate > 0 && from < 0 || g.quota.Concurrency > 0 && slot < 0 {
-		return false
+	if quota.Rate > 0 && from < 0 || quota.Concurrency > 0 && slot < 0 {
+		return admission{}, false
 	}
-	if g.quota.Rate > 0 {
+	a.at = now
+	if quota.Rate > 0 {
 		g.reserve[from] -= units
 		g.used += units
+		a.units = units
 	}
-	if g.quota.Concurrency > 0 {
+	if quota.Concurrency > 0 {
 		g.slots[slot]--
 		g.flying[l].Add(1)
+		a.slot = true
 	}
-	return true
+	return a, true
 }
 
 // serve hands what was granted to those who wait, the most urgent first.
 func (g *Gate) serve(now time.Time) {
 	for l := range g.queues {
 		q := &g.queues[l]
-		for len(q.waiters) > 0 && g.take(l, q.waiters[0].units) {
-			q.waiters[0].ready <- admission{at: now}
+		for len(q.waiters) > 0 {
+			a, ok := g.take(l, q.waiters[0].units, now)
+			if !ok {
+				break
+			}
+			q.waiters[0].ready <- a
 			q.waiters = q.waiters[1:]
 		}
 	}
@@ -221,14 +240,14 @@ func (g *Gate) serve(now time.Time) {
 
 // ended counts what a call came to. What is wrong with a message is no failure of its provider, and a provider
 // that throttles works.
-func (g *Gate) ended(l, units int, a admission, err error) {
+func (g *Gate) ended(l int, a admission, err error) {
 	g.flying[l].Add(-1)
 	switch {
 	case errors.Is(err, delivery.ErrStale) && a.probe:
 		g.lookLater()
 		return
 	case errors.Is(err, delivery.ErrNotAsked):
-		g.unused(l, units, a)
+		g.unused(l, a)
 		return
 	}
 	class := delivery.ClassTransient
@@ -255,7 +274,7 @@ func (g *Gate) ended(l, units int, a admission, err error) {
 		g.looked(a, events.ProbeFailed)
 		urgent = true
 	}
-	if g.quota.Concurrency > 0 {
+	if a.slot {
 		urgent = g.passOn(l, a) || urgent
 	}
 	if urgent {
@@ -282,16 +301,13 @@ func (g *Gate) lookLater() {
 }
 
 // lookOn takes the probe that was kept.
-func (g *Gate) lookOn(l int) bool {
+func (g *Gate) lookOn() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.looking.IsZero() {
 		return false
 	}
 	g.looking = time.Time{}
-	if g.quota.Concurrency > 0 {
-		g.flying[l].Add(1)
-	}
 	return true
 }
 
@@ -308,9 +324,9 @@ func (g *Gate) throttle(d time.Duration) {
 }
 
 // unused puts back what a call that was not made had.
-func (g *Gate) unused(l, units int, a admission) {
+func (g *Gate) unused(l int, a admission) {
 	g.looked(a, events.ProbeUnused)
-	if !g.quota.limited() {
+	if a.units == 0 && !a.slot {
 		if a.probe {
 			g.client.kick()
 		}
@@ -319,17 +335,15 @@ func (g *Gate) unused(l, units int, a admission) {
 	now := g.client.cfg.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.quota.Rate > 0 && now.Sub(a.at) > keep {
+	if a.units > 0 && now.Sub(a.at) > keep {
 		// The time that it was granted for is over, in which the provider would have taken it. It is lost: put back,
 		// by this process or by the governor, all that a stall held up would go at once.
 		g.client.kick()
 		return
 	}
-	if g.quota.Rate > 0 {
-		g.reserve[l] += units
-		g.used -= units
-	}
-	if g.quota.Concurrency > 0 {
+	g.reserve[l] += a.units
+	g.used -= a.units
+	if a.slot {
 		g.slots[l]++
 	}
 	g.until = now.Add(keep)
@@ -341,16 +355,16 @@ func (g *Gate) unused(l, units int, a admission) {
 // tells whether nobody had a use for it.
 func (g *Gate) passOn(l int, a admission) (free bool) {
 	now := g.client.cfg.Now()
-	if g.quota.Rate > 0 || a.probe || now.Sub(a.at) >= slotLife {
+	if a.units > 0 || a.probe || now.Sub(a.at) >= slotLife {
 		return true
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range l + 1 {
 		q := &g.queues[i]
-		if len(q.waiters) > 0 && g.away.Load() == nil {
+		if len(q.waiters) > 0 && g.away.Load() == nil && g.quota().Rate == 0 {
 			g.flying[i].Add(1)
-			q.waiters[0].ready <- admission{at: a.at}
+			q.waiters[0].ready <- admission{at: a.at, slot: true}
 			q.waiters = q.waiters[1:]
 			return false
 		}
@@ -387,6 +401,10 @@ func (g *Gate) told(s events.ProviderState) {
 	defer g.mu.Unlock()
 	if s.Processes > 0 {
 		g.processes = s.Processes
+	}
+	if s.State != "" { // a new governor may not have heard of the provider yet
+		least := g.own.least(Quota{s.Rate, s.Concurrency})
+		g.holds.Store(&least)
 	}
 	switch s.State {
 	case events.ProviderOpen:
@@ -435,7 +453,7 @@ func (g *Gate) report(last bool) (r events.ProviderReport, term uint64, worth bo
 // tally takes what is to be told, once.
 func (g *Gate) tally() events.ProviderReport {
 	r := events.ProviderReport{
-		Key: g.key, Rate: g.quota.Rate, Concurrency: g.quota.Concurrency, Seen: g.seen, Back: g.back,
+		Key: g.key, Rate: g.own.Rate, Concurrency: g.own.Concurrency, Seen: g.seen, Back: g.back,
 		OK: int(g.ok.Swap(0)), Failed: g.failed, Run: int(g.run.Load()), Throttled: milliseconds(g.throttled), Probe: g.probe,
 	}
 	for l, name := range events.Lanes() {

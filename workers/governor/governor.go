@@ -24,6 +24,17 @@ type Quota struct {
 
 func (q Quota) limited() bool { return q.Rate > 0 || q.Concurrency > 0 }
 
+// least is the smaller of two quotas, in each of its parts.
+func (q Quota) least(o Quota) Quota {
+	if q.Rate == 0 || o.Rate > 0 && o.Rate < q.Rate {
+		q.Rate = o.Rate
+	}
+	if q.Concurrency == 0 || o.Concurrency > 0 && o.Concurrency < q.Concurrency {
+		q.Concurrency = o.Concurrency
+	}
+	return q
+}
+
 // String is the quota as people write it.
 func (q Quota) String() string {
 	var parts []string
