@@ -125,7 +125,7 @@ func providerWire(p provider.Provider) api.Provider {
 		Waiting: api.LaneCounts{Verification: p.Waiting.Verification, Transactional: p.Waiting.Transactional, Bulk: p.Waiting.Bulk},
 	}
 	if !p.Since.IsZero() {
-		at := p.Since.UTC()
+		at := p.Since.UTC().Truncate(time.Millisecond)
 		wire.Since = &at
 	}
 	if p.Rate > 0 || p.Concurrency > 0 {
