@@ -129,7 +129,7 @@ func (p *process) governed(ctx context.Context, channel events.Channel, provider
 		name := providers[i].Name
 		quota := p.cfg.quota(channel, name)
 		providers[i].Gate = client.Gate(events.ProviderKey{Channel: channel, Provider: name, Account: p.cfg.account(name)}, quota)
-		if channel == events.SMS && quota.Rate > 0 {
+		if channel == events.SMS { // it is asked while there is a rate, be it only that of other processes
 			providers[i].Units = sms.Units(sms.Config{PublicURL: p.publicURL(), Replies: true})
 		}
 	}
