@@ -153,6 +153,10 @@ type DeliveryContent struct {
 	Token string `json:"token,omitempty"`
 	// Text is the client's own wording of a text message, with {{otp_code}} and {{otp_expiry}} in it.
 	Text string `json:"text,omitempty"`
+	// Origin is the host name of the page that a code by text message is for, AppHash the hash of the app on
+	// Android: its last line holds them.
+	Origin  string `json:"origin,omitempty"`
+	AppHash string `json:"app_hash,omitempty"`
 	// RedirectTo is where the accept page leads after an approval.
 	RedirectTo string `json:"redirect_to,omitempty"`
 	// Choices are the numbers that the app offers for an approval with a number to match.

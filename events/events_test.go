@@ -272,7 +272,11 @@ func TestSealedContentOfAnyWriterIsRead(t *testing.T) {
 	}{
 		"a code":              {`{"to":"+14155550100","code":"482913"}`, events.DeliveryContent{To: "+14155550100", Code: "482913"}},
 		"a link with wording": {`{"to":"a","token":"t","text":"x","redirect_to":"https://a"}`, events.DeliveryContent{To: "a", Token: "t", Text: "x", RedirectTo: "https://a"}},
-		"choices":             {`{"to":"token","choices":["3","7","9","1"]}`, events.DeliveryContent{To: "token", Choices: []string{"3", "7", "9", "1"}}},
+		"a code to fill in": {
+			`{"to":"+14155550100","code":"482913","origin":"example.com","app_hash":"FA+9qCX9VSu"}`,
+			events.DeliveryContent{To: "+14155550100", Code: "482913", Origin: "example.com", AppHash: "FA+9qCX9VSu"},
+		},
+		"choices": {`{"to":"token","choices":["3","7","9","1"]}`, events.DeliveryContent{To: "token", Choices: []string{"3", "7", "9", "1"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got events.DeliveryContent
