@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 )
 
 // Code is the secret of a message: a code, a link token, or a text that holds one. It prints as REDACTED.
@@ -69,6 +70,8 @@ type Message struct {
 	// Text is the client's own wording of a text message, with {{otp_code}} and {{otp_expiry}} in it;
 	// empty: ours. It prints as REDACTED: it may name the person.
 	Text Code
+	// Autofill tells phones and browsers where the code of a text message belongs.
+	Autofill autofill.Hint
 	// Notice is the text of a notification's message, ready to be sent; nil for a verification, which has a
 	// challenge instead.
 	Notice *Notice

@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 )
@@ -273,7 +274,7 @@ func messageOf(a events.VerificationActivated, c events.DeliveryContent) Message
 	return Message{
 		ID: a.ID, Lane: events.LaneVerification, Channel: a.Channel, Challenge: a.Challenge, Step: a.Step, Send: a.Send,
 		To: Address(c.To), Code: Code(c.Code), LinkToken: Code(c.Token), NumberLength: a.NumberLength, Choices: c.Choices, Text: Code(c.Text),
-		Device: a.Device, DeviceID: a.DeviceID,
+		Autofill: autofill.Hint{Origin: c.Origin, AppHash: c.AppHash}, Device: a.Device, DeviceID: a.DeviceID,
 		Locale: a.Locale, Brand: a.Brand, Context: a.Context, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
 	}
 }

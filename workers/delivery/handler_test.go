@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/workers/delivery"
@@ -66,12 +67,13 @@ func TestAMessageCarriesWhatItsChannelNeeds(t *testing.T) {
 	h.work(took(sent))
 	h.publish(h.activation(func(a *events.VerificationActivated) {
 		a.Challenge, a.NumberLength = events.Approval, 6
-		a.Content = h.seal(a.ID, events.DeliveryContent{To: number, Text: "Yours: {{otp_code}}", RedirectTo: "https://app.example.com", Choices: []string{"3", "7"}})
+		a.Content = h.seal(a.ID, events.DeliveryContent{To: number, Text: "Yours: {{otp_code}}", RedirectTo: "https://app.example.com", Choices: []string{"3", "7"}, Origin: "example.com", AppHash: "FA+9qCX9VSu"})
 	}))
 	m := next(t, sent)
 	require.Equal(t, 6, m.NumberLength)
 	require.Equal(t, []string{"3", "7"}, m.Choices)
 	require.Equal(t, "Yours: {{otp_code}}", m.Text.Reveal())
+	require.Equal(t, autofill.Hint{Origin: "example.com", AppHash: "FA+9qCX9VSu"}, m.Autofill)
 	require.Equal(t, verdict{word: "+ACK"}, next(t, h.verdicts))
 	require.NotContains(t, fmt.Sprintf("%v %+v", m, m), "Yours")
 }

@@ -8,11 +8,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/gsm7"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/wording"
@@ -32,6 +34,8 @@ type Config struct {
 	Callbacks string
 	// Replies tells that the provider brings a person's answer back, without which nobody is asked for one.
 	Replies bool
+	// Log is told of an app's hash that had no room; it may be nil.
+	Log *slog.Logger
 }
 
 // New is the channel's Sender. A challenge that this deployment cannot carry is refused for good.
@@ -90,9 +94,9 @@ func (s *sender) render(m delivery.Message, life time.Duration) (string, error) 
 			return "", delivery.Permanent(events.ReasonMessageRefused, errors.New("the activation holds no code"))
 		}
 		if m.Text != "" {
-			return wording.Fill(m.Text.Reveal(), m.Code.Reveal(), life), nil
+			return s.fillable(m, wording.Fill(m.Text.Reveal(), m.Code.Reveal(), life)), nil
 		}
-		return words.CodeText(facts, m.Code.Reveal()), nil
+		return s.fillable(m, words.CodeText(facts, m.Code.Reveal())), nil
 	case events.Link:
 		if s.cfg.PublicURL == "" {
 			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("links need a public URL"))
@@ -109,4 +113,16 @@ func (s *sender) render(m delivery.Message, life time.Duration) (string, error) 
 	default:
 		return "", delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("text messages carry no challenge %q", m.Challenge))
 	}
+}
+
+// fillable is the text of a code with the last line that phones and browsers look for. An app's hash is left out
+// where the text would be too long for the app to get it.
+func (s *sender) fillable(m delivery.Message, text string) string {
+	code := m.Code.Reveal()
+	hint := m.Autofill.Fitting(text, code)
+	if hint != m.Autofill && s.cfg.Log != nil {
+		s.cfg.Log.Warn("app hash left out: the text message would be too long for the app",
+			"verification_id", m.ID, "bytes", len(m.Autofill.Under(text, code)), "at_most", autofill.MaxBytes)
+	}
+	return hint.Under(text, code)
 }
