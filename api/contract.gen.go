@@ -1143,6 +1143,22 @@ type CreateVerification struct {
 	//
 	// Examples: [{"after":30,"channel":"voice"}]
 	Fallback []FallbackStep `json:"fallback,omitempty"`
+
+	// Origin The host name of the page that asks for the code, without scheme or port: browsers offer the code on that site only. The text message
+	// gets the last line `@example.com #747723`. For codes by `sms`, or with a step of `fallback` by `sms`. The default is the
+	// operator's `codes.origin`. Internationalised names as A-labels.
+	//
+	//
+	// Examples: example.com
+	Origin string `json:"origin,omitempty"`
+
+	// AppHash The hash by which Android's SMS Retriever knows the app that asks for the code. The text message ends with it. Where the text would be
+	// longer than the 140 bytes that an app gets, the message is sent without it; where even the code and the last line are
+	// longer, the request is refused. For codes by `sms`, as `origin`. The default is the operator's `codes.app_hash`.
+	//
+	//
+	// Examples: FA+9qCX9VSu
+	AppHash string `json:"app_hash,omitempty"`
 }
 
 // CreatedCredential The new credential with its secret.

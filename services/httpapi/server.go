@@ -20,6 +20,7 @@ import (
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/contract"
@@ -215,6 +216,8 @@ type Config struct {
 	Listed Listed
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
+	// Autofill is what holds for the codes of text messages whose requests name no origin or app of their own.
+	Autofill autofill.Hint
 	// Operator is the account that may pause and resume providers, which all accounts share.
 	Operator string
 	// IDFor is the verification id that belongs to a client's idempotency key: a UUID in its

@@ -64,6 +64,7 @@ func (s *Server) readActivation(
 		Locale: request.Locale, Brand: request.Brand, Metadata: request.Metadata,
 	}
 	checkTexts(&f, request)
+	p.Autofill = readAutofill(&f, request)
 	if c := request.Context; c != nil {
 		p.Context = verification.Context{IP: c.IP, Action: c.Action, Place: c.Place, Device: c.Device}
 	}
@@ -94,6 +95,8 @@ func (s *Server) readActivation(
 	} else if err != nil {
 		return a, request, fmt.Errorf("make verification: %w", err)
 	}
+	a.Autofill = p.Autofill
+	s.checkRoom(&f, a)
 	a.Client, a.IdempotencyKey, a.Body = client.ClientID, key, body
 	return a, request, invalid(f)
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
+	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -59,6 +61,39 @@ func TestCreateTakesEveryChannelAndChallenge(t *testing.T) {
 			require.Equal(t, want.Challenge, v.Challenge)
 		})
 	}
+}
+
+func TestACodeByTextMessageHasAPageAndAnApp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	both := verification.Autofill{Origin: "example.com", AppHash: "FA+9qCX9VSu"}
+	const fields = `"origin":"example.com","app_hash":"FA+9qCX9VSu"`
+	for body, want := range map[string]verification.Autofill{
+		smsCode: {},
+		`{"to":"+14155550123","channel":"sms",` + fields + `}`:                                                             both,
+		`{"to":"+14155550123","channel":"sms","origin":"localhost"}`:                                                       {Origin: "localhost"},
+		`{"to":"+14155550123","channel":"sms","code_length":4,"origin":"` + strings.Repeat("abc.", 62) + `abcde"}`:         {Origin: strings.Repeat("abc.", 62) + "abcde"},
+		`{"to":"+14155550123","channel":"voice",` + fields + `,"fallback":[{"channel":"sms","after":30}]}`:                 both,
+		`{"to":"+14155550123","channel":"sms","app_hash":"FA+9qCX9VSu","origin":"` + strings.Repeat("abc.", 27) + `abcd"}`: {Origin: strings.Repeat("abc.", 27) + "abcd", AppHash: both.AppHash},
+	} {
+		a := b.post("/v1/verifications", body)
+		require.Equal(t, http.StatusCreated, a.StatusCode, "%s", a.body)
+		require.Equal(t, want, b.store.activation(a.verification(t).ID).Autofill, body)
+	}
+}
+
+func TestAnAppsHashMustHaveRoomBesideTheOperatorsPage(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *httpapi.Config) {
+		c.Autofill = autofill.Hint{Origin: strings.Repeat("abc.", 40) + "com", AppHash: "AAAAAAAAAAA"}
+	})
+	require.Equal(t, http.StatusCreated, b.post("/v1/verifications", smsCode).StatusCode, "what the client did not ask for is no fault of its request")
+	p := b.post("/v1/verifications", `{"to":"+14155550123","channel":"sms","app_hash":"FA+9qCX9VSu"}`).problem(t)
+	require.Equal(t, http.StatusUnprocessableEntity, p.Status)
+	require.Equal(t, "#/app_hash", p.Errors[0].Pointer)
+	require.Contains(t, p.Errors[0].Detail, "191 bytes")
+	a := b.post("/v1/verifications", `{"to":"+14155550123","channel":"sms","app_hash":"FA+9qCX9VSu","origin":"example.com"}`)
+	require.Equal(t, http.StatusCreated, a.StatusCode, "%s", a.body)
 }
 
 func TestCreateRefusesBadRequestsAndStoresNothing(t *testing.T) {
@@ -118,6 +153,21 @@ func TestCreateRefusesBadRequestsAndStoresNothing(t *testing.T) {
 		"no digits":                      {`{` + ok + `,"code_length":0}`, "#/code_length", "4 to 10"},
 		"eleven digits":                  {`{` + ok + `,"code_length":11}`, "#/code_length", "4 to 10"},
 		"digits of a link":               {`{` + ok + `,"challenge":"link","code_length":6}`, "#/code_length", "challenge code"},
+		"origin with a scheme":           {`{` + ok + `,"origin":"https://example.com"}`, "#/origin", "host name"},
+		"origin with a port":             {`{` + ok + `,"origin":"example.com:443"}`, "#/origin", "host name"},
+		"origin with a path":             {`{` + ok + `,"origin":"example.com/login"}`, "#/origin", "host name"},
+		"origin with a line break":       {`{` + ok + `,"origin":"example.com\n"}`, "#/origin", "host name"},
+		"origin without a dot":           {`{` + ok + `,"origin":"example"}`, "#/origin", "host name"},
+		"origin at an address":           {`{` + ok + `,"origin":"203.0.113.7"}`, "#/origin", "host name"},
+		"origin not in ASCII":            {`{` + ok + `,"origin":"bücher.example"}`, "#/origin", "host name"},
+		"origin that is too long":        {`{` + ok + `,"origin":"` + strings.Repeat("abc.", 63) + `ab"}`, "#/origin", "host name"},
+		"origin that is empty":           {`{` + ok + `,"origin":""}`, "#/origin", "empty"},
+		"origin of a link":               {`{` + ok + `,"challenge":"link","origin":"example.com"}`, "#/origin", "code by sms"},
+		"origin of a call":               {`{"to":"+14155550123","channel":"voice","origin":"example.com"}`, "#/origin", "code by sms"},
+		"app hash of a mail":             {`{"to":"ana@example.com","channel":"email","app_hash":"FA+9qCX9VSu"}`, "#/app_hash", "code by sms"},
+		"app hash of twelve characters":  {`{` + ok + `,"app_hash":"FA+9qCX9VSuu"}`, "#/app_hash", "11"},
+		"app hash with a dash":           {`{` + ok + `,"app_hash":"FA-9qCX9VSu"}`, "#/app_hash", "11"},
+		"app hash without room":          {`{` + ok + `,"app_hash":"FA+9qCX9VSu","origin":"` + strings.Repeat("abc.", 28) + `abc"}`, "#/app_hash", "143 bytes"},
 		"locale that is none":            {`{` + ok + `,"locale":"portuguese"}`, "#/locale", "language tag"},
 		"locale with underscore":         {`{` + ok + `,"locale":"pt_BR"}`, "#/locale", "language tag"},
 		"locale with empty part":         {`{` + ok + `,"locale":"pt-"}`, "#/locale", "language tag"},

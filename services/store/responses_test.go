@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
@@ -132,6 +134,51 @@ func TestOwnWordingAndRedirectsAreSealedAndSurviveAResend(t *testing.T) {
 		_, err = s.Redirect(t.Context(), id)
 		require.ErrorIs(t, err, verification.ErrNotFound)
 	}
+}
+
+// autofillOf is what stands for the last line of a text message in a sealed content.
+func (h *house) autofillOf(id string, c events.Channel, sealed events.Sealed) autofill.Hint {
+	h.t.Helper()
+	plain, err := h.keys.Open(keyring.Channel(c), id, sealed)
+	require.NoError(h.t, err)
+	var content events.DeliveryContent
+	require.NoError(h.t, json.Unmarshal(plain, &content))
+	return autofill.Hint{Origin: content.Origin, AppHash: content.AppHash}
+}
+
+func TestACodesPageAndAppGoWithEachTextMessageAndNoOther(t *testing.T) {
+	h := build(t)
+	preset := autofill.Hint{Origin: "preset.example", AppHash: "AAAAAAAAAAA"}
+	plain, s := h.store(), h.store(func(c *store.Config) { c.Autofill = preset })
+	own := verification.Autofill{Origin: "example.com", AppHash: "FA+9qCX9VSu"}
+	for _, test := range []struct {
+		s    *store.Verifications
+		asks verification.Autofill
+		want autofill.Hint
+	}{
+		{plain, verification.Autofill{}, autofill.Hint{}},
+		{plain, own, autofill.Hint(own)},
+		{s, verification.Autofill{}, preset},
+		{s, own, autofill.Hint(own)},
+		{s, verification.Autofill{Origin: own.Origin}, autofill.Hint{Origin: own.Origin, AppHash: preset.AppHash}},
+	} {
+		a := h.activation(func(p *verification.Params) {
+			p.Fallback = []verification.Step{{Channel: verification.SMS, After: time.Minute}, {Channel: verification.Voice, After: time.Minute}}
+		})
+		a.Autofill, a.Roads = test.asks, []verification.Road{{To: a.To}, {To: a.To}}
+		create(t, test.s, a)
+		for range 2 {
+			e := h.record(events.SMS, a.Verification.ID)
+			require.Equal(t, test.want, h.autofillOf(e.ID, events.SMS, e.Content))
+			require.Equal(t, test.want, h.autofillOf(e.ID, events.SMS, e.Fallback[0].Content))
+			require.Empty(t, h.autofillOf(e.ID, events.Voice, e.Fallback[1].Content))
+			_, err := test.s.Resend(t.Context(), e.ID)
+			require.NoError(t, err)
+		}
+	}
+	link := h.activation(func(p *verification.Params) { p.Challenge = verification.LinkChallenge })
+	create(t, s, link)
+	require.Empty(t, h.autofillOf(link.Verification.ID, events.SMS, h.record(events.SMS, link.Verification.ID).Content), "a link is no code")
 }
 
 func TestChoicesAreSealedAndReachTheAppWithEachMessage(t *testing.T) {

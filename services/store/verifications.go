@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/verification"
@@ -28,6 +29,8 @@ type Config struct {
 	Keys *keyring.Keyring
 	Limits
 	Now func() time.Time
+	// Autofill is what holds for the codes of text messages whose requests name no origin or app of their own.
+	Autofill autofill.Hint
 	// Authenticators compares the codes of authenticator apps; without it verifications on channel totp
 	// take no codes.
 	Authenticators Authenticators
@@ -223,9 +226,13 @@ func (s *Verifications) road(a verification.Activation, c events.Channel, r veri
 	if r.Platform != "" {
 		device = &events.PushDevice{Platform: r.Platform, PublicKey: r.PublicKey}
 	}
+	var hint autofill.Hint
+	if c == events.SMS && a.Verification.Challenge == verification.CodeChallenge {
+		hint = autofill.Hint(a.Autofill).Or(s.cfg.Autofill)
+	}
 	content, err := json.Marshal(events.DeliveryContent{
 		To: r.To, Code: a.Secrets.Code.Reveal(), Token: a.Secrets.Token.Reveal(), Text: a.Text, RedirectTo: a.RedirectTo,
-		Choices: a.Choices,
+		Choices: a.Choices, Origin: hint.Origin, AppHash: hint.AppHash,
 	})
 	if err != nil {
 		return nil, "", sealed, fmt.Errorf("encode delivery content: %w", err)

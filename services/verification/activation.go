@@ -23,6 +23,8 @@ type Activation struct {
 	// Text is the client's own wording of a text message, with {{otp_code}} where the code goes and
 	// {{otp_expiry}} where the minutes that it lives go; empty: ours.
 	Text string
+	// Autofill tells phones and browsers where the code of a text message belongs.
+	Autofill Autofill
 	// Choices are the numbers that a phone offers where the person must pick the one on the other screen;
 	// empty: the person types it.
 	Choices []string

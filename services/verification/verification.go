@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -68,6 +69,14 @@ const (
 
 // Context tells the person who asks what from where.
 type Context struct{ IP, Action, Place, Device string }
+
+// Autofill tells phones and browsers where the code of a text message belongs. Either may be empty.
+type Autofill struct {
+	// Origin is the host name of the page that asks for the code.
+	Origin string
+	// AppHash are the 11 characters by which Android knows the app that asks for it.
+	AppHash string
+}
 
 // Verification is one question with its answer so far. The first half never changes after New;
 // the second changes through Apply only.
@@ -139,6 +148,8 @@ type Params struct {
 	MaxChecks int
 	// Fallback are the roads to take one after the other while nobody answers.
 	Fallback []Step
+	// Autofill goes with codes by text message only. It is not part of the verification: its activation holds it.
+	Autofill Autofill
 }
 
 // MaxNumbers is how many numbers may be tried with an approval before it counts as denied.
@@ -241,8 +252,29 @@ func (p *Params) complete() []Fault {
 	case p.CodeLength < MinCodeLength || p.CodeLength > MaxCodeLength:
 		fault("code_length", "must be from %d to %d", MinCodeLength, MaxCodeLength)
 	}
+	if known {
+		p.checkAutofill(fault)
+	}
 	p.checkFallback(fault)
 	return faults
+}
+
+// checkAutofill finds what names a page or an app where no text message has a code for them.
+func (p *Params) checkAutofill(fault func(field, format string, a ...any)) {
+	if p.Challenge == CodeChallenge && p.texts() {
+		return
+	}
+	if p.Autofill.Origin != "" {
+		fault("origin", "goes with a code by sms only")
+	}
+	if p.Autofill.AppHash != "" {
+		fault("app_hash", "goes with a code by sms only")
+	}
+}
+
+// texts tells whether one of the roads is a text message.
+func (p *Params) texts() bool {
+	return p.Channel == SMS || slices.ContainsFunc(p.Fallback, func(s Step) bool { return s.Channel == SMS })
 }
 
 // checkFallback finds what is wrong with the steps. They carry what the first road carries, and have

@@ -72,7 +72,16 @@ func TestNewNamesEveryFaultAtOnce(t *testing.T) {
 		"a code too short":                {func(p *verification.Params) { p.CodeLength = 3 }, []string{"code_length"}},
 		"a code too long":                 {func(p *verification.Params) { p.CodeLength = 11 }, []string{"code_length"}},
 		"a length where there is no code": {func(p *verification.Params) { p.Challenge, p.CodeLength = "link", 6 }, []string{"code_length"}},
-		"three faults in one request":     {func(p *verification.Params) { p.Channel, p.Life, p.CodeLength = "fax", 1, 99 }, []string{"channel", "expires_in", "code_length"}},
+		"a page of a link":                {func(p *verification.Params) { p.Challenge, p.Autofill.Origin = "link", "a.example" }, []string{"origin"}},
+		"an app of a spoken code":         {func(p *verification.Params) { p.Channel, p.Autofill.AppHash = "voice", "FA+9qCX9VSu" }, []string{"app_hash"}},
+		"a page and an app of a mail": {
+			func(p *verification.Params) {
+				p.Channel, p.Autofill = "email", verification.Autofill{Origin: "a.example", AppHash: "FA+9qCX9VSu"}
+			},
+			[]string{"origin", "app_hash"},
+		},
+		"a page of another channel":   {func(p *verification.Params) { p.Channel, p.Autofill.Origin = "fax", "a.example" }, []string{"channel"}},
+		"three faults in one request": {func(p *verification.Params) { p.Channel, p.Life, p.CodeLength = "fax", 1, 99 }, []string{"channel", "expires_in", "code_length"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := params(verification.SMS)

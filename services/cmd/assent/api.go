@@ -11,6 +11,7 @@ import (
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/events/webhook"
@@ -78,7 +79,7 @@ func startAPI(ctx context.Context, p *process) error {
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
 		Notifications: k.notifications, Listed: p.list, Responses: pub,
-		Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
+		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
@@ -87,7 +88,7 @@ func startAPI(ctx context.Context, p *process) error {
 		OneLogin: onelogin.New(onelogin.Config{
 			Credentials: k.credentials, Users: k.users, Enrolments: enrolments, Verifications: k.verifications,
 			Tickets: k.tickets, Guesses: k.guesses, Passwords: passwords,
-			Settings: p.cfg.OneLogin, PublicURL: p.publicURL, Now: p.now,
+			Settings: p.cfg.OneLogin, Autofill: autofill.Hint(p.cfg.Codes), PublicURL: p.publicURL, Now: p.now,
 		}),
 		SecureAuth:       secureauth.New(door),
 		ServesSecureAuth: secureauth.Serves,
@@ -161,7 +162,7 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 	}
 	k.verifications, err = store.NewVerifications(ctx, p.js, store.Config{
 		Keys: keys, Limits: p.cfg.Limits.store(), Now: p.now, Authenticators: k.users,
-		Suppressions: list, Suppressed: p.metrics.suppress,
+		Suppressions: list, Suppressed: p.metrics.suppress, Autofill: autofill.Hint(p.cfg.Codes),
 	})
 	if err != nil {
 		return k, err

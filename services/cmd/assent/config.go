@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/store"
@@ -44,6 +45,7 @@ type config struct {
 	TLS      tlsConfig      `koanf:"tls"`
 	NATS     natsConfig     `koanf:"nats"`
 	Limits   limitsConfig   `koanf:"limits"`
+	Codes    codesConfig    `koanf:"codes"`
 	Workers  workersConfig  `koanf:"workers"`
 	Twilio   twilio.Config  `koanf:"twilio"`
 	SendGrid sendgridConfig `koanf:"sendgrid"`
@@ -93,6 +95,25 @@ type limitsConfig struct {
 
 func (l limitsConfig) store() store.Limits {
 	return store.Limits{SendQuota: l.Sends, SendWindow: l.Window}
+}
+
+// codesConfig is what holds for the codes of text messages whose requests do not say it.
+type codesConfig struct {
+	// Origin is the host name of the page that asks for codes; browsers fill them in there.
+	Origin string `koanf:"origin"`
+	// AppHash are the 11 characters by which Android knows the app that asks for codes.
+	AppHash string `koanf:"app_hash"`
+}
+
+func (c codesConfig) check() []string {
+	var faults []string
+	if c.Origin != "" && !autofill.ValidOrigin(c.Origin) {
+		faults = append(faults, fault("codes.origin", "want a host name such as example.com"))
+	}
+	if c.AppHash != "" && !autofill.ValidAppHash(c.AppHash) {
+		faults = append(faults, fault("codes.app_hash", "want the 11 characters of an app's hash"))
+	}
+	return faults
 }
 
 // routesConfig is a list of rules for each channel, such as "+49 +43: acme=80 twilio=20".
@@ -235,6 +256,7 @@ func (c config) check(run []role) []string {
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
 		add("nats.replicas", "want 1 to 5")
 	}
+	faults = append(faults, c.Codes.check()...)
 	faults = append(faults, complete("lanes", c.Lanes.Validate)...)
 	for _, r := range run {
 		faults = append(faults, r.check(c)...)

@@ -117,6 +117,18 @@ public_url: example.com
 	require.Len(t, faults, 11)
 }
 
+func TestCodesHaveAPageAndAnApp(t *testing.T) {
+	c, faults := up(t, "codes: {origin: example.com}", "ASSENT_CODES__APP_HASH=FA+9qCX9VSu")
+	require.Empty(t, faults)
+	require.Equal(t, codesConfig{Origin: "example.com", AppHash: "FA+9qCX9VSu"}, c.Codes)
+
+	_, faults = up(t, "codes: {origin: 'https://example.com', app_hash: short}")
+	require.Equal(t, []string{
+		"codes.app_hash (ASSENT_CODES__APP_HASH): want the 11 characters of an app's hash",
+		"codes.origin (ASSENT_CODES__ORIGIN): want a host name such as example.com",
+	}, faults)
+}
+
 func TestASecretMayComeAsAFileButNotTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(path, []byte("from-the-file\n"), 0o600))

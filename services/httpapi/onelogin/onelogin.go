@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/services/credential"
 )
 
@@ -27,6 +28,8 @@ type Config struct {
 	Guesses       Guesses
 	Passwords     Passwords
 	Settings      Settings
+	// Autofill is what the last line of text messages with a code is made of; a client's own wording must leave it room.
+	Autofill autofill.Hint
 	// PublicURL is what people's links start with.
 	PublicURL func() string
 	// Now is the clock; nil: time.Now.

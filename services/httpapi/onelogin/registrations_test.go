@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/verification"
@@ -283,6 +284,20 @@ func TestAClientsOwnWordingGoesIntoTheTextMessage(t *testing.T) {
 	c.enrol(u, email, fields{"custom_message": strings.Repeat("x", 500), "redirect_to": "nowhere"}).is(http.StatusCreated)
 	require.Empty(t, h.verifications.last().Text, "other factors ignore it")
 	require.Empty(t, h.verifications.last().RedirectTo)
+}
+
+func TestAClientsOwnWordingLeavesRoomForTheLastLine(t *testing.T) {
+	t.Parallel()
+	const line = len("\n@example.com #000000")
+	h := setup(t, func(c *onelogin.Config) { c.Autofill = autofill.Hint{Origin: "example.com", AppHash: "FA+9qCX9VSu"} })
+	c, u := h.client(), h.user()
+	for _, text := range []string{"{{otp_code}}", "{{otp_code}}" + strings.Repeat("x", 154-line)} { // the app's hash is left out of the second
+		c.enrol(h.user(), sms, fields{"custom_message": text}).is(http.StatusCreated)
+		require.Equal(t, text, h.verifications.last().Text)
+	}
+	for _, text := range []string{"{{otp_code}}" + strings.Repeat("x", 155-line), "{{otp_code}}" + strings.Repeat("ж", 155-line)} {
+		c.enrol(u, sms, fields{"custom_message": text}).refused(http.StatusUnprocessableEntity, "custom_message")
+	}
 }
 
 func TestThePolicyShortensAndTestsMayAskForLess(t *testing.T) {

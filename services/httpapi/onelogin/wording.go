@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/gsm7"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
@@ -56,13 +57,17 @@ func (s *Server) customText(custom, field string, life time.Duration) (string, e
 	}
 	custom = expiryHole.ReplaceAllString(codeHole.ReplaceAllString(custom, codePattern), expiryPattern)
 	minutes := strconv.Itoa(int((life + time.Minute - 1) / time.Minute))
-	filled := strings.NewReplacer(codePattern, strings.Repeat("0", codeLength), expiryPattern, minutes).Replace(custom)
+	code, within := strings.Repeat("0", codeLength), "the code"
+	filled := strings.NewReplacer(codePattern, code, expiryPattern, minutes).Replace(custom)
+	if hint := s.config.Autofill.Fitting(filled, code); hint != (autofill.Hint{}) { // as the worker sends it
+		filled, within = hint.Under(filled, code), "the code and the last line"
+	}
 	n, ok := gsm7.Septets(filled)
 	if !ok {
 		n = utf8.RuneCountInString(filled)
 	}
 	if n > maxMessage {
-		return "", invalid(field, "must be at most "+strconv.Itoa(maxMessage)+" characters with the code in it, not "+strconv.Itoa(n))
+		return "", invalid(field, "must be at most "+strconv.Itoa(maxMessage)+" characters with "+within+" in it, not "+strconv.Itoa(n))
 	}
 	return custom, nil
 }
