@@ -725,6 +725,60 @@ type AddSuppression struct {
 // Examples: account
 type AddSuppressionScope string
 
+// AuditEntry Something that somebody did.
+type AuditEntry struct {
+	// ID Opaque.
+	//
+	// Examples: 1042
+	ID string `json:"id"`
+
+	// At When.
+	//
+	// Examples: 2026-11-21T10:05:02.456Z
+	At time.Time `json:"at"`
+
+	// Action What was done, such as `credential.updated` or `verification.not_me`. More may come.
+	//
+	// Examples: verification.not_me
+	Action string `json:"action"`
+
+	// Actor Who did it: a client id, or `person` for the one who was asked.
+	//
+	// Examples: person
+	Actor string `json:"actor"`
+
+	// Subject The id of what it was done to.
+	//
+	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
+	Subject string `json:"subject,omitempty"`
+
+	// UserID The user whom it is about.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id,omitempty"`
+
+	// Reason Why, in the words of who did it.
+	//
+	// Examples: Kiosk without a second screen
+	Reason string `json:"reason,omitempty"`
+
+	// Details What belongs to the action.
+	//
+	// Examples: {"number_matching":"off"}
+	Details map[string]string `json:"details,omitempty"`
+}
+
+// AuditList defines model for AuditList.
+type AuditList struct {
+	// Data Newest first.
+	Data []AuditEntry `json:"data"`
+
+	// Next The `after` of the next page; null on the last.
+	//
+	// Examples: 981
+	Next *string `json:"next"`
+}
+
 // Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval` and `code`.
 //
 // Examples: code
@@ -795,6 +849,13 @@ type CheckedVerification struct {
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id,omitempty"`
 
+	// MatchNumber The number that the person must match: show it where they began, and nowhere else. Whoever approves enters it. While
+	// pending only, and where a number is asked for.
+	//
+	//
+	// Examples: 47
+	MatchNumber string `json:"match_number,omitempty"`
+
 	// ChecksLeft Codes that may still be checked. 0 once closed, and for challenges without a code.
 	//
 	// Examples: 5
@@ -850,6 +911,26 @@ type Context struct {
 	//
 	// Examples: Firefox on Linux
 	Device string `json:"device,omitempty"`
+
+	// Fields What exactly is agreed to, such as amount and payee, in the order in which it is shown. It is shown on every road, before
+	// anything else, and signed over by phones (dynamic linking, PSD2).
+	//
+	//
+	// Examples: [{"label":"Amount","value":"49.00 EUR"},{"label":"Payee","value":"Café Lumière"}]
+	Fields []ContextField `json:"fields,omitempty"`
+}
+
+// ContextField One thing that the person agrees to. No control characters, no mark-up, no web addresses.
+type ContextField struct {
+	// Label What it is.
+	//
+	// Examples: Amount
+	Label string `json:"label"`
+
+	// Value How much, or who.
+	//
+	// Examples: 49.00 EUR
+	Value string `json:"value"`
 }
 
 // CreateCredential A new client of the own account.
@@ -880,6 +961,16 @@ type CreateCredential struct {
 	//
 	// Examples: false
 	NumericIds *bool `json:"numeric_ids,omitempty"`
+
+	// NumberMatching Whether links and approvals that it asks for through `/v1` need the number that the other screen shows. Turning it off needs a `reason`, and stands in the audit log.
+	//
+	// Examples: true
+	NumberMatching *bool `json:"number_matching,omitempty"`
+
+	// Reason Why, for the audit log. Required where `number_matching` is turned off.
+	//
+	// Examples: Kiosk without a second screen
+	Reason string `json:"reason,omitempty"`
 }
 
 // CreateDevice A phone or mailbox has an `address`; an app install has a `platform`, `push_token` and `public_key`.
@@ -1199,6 +1290,11 @@ type CreatedCredential struct {
 	//
 	// Examples: V2ZB5QK7M4XJ6RTWQ3PD9NHC
 	ClientSecret string `json:"client_secret"`
+
+	// NumberMatching Whether links and approvals through `/v1` need the number that the other screen shows.
+	//
+	// Examples: true
+	NumberMatching bool `json:"number_matching"`
 }
 
 // CreatedRealm The realm with its key.
@@ -1265,6 +1361,11 @@ type Credential struct {
 	//
 	// Examples: 2026-11-21T10:00:00Z
 	CreatedAt time.Time `json:"created_at"`
+
+	// NumberMatching Whether links and approvals through `/v1` need the number that the other screen shows.
+	//
+	// Examples: true
+	NumberMatching bool `json:"number_matching"`
 }
 
 // CredentialList defines model for CredentialList.
@@ -2080,6 +2181,11 @@ type Prompt struct {
 	//
 	// Examples: 2026-11-21T10:09:31.123Z
 	ExpiresAt time.Time `json:"expires_at"`
+
+	// NumberLength How many digits the person must type to approve: those on the other screen. Absent where none are asked for.
+	//
+	// Examples: 2
+	NumberLength int `json:"number_length,omitempty"`
 }
 
 // PromptList defines model for PromptList.
@@ -2764,6 +2870,16 @@ type UpdateCredential struct {
 	//
 	// Examples: false
 	NumericIds *bool `json:"numeric_ids,omitempty"`
+
+	// NumberMatching Whether links and approvals that it asks for through `/v1` need the number that the other screen shows. Turning it off needs a `reason`, and stands in the audit log.
+	//
+	// Examples: true
+	NumberMatching *bool `json:"number_matching,omitempty"`
+
+	// Reason Why, for the audit log. Required where `number_matching` is turned off.
+	//
+	// Examples: Kiosk without a second screen
+	Reason string `json:"reason,omitempty"`
 }
 
 // UpdateRealm What is to change.
@@ -2863,6 +2979,13 @@ type Verification struct {
 	//
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id,omitempty"`
+
+	// MatchNumber The number that the person must match: show it where they began, and nowhere else. Whoever approves enters it. While
+	// pending only, and where a number is asked for.
+	//
+	//
+	// Examples: 47
+	MatchNumber string `json:"match_number,omitempty"`
 
 	// ChecksLeft Codes that may still be checked. 0 once closed, and for challenges without a code.
 	//
@@ -3013,6 +3136,21 @@ type UnsupportedMediaType = Problem
 
 // UserExists What went wrong (RFC 9457). Programs read `code`.
 type UserExists = Problem
+
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Action Only entries of this action.
+	Action string `form:"action,omitempty" json:"action,omitempty"`
+
+	// Subject Only entries about this: the id of a user, device, verification or credential.
+	Subject string `form:"subject,omitempty" json:"subject,omitempty"`
+
+	// Limit Entries per page. More than 100 reads as 100.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty"`
+}
 
 // ListDeadLettersParams defines parameters for ListDeadLetters.
 type ListDeadLettersParams struct {

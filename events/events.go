@@ -73,6 +73,14 @@ type Context struct {
 	Action string `json:"action,omitempty"`
 	Place  string `json:"place,omitempty"`
 	Device string `json:"device,omitempty"`
+	// Fields bind what is agreed to, such as amount and payee, in the client's order.
+	Fields []Field `json:"fields,omitempty"`
+}
+
+// Field is one thing that the person agrees to.
+type Field = struct {
+	Label string `json:"label"`
+	Value string `json:"value"`
 }
 
 // PushDevice is the registered app install that a push verification asks.
@@ -112,12 +120,15 @@ type VerificationActivated struct {
 	Brand       string            `json:"brand,omitempty"`
 	Context     Context           `json:"context,omitzero"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
-	// SecretHash is HMAC-SHA256(key KeyID, id ‖ secret) of the code, the link token, or the number to
-	// match; empty for a plain approval.
+	// SecretHash is HMAC-SHA256(key KeyID, id ‖ secret) of the code or the link token; empty for an approval.
 	SecretHash []byte `json:"secret_hash,omitempty"`
-	KeyID      string `json:"key_id"`
-	CodeLength int    `json:"code_length,omitempty"`
-	// NumberLength is how many digits must come with an approval; zero: none.
+	// NumberHash is the same of the number to match. In records of before it had a field, SecretHash is.
+	NumberHash []byte `json:"number_hash,omitempty"`
+	// Number is that number, sealed for the role api: it is shown again to the client that asked.
+	Number     *Sealed `json:"number,omitempty"`
+	KeyID      string  `json:"key_id"`
+	CodeLength int     `json:"code_length,omitempty"`
+	// NumberLength is how many digits must come with an answer that approves; zero: none.
 	NumberLength int `json:"number_length,omitempty"`
 	MaxChecks    int `json:"max_checks"`
 	// Content is the DeliveryContent, sealed for the channel's worker.
@@ -340,6 +351,24 @@ type DeadLetter struct {
 	At       time.Time `json:"at"`
 }
 
+// ActionAudited is an entry of the audit log: somebody did something. It names ids and settings, never a code, a
+// key or an address.
+type ActionAudited struct {
+	Version int    `json:"version"`
+	Account string `json:"account"`
+	// EventID is set where the same entry can come twice; the broker drops repetitions.
+	EventID string `json:"event_id,omitempty"`
+	// Actor is a client id, or person for the one who was asked.
+	Actor  string `json:"actor"`
+	Action string `json:"action"`
+	// Subject is the id of what it was done to, UserID the user whom it is about.
+	Subject string            `json:"subject,omitempty"`
+	UserID  string            `json:"user_id,omitempty"`
+	Reason  string            `json:"reason,omitempty"`
+	Details map[string]string `json:"details,omitempty"`
+	At      time.Time         `json:"at"`
+}
+
 // The kinds of dead letters.
 const (
 	LetterUndecodable = "undecodable"
@@ -359,7 +388,7 @@ func Encode(v any) ([]byte, error) {
 type versioned interface {
 	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter | TimerDue |
 		NotificationQueued | NotificationProgressed | MessageReceipt | Suppression |
-		GovernorAsk | GovernorAnswer | GovernorStates | ProviderPause
+		ActionAudited | GovernorAsk | GovernorAnswer | GovernorStates | ProviderPause
 	version() int
 }
 
@@ -370,6 +399,7 @@ func (e DeliverySettled) version() int       { return e.Version }
 func (e WindowEntry) version() int           { return e.Version }
 func (e DeadLetter) version() int            { return e.Version }
 func (e TimerDue) version() int              { return e.Version }
+func (e ActionAudited) version() int         { return e.Version }
 
 // Decode reads a payload and checks its version. Unknown fields are ignored, so that old
 // readers run beside new writers. Errors wrap ErrUndecodable and never quote the payload.

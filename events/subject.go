@@ -27,6 +27,7 @@ const (
 	NotificationSubjects = namespace + ".notification.>"
 	ProgressSubjects     = namespace + ".progress.>"
 	SuppressionSubjects  = namespace + ".suppression.>"
+	AuditSubjects        = namespace + ".audit.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
 	// AskedSubjects is where stored activations of app installs are republished for the phones that wait; core
@@ -143,6 +144,9 @@ func TimersOf(kind, id string) string { return fmt.Sprintf("%s.timer.%s.%s.>", n
 
 // DueSubject is where a schedule arrives when its time has come.
 func DueSubject(kind, id string) string { return fmt.Sprintf("%s.due.%s.%s", namespace, kind, id) }
+
+// AuditSubject is where the audit log of one account stands.
+func AuditSubject(account string) string { return namespace + ".audit." + account }
 
 // DeadLetterSubject is where a consumer puts what it cannot decode or deliver.
 func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }

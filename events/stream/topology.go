@@ -30,6 +30,8 @@ const (
 	Notifications = "ASSENT_NOTIFICATIONS"
 	Progress      = "ASSENT_PROGRESS"
 	Suppressions  = "ASSENT_SUPPRESSIONS"
+	// Audit holds who did what, for as long as disputes take.
+	Audit = "ASSENT_AUDIT"
 	// Providers is the bucket of the providers that an operator paused.
 	Providers = "ASSENT_PROVIDERS"
 )
@@ -73,6 +75,7 @@ const (
 	progressAge    = 60 * 24 * time.Hour
 	timersAge      = time.Hour
 	duplicates     = 2 * time.Minute
+	auditAge       = 400 * 24 * time.Hour // 13 months: the time in which a payment can be disputed (PSD2, article 71)
 	maxMessage     = 64 << 10
 	maxPart        = 768 << 10 // below what a broker takes by default, 1 MiB
 	maxDeadLetters = 1 << 30
@@ -157,6 +160,11 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			Name: Suppressions, Subjects: []string{events.SuppressionSubjects},
 			Description:       "The addresses that get no messages.",
 			MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Audit, Subjects: []string{events.AuditSubjects},
+			Description: "Who did what, when, and why.",
+			MaxAge:      auditAge, AllowDirect: true, Duplicates: duplicates, MaxMsgSize: maxMessage,
 		},
 	}
 }

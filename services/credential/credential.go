@@ -21,7 +21,9 @@ type Credential struct {
 	// Compat and NumericIDs choose among the forms that OneLogin's sources disagree on.
 	Compat     Compat
 	NumericIDs bool
-	CreatedAt  time.Time
+	// PlainApprovals lets the links and approvals that it asks for go without a number to match.
+	PlainApprovals bool
+	CreatedAt      time.Time
 }
 
 // Scope is what a credential is for. The five are those of OneLogin's API credentials, and hold for
@@ -68,6 +70,8 @@ const (
 	ReadTemplates Permission = "read_templates"
 	// ManageTemplates: save and remove templates of the own account.
 	ManageTemplates Permission = "manage_templates"
+	// ReadAudit: read the audit log of the own account.
+	ReadAudit Permission = "read_audit"
 )
 
 // permissions is the whole table. A client that only authenticates people reads what it asked itself,
@@ -76,9 +80,10 @@ var permissions = map[Scope][]Permission{
 	AuthenticationOnly: {Verify},
 	ReadUsers:          {ReadPeople},
 	ManageUsers:        {Verify, ReadPeople, ManagePeople},
-	ReadAll:            {ReadPeople, ReadTemplates},
+	ReadAll:            {ReadPeople, ReadTemplates, ReadAudit},
 	ManageAll: {
 		Verify, ReadPeople, ManagePeople, ManageCredentials, ManageLetters, ManageProviders, ManageSuppressions, ReadTemplates, ManageTemplates,
+		ReadAudit,
 	},
 }
 

@@ -81,7 +81,7 @@ func (s *Server) answerQuery(w http.ResponseWriter, r *http.Request, q *query, e
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	s.writeVerification(w, http.StatusOK, *q.v)
+	s.writeVerification(w, r, http.StatusOK, *q.v)
 }
 
 // readWait is the wait that the query asks for, or the Prefer header where the query is silent.
@@ -212,7 +212,11 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verificati
 		}
 		return nil
 	}
-	if err := send("retry: 2000\n\n" + event(v)); err != nil {
+	present, err := s.event(ctx, v)
+	if err == nil {
+		err = send("retry: 2000\n\n" + present)
+	}
+	if err != nil {
 		return err
 	}
 	at := &v
@@ -229,7 +233,9 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verificati
 		}
 		text := ":\n\n" // a comment keeps proxies from closing a quiet connection
 		if revision(*at) != seen {
-			text = event(*at)
+			if text, err = s.event(ctx, *at); err != nil {
+				return err
+			}
 		}
 		if err := send(text); err != nil {
 			return err
@@ -238,10 +244,14 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verificati
 	return nil
 }
 
-func event(v verification.Verification) string {
-	data, err := json.Marshal(wire(v))
+func (s *Server) event(ctx context.Context, v verification.Verification) (string, error) {
+	shown, err := s.shown(ctx, v)
+	if err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(shown)
 	if err != nil {
 		panic(err) // the wire types hold nothing that JSON cannot
 	}
-	return "id: " + revision(v) + "\nevent: verification\ndata: " + string(data) + "\n\n"
+	return "id: " + revision(v) + "\nevent: verification\ndata: " + string(data) + "\n\n", nil
 }

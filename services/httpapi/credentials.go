@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -9,10 +10,14 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
 )
+
+// maxReasonText is the longest reason that is kept, in characters.
+const maxReasonText = 200
 
 const clientIDRule = "must be 1 to 64 letters, digits, dashes or underscores"
 
@@ -45,8 +50,16 @@ func (s *Server) CreateCredential(w http.ResponseWriter, r *http.Request) {
 	if c.NumericIDs = c.Compat.NumericIDs(); request.NumericIds != nil {
 		c.NumericIDs = *request.NumericIds
 	}
+	c.PlainApprovals = request.NumberMatching != nil && !*request.NumberMatching
 	f.credential(c)
+	f.reason(request.Reason, request.NumberMatching)
 	if err := invalid(f); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := s.audited(r.Context(), client, audit.Entry{
+		Action: audit.CredentialCreated, Subject: c.ClientID, Reason: request.Reason, Details: policyDetails(c),
+	}); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -59,7 +72,7 @@ func (s *Server) CreateCredential(w http.ResponseWriter, r *http.Request) {
 	wire := credentialWire(c)
 	writeJSON(w, http.StatusCreated, api.CreatedCredential{
 		ClientID: wire.ClientID, Name: wire.Name, Scope: wire.Scope, Compat: wire.Compat, NumericIds: wire.NumericIds,
-		CreatedAt: wire.CreatedAt, ClientSecret: secret,
+		NumberMatching: wire.NumberMatching, CreatedAt: wire.CreatedAt, ClientSecret: secret,
 	})
 }
 
@@ -148,12 +161,20 @@ func (s *Server) UpdateCredential(w http.ResponseWriter, r *http.Request, id con
 		if request.NumericIds != nil {
 			c.NumericIDs = *request.NumericIds
 		}
+		if request.NumberMatching != nil {
+			c.PlainApprovals = !*request.NumberMatching
+		}
 	}
 	// What is not sent is right already: any value of its type will do in its place.
 	wanted := credential.Credential{Scope: credential.ReadUsers, Compat: credential.CompatDefault}
 	change(&wanted)
 	f.credential(wanted)
+	f.reason(request.Reason, request.NumberMatching)
 	if err := invalid(f); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := s.auditUpdate(r.Context(), client, id, request); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -165,10 +186,51 @@ func (s *Server) UpdateCredential(w http.ResponseWriter, r *http.Request, id con
 	writeJSON(w, http.StatusOK, credentialWire(c))
 }
 
+// auditUpdate records a change of a credential that is there.
+func (s *Server) auditUpdate(ctx context.Context, client credential.Credential, id string, request api.UpdateCredential) error {
+	if _, err := s.config.Credentials.Credential(ctx, client.Account, id); err != nil {
+		return fmt.Errorf("update credential: %w", err)
+	}
+	details := map[string]string{}
+	if request.Scope != "" {
+		details["scope"] = string(request.Scope)
+	}
+	if request.NumberMatching != nil {
+		details["number_matching"] = onOff(*request.NumberMatching)
+	}
+	return s.audited(ctx, client, audit.Entry{
+		Action: audit.CredentialUpdated, Subject: id, Reason: request.Reason, Details: details,
+	})
+}
+
+// policyDetails is what of a new credential belongs into the audit log.
+func policyDetails(c credential.Credential) map[string]string {
+	return map[string]string{"scope": string(c.Scope), "number_matching": onOff(!c.PlainApprovals)}
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// reason checks why a policy is set as it is. Whoever lets people approve without a number says why.
+func (f *faults) reason(reason string, matching *bool) {
+	f.text("reason", reason, maxReasonText)
+	if matching != nil && !*matching && strings.TrimSpace(reason) == "" {
+		f.add("reason", "is required where number_matching is turned off")
+	}
+}
+
 // RevokeCredential ends a client of the own account, its tokens with it.
 func (s *Server) RevokeCredential(w http.ResponseWriter, r *http.Request, id contract.ClientID) {
 	client, err := s.manages(w, r, id)
 	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := s.audited(r.Context(), client, audit.Entry{Action: audit.CredentialRevoked, Subject: id}); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -192,6 +254,6 @@ func (s *Server) manages(w http.ResponseWriter, r *http.Request, id string) (cre
 func credentialWire(c credential.Credential) api.Credential {
 	return api.Credential{
 		ClientID: c.ClientID, Name: c.Name, Scope: api.Scope(c.Scope), Compat: api.Compat(c.Compat),
-		NumericIds: c.NumericIDs, CreatedAt: c.CreatedAt.UTC(),
+		NumericIds: c.NumericIDs, NumberMatching: !c.PlainApprovals, CreatedAt: c.CreatedAt.UTC(),
 	}
 }

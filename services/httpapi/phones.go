@@ -120,8 +120,12 @@ func (s *Server) prompt(ctx context.Context, v verification.Verification) (api.P
 			return api.Prompt{}, fmt.Errorf("read choices: %w", err)
 		}
 	}
+	typed := v.NumberLength
+	if len(choices) > 0 {
+		typed = 0 // they pick
+	}
 	return api.Prompt{
-		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
+		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, NumberLength: typed, CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
 	}, nil
 }
 

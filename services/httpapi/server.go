@@ -54,6 +54,8 @@ type Verifications interface {
 	PushKey(ctx context.Context, id, deviceID string) ([]byte, error)
 	// NumberHash is the keyed hash of digits that came with an approval.
 	NumberHash(ctx context.Context, id, digits string) ([]byte, error)
+	// MatchNumber is the number that the person must match; empty where there is none, or no longer.
+	MatchNumber(ctx context.Context, v verification.Verification) (verification.Code, error)
 	// Choices are the numbers that an app offers with an approval; none where it offers none.
 	Choices(ctx context.Context, id string) ([]string, error)
 }
@@ -212,6 +214,7 @@ type Config struct {
 	Templates     Templates
 	Responses     Responses
 	Notifications Notifications
+	Audit         Audit
 	// Listed is asked before a notification is queued for an address. Nil: nobody is on the list.
 	Listed Listed
 	// Phones knows the apps that speak for themselves.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/letter"
 	"github.com/assent-io/assent/services/verification"
@@ -24,6 +25,7 @@ type memory struct {
 	clients   []client
 	realms    []keyedRealm
 	letters   []letter.Letter
+	audit     []audit.Entry
 	users     []device.User
 	devices   []device.Device
 	responses []events.ResponseReceived
@@ -193,6 +195,40 @@ func (m *memory) Choices(_ context.Context, id string) ([]string, error) {
 	err := m.lock()
 	defer m.mu.Unlock()
 	return m.records[id].a.Choices, err
+}
+
+func (m *memory) MatchNumber(_ context.Context, v verification.Verification) (verification.Code, error) {
+	err := m.lock()
+	defer m.mu.Unlock()
+	if v.NumberLength == 0 || v.Status.Closed() {
+		return "", err
+	}
+	return m.records[v.ID].a.Secrets.Number, err
+}
+
+func (m *memory) Record(_ context.Context, e audit.Entry) error {
+	err := m.lock()
+	defer m.mu.Unlock()
+	if err == nil {
+		e.ID = uint64(len(m.audit) + 1)
+		m.audit = append(m.audit, e)
+	}
+	return err
+}
+
+func (m *memory) Entries(_ context.Context, account string, f audit.Filter) (page []audit.Entry, next uint64, err error) {
+	err = m.lock()
+	defer m.mu.Unlock()
+	for _, e := range slices.Backward(m.audit) {
+		switch {
+		case f.Before > 0 && e.ID >= f.Before, e.Account != account, !f.Fits(e):
+		case len(page) == f.Limit:
+			return page, page[len(page)-1].ID, err
+		default:
+			page = append(page, e)
+		}
+	}
+	return page, 0, err
 }
 
 func (m *memory) activation(id string) verification.Activation {

@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/services/plaintext"
 )
 
@@ -56,6 +58,48 @@ func (f *faults) sentText(field, s string, longest int) {
 	}
 	if plaintext.HasWebAddress(s) {
 		f.add(field, "must not hold a web address")
+	}
+}
+
+// The limits of the fields that are agreed to.
+const (
+	maxBound      = 6
+	maxFieldLabel = 30
+	maxFieldValue = 70
+)
+
+// contextFields checks what the person agrees to. It goes into messages, and is signed over.
+func (f *faults) contextFields(field string, fields []api.ContextField) {
+	if len(fields) > maxBound {
+		f.add(field, fmt.Sprintf("must have at most %d fields, not %d", maxBound, len(fields)))
+		return
+	}
+	labels := map[string]bool{}
+	for i, one := range fields {
+		at := field + "/" + strconv.Itoa(i)
+		for _, part := range []struct {
+			name, text string
+			longest    int
+		}{{"label", one.Label, maxFieldLabel}, {"value", one.Value, maxFieldValue}} {
+			if part.text == "" {
+				f.add(at+"/"+part.name, "must not be empty")
+				continue
+			}
+			f.sentText(at+"/"+part.name, part.text, part.longest)
+			f.noMarkup(at+"/"+part.name, part.text)
+		}
+		if labels[one.Label] {
+			f.add(at+"/label", "must be another than those before")
+		}
+		labels[one.Label] = true
+	}
+}
+
+// noMarkup refuses what some program between here and the person might take for mark-up: what is approved must read
+// the same on every road.
+func (f *faults) noMarkup(field, s string) {
+	if strings.ContainsAny(s, "<>") {
+		f.add(field, "must not hold < or >")
 	}
 }
 

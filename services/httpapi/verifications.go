@@ -43,7 +43,7 @@ func (s *Server) CreateVerification(w http.ResponseWriter, r *http.Request, _ co
 		s.metrics.created.WithLabelValues(string(v.Channel), string(v.Challenge)).Inc()
 	}
 	w.Header().Set("Location", "/v1/verifications/"+v.ID)
-	s.writeVerification(w, http.StatusCreated, v)
+	s.writeVerification(w, r, http.StatusCreated, v)
 }
 
 // readActivation reads and checks a create request. All its faults are reported at once.
@@ -67,6 +67,9 @@ func (s *Server) readActivation(
 	p.Autofill = readAutofill(&f, request)
 	if c := request.Context; c != nil {
 		p.Context = verification.Context{IP: c.IP, Action: c.Action, Place: c.Place, Device: c.Device}
+		for _, field := range c.Fields {
+			p.Context.Fields = append(p.Context.Fields, verification.Field(field))
+		}
 	}
 	if n := request.ExpiresIn; n != nil {
 		p.Life = time.Duration(*n) * time.Second
@@ -84,6 +87,9 @@ func (s *Server) readActivation(
 	}
 	if err := s.readFallback(r, request, client.Account, &f, &p, &a); err != nil {
 		return a, request, err
+	}
+	if !client.PlainApprovals {
+		p.NumberLength = p.MatchedDigits()
 	}
 	if p.ID = uuid.Must(uuid.NewV7()).String(); key != "" {
 		p.ID = s.config.IDFor(client.ClientID, key)
@@ -115,6 +121,10 @@ func checkTexts(f *faults, request api.CreateVerification) {
 				f.add("context/ip", "must be an IP address such as 203.0.113.7")
 			}
 		}
+		for _, text := range []struct{ field, text string }{{"action", c.Action}, {"place", c.Place}, {"device", c.Device}} {
+			f.noMarkup("context/"+text.field, text.text)
+		}
+		f.contextFields("context/fields", c.Fields)
 	}
 }
 
@@ -290,7 +300,7 @@ func (s *Server) ResendVerification(w http.ResponseWriter, r *http.Request, id c
 		return
 	}
 	w.Header().Set("Location", "/v1/verifications/"+v.ID)
-	s.writeVerification(w, http.StatusAccepted, sent)
+	s.writeVerification(w, r, http.StatusAccepted, sent)
 }
 
 // CancelVerification withdraws the question.
@@ -306,7 +316,7 @@ func (s *Server) CancelVerification(w http.ResponseWriter, r *http.Request, id c
 		return
 	}
 	s.metrics.countClosed(canceled)
-	s.writeVerification(w, http.StatusOK, canceled)
+	s.writeVerification(w, r, http.StatusOK, canceled)
 }
 
 // explainClosed says how a closed verification ended, from the store's answer or from what was read before.
@@ -369,10 +379,16 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request, id string) (verifi
 	return v.At(s.config.Now()), nil
 }
 
-func (s *Server) writeVerification(w http.ResponseWriter, status int, v verification.Verification) {
+func (s *Server) writeVerification(w http.ResponseWriter, r *http.Request, status int, v verification.Verification) {
+	shown, err := s.shown(r.Context(), v)
+	if err != nil {
+		w.Header().Del("Location")
+		s.fail(w, r, err)
+		return
+	}
 	w.Header().Set("ETag", etag(v))
 	if rec := observed(w); rec != nil {
 		rec.verificationID = v.ID
 	}
-	writeJSON(w, status, wire(v))
+	writeJSON(w, status, shown)
 }

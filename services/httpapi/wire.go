@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -35,6 +37,17 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
 	_, _ = w.Write(data) // a client that left is no fault of ours
+}
+
+// shown is a verification as the client that asked sees it, with the number that its login screen shows.
+func (s *Server) shown(ctx context.Context, v verification.Verification) (api.Verification, error) {
+	number, err := s.config.Verifications.MatchNumber(ctx, v)
+	if err != nil {
+		return api.Verification{}, fmt.Errorf("read number to match: %w", err)
+	}
+	out := wire(v)
+	out.MatchNumber = number.Reveal()
+	return out, nil
 }
 
 func wire(v verification.Verification) api.Verification {

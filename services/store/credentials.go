@@ -61,20 +61,23 @@ type credentialRecord struct {
 	Scope      credential.Scope  `json:"scope,omitempty"`
 	Compat     credential.Compat `json:"compat,omitempty"`
 	NumericIDs bool              `json:"numeric_ids,omitempty"`
-	CreatedAt  time.Time         `json:"created_at"`
+	// PlainApprovals is absent where numbers are matched.
+	PlainApprovals bool      `json:"plain_approvals,omitempty"`
+	CreatedAt      time.Time `json:"created_at"`
 }
 
 func recordOf(c credential.Credential, secretHash []byte) credentialRecord {
 	return credentialRecord{
 		Version: events.Version, ClientID: c.ClientID, SecretHash: secretHash, Account: c.Account, Name: c.Name,
-		Scope: c.Scope, Compat: c.Compat, NumericIDs: c.NumericIDs, CreatedAt: c.CreatedAt,
+		Scope: c.Scope, Compat: c.Compat, NumericIDs: c.NumericIDs, PlainApprovals: c.PlainApprovals, CreatedAt: c.CreatedAt,
 	}
 }
 
 func (r credentialRecord) credential() credential.Credential {
 	return credential.Credential{
 		ClientID: r.ClientID, Name: r.Name, Account: cmp.Or(r.Account, r.ClientID), Scope: cmp.Or(r.Scope, credential.ManageAll),
-		Compat: cmp.Or(r.Compat, credential.CompatDefault), NumericIDs: r.NumericIDs, CreatedAt: r.CreatedAt,
+		Compat: cmp.Or(r.Compat, credential.CompatDefault), NumericIDs: r.NumericIDs,
+		PlainApprovals: r.PlainApprovals, CreatedAt: r.CreatedAt,
 	}
 }
 

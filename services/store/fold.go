@@ -13,8 +13,9 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 		ID: a.ID, Credential: a.Credential,
 		Channel: verification.Channel(a.Channel), Challenge: verification.Challenge(a.Challenge),
 		UserID: a.UserID, DeviceID: a.DeviceID, ToMasked: a.ToMasked, Locale: a.Locale, Brand: a.Brand,
-		Context:  verification.Context{IP: a.Context.IP, Action: a.Context.Action, Place: a.Context.Place, Device: a.Context.Device},
-		Metadata: a.Metadata, CodeLength: a.CodeLength, MaxChecks: a.MaxChecks, NumberLength: a.NumberLength, SecretHash: a.SecretHash,
+		Context:  verification.Context(a.Context),
+		Metadata: a.Metadata, CodeLength: a.CodeLength, MaxChecks: a.MaxChecks,
+		NumberLength: a.NumberLength, NumberHash: a.NumberHash, SecretHash: a.SecretHash,
 		CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, Sends: a.Send,
 		Status: verification.Pending, ChangedAt: a.CreatedAt, Revision: revision,
 	}
@@ -22,6 +23,9 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 		v.Fallback = append(v.Fallback, verification.Step{
 			Channel: verification.Channel(f.Channel), After: time.Duration(f.After) * time.Second, DeviceID: f.DeviceID, ToMasked: f.ToMasked,
 		})
+	}
+	if a.Challenge == events.Approval && len(a.NumberHash) == 0 {
+		v.NumberHash = a.SecretHash // a record of before the number had a field of its own
 	}
 	if o == nil {
 		return v

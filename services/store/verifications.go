@@ -185,7 +185,7 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 		Version: events.Version, ID: v.ID, Credential: v.Credential, Client: a.Client,
 		Channel: events.Channel(v.Channel), Challenge: events.Challenge(v.Challenge), Send: 1,
 		UserID: v.UserID, DeviceID: v.DeviceID, ToMasked: v.ToMasked, Locale: v.Locale, Brand: v.Brand,
-		Context:  events.Context{IP: v.Context.IP, Action: v.Context.Action, Place: v.Context.Place, Device: v.Context.Device},
+		Context:  events.Context(v.Context),
 		Metadata: v.Metadata, KeyID: keys.CurrentID(), CodeLength: v.CodeLength, MaxChecks: v.MaxChecks, NumberLength: v.NumberLength,
 		CreatedAt: v.CreatedAt, RequestedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt,
 	}
@@ -203,12 +203,13 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 		}
 		e.Fallback = append(e.Fallback, f)
 	}
-	// A verification has one of the three. The number is hashed only: it goes into no message, or as one of
-	// the choices, which do not tell it.
-	if secret := a.Secrets.Code.Reveal() + a.Secrets.Token.Reveal() + a.Secrets.Number.Reveal(); secret != "" {
+	if secret := a.Secrets.Code.Reveal() + a.Secrets.Token.Reveal(); secret != "" { // it has one of them
 		if e.SecretHash, err = keys.Sum(e.KeyID, keyring.Checks, e.ID, secret); err != nil {
 			return e, fmt.Errorf("hash secret: %w", err)
 		}
+	}
+	if err := s.keepNumber(&e, a.Secrets.Number); err != nil {
+		return e, err
 	}
 	if a.IdempotencyKey != "" {
 		if e.Fingerprint, err = keys.Sum(e.KeyID, keyring.Idempotency, v.Credential, string(a.Body)); err != nil {
@@ -216,6 +217,44 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 		}
 	}
 	return e, nil
+}
+
+// keepNumber puts the number to match into a record: hashed for whoever compares, and sealed for the client that
+// shows it. It goes into no message, or as one of the choices, which do not tell it.
+func (s *Verifications) keepNumber(e *events.VerificationActivated, number verification.Code) error {
+	if number == "" {
+		return nil
+	}
+	var err error
+	if e.NumberHash, err = s.cfg.Keys.Sum(e.KeyID, keyring.Checks, e.ID, number.Reveal()); err != nil {
+		return fmt.Errorf("hash number: %w", err)
+	}
+	sealed, err := s.cfg.Keys.Seal(keyring.Records, numberOf(e.ID), []byte(number.Reveal()))
+	if err != nil {
+		return fmt.Errorf("seal number: %w", err)
+	}
+	e.Number = &sealed
+	return nil
+}
+
+// numberOf binds the sealed number to its verification.
+func numberOf(id string) string { return id + "/number" }
+
+// MatchNumber is the number that the person must match, to be shown where they began; empty where there is none, or
+// nothing waits for it any more. It fails with ErrNotFound.
+func (s *Verifications) MatchNumber(ctx context.Context, v verification.Verification) (verification.Code, error) {
+	if v.NumberLength == 0 || v.Status.Closed() {
+		return "", nil
+	}
+	a, err := s.activation(ctx, v.ID)
+	if err != nil || a.Number == nil {
+		return "", err
+	}
+	number, err := s.cfg.Keys.Open(keyring.Records, numberOf(v.ID), *a.Number)
+	if err != nil {
+		return "", fmt.Errorf("open number: %w", err)
+	}
+	return verification.Code(number), nil
 }
 
 // road is what a channel's worker needs for one way to the person: the app install where it is one, the

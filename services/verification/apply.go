@@ -68,7 +68,7 @@ func Apply(v Verification, f Fact, now time.Time) (Verification, error) {
 	}
 	switch f := f.(type) {
 	case Checked:
-		return v.check(v.matches(f.Hash), now)
+		return v.check(matches(v.SecretHash, f.Hash), now)
 	case Compared:
 		return v.check(f.Right, now)
 	case Answered:
@@ -85,10 +85,10 @@ func Apply(v Verification, f Fact, now time.Time) (Verification, error) {
 	}
 }
 
-// matches tells whether a hash is that of the secret. An empty hash equals nothing: a record without
-// one must not be approved by a check without one.
-func (v Verification) matches(hash []byte) bool {
-	return len(v.SecretHash) > 0 && subtle.ConstantTimeCompare(v.SecretHash, hash) == 1
+// matches tells whether a hash is that of a secret. An empty hash equals nothing: a record without
+// one must not be approved by an answer without one.
+func matches(secret, hash []byte) bool {
+	return len(secret) > 0 && subtle.ConstantTimeCompare(secret, hash) == 1
 }
 
 func (v Verification) check(right bool, now time.Time) (Verification, error) {
@@ -131,7 +131,7 @@ func (v Verification) match(number []byte, now time.Time) Verification {
 		return v
 	}
 	v.ChecksUsed++
-	if v.matches(number) {
+	if matches(v.NumberHash, number) {
 		return v.close(Approved, "", now)
 	}
 	if v.ChecksUsed >= v.MaxChecks {

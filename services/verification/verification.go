@@ -65,10 +65,22 @@ const (
 	LongestLife = 15 * time.Minute
 	// MaxNumberLength bounds the number that a person matches: digits.
 	MaxNumberLength = 8
+	// MatchedDigits is how many digits a number to match has where nothing else is asked for: few enough to carry
+	// over in the head, and with MaxNumbers tries a guess is right once in fifty.
+	MatchedDigits = 2
 )
 
-// Context tells the person who asks what from where.
-type Context struct{ IP, Action, Place, Device string }
+// Context tells the person who asks what from where. It is shown on every road, and signed over by phones.
+type Context struct {
+	IP, Action, Place, Device string
+	// Fields bind what is agreed to, such as amount and payee, in the client's order. What is shown is what is
+	// signed: dynamic linking (Delegated Regulation (EU) 2018/389, article 5).
+	Fields []Field
+}
+
+// Field is one thing that the person agrees to. It has no name of its own so that a Context converts to that of
+// events, whose fields are the same but for their tags.
+type Field = struct{ Label, Value string }
 
 // Autofill tells phones and browsers where the code of a text message belongs. Either may be empty.
 type Autofill struct {
@@ -97,7 +109,8 @@ type Verification struct {
 	// NumberLength is how many digits the person must bring from the one screen to the other with an
 	// approval; zero: a plain yes will do.
 	NumberLength int
-	SecretHash   []byte // keyed hash of the code, the link token, or the number to match
+	NumberHash   []byte // keyed hash of that number
+	SecretHash   []byte // keyed hash of the code or the link token
 	CreatedAt    time.Time
 	ExpiresAt    time.Time
 	Sends        int // messages asked for so far
@@ -141,7 +154,7 @@ type Params struct {
 	Shortest, Longest time.Duration
 	// Alphanumeric makes the code's first character a letter, as in B41832.
 	Alphanumeric bool
-	// NumberLength asks for a number to be matched with an approval; zero: none.
+	// NumberLength asks for a number to be matched with a link or an approval; zero: none.
 	NumberLength int
 	// MaxChecks is how many codes, or numbers of an approval, may be compared; zero: MaxChecks for
 	// codes, MaxNumbers for numbers.
@@ -150,6 +163,19 @@ type Params struct {
 	Fallback []Step
 	// Autofill goes with codes by text message only. It is not part of the verification: its activation holds it.
 	Autofill Autofill
+}
+
+// MatchedDigits is how many digits the person matches where the client asks for nothing else: MatchedDigits with a
+// link or an approval, none with a code, which is a secret between the two screens itself.
+func (p Params) MatchedDigits() int {
+	challenge := p.Challenge
+	if challenge == "" && p.Channel == Push {
+		challenge = challenges[Push][0]
+	}
+	if challenge == LinkChallenge || challenge == ApprovalChallenge {
+		return MatchedDigits
+	}
+	return 0
 }
 
 // MaxNumbers is how many numbers may be tried with an approval before it counts as denied.
@@ -174,8 +200,8 @@ func (e *InvalidError) Error() string {
 type Secrets struct {
 	Code  Code  // for the code challenge
 	Token Token // for the link challenge
-	// Number is for an approval with a number to match. It is shown where the person began; a message may
-	// hold it among others to choose from, and never alone.
+	// Number is for a link or an approval with a number to match. It is shown where the person began; a message
+	// may hold it among others to choose from, and never alone.
 	Number Code
 }
 
@@ -208,10 +234,10 @@ func New(p Params, now time.Time, random io.Reader) (Verification, Secrets, erro
 	case LinkChallenge:
 		s.Token, err = NewToken(random, p.ID)
 	case ApprovalChallenge:
-		if p.NumberLength > 0 {
-			v.NumberLength, v.MaxChecks = p.NumberLength, cmp.Or(p.MaxChecks, MaxNumbers)
-			s.Number, err = NewCode(random, p.NumberLength)
-		}
+	}
+	if err == nil && p.NumberLength > 0 {
+		v.NumberLength, v.MaxChecks = p.NumberLength, cmp.Or(p.MaxChecks, MaxNumbers)
+		s.Number, err = NewCode(random, p.NumberLength)
 	}
 	if err != nil {
 		return Verification{}, Secrets{}, fmt.Errorf("draw secret: %w", err)
@@ -241,8 +267,8 @@ func (p *Params) complete() []Fault {
 	if p.Life < shortest || p.Life > longest {
 		fault("expires_in", "must be from %d to %d seconds", int(shortest.Seconds()), int(longest.Seconds()))
 	}
-	if p.NumberLength < 0 || p.NumberLength > MaxNumberLength || p.NumberLength > 0 && p.Challenge != ApprovalChallenge {
-		fault("number_length", "goes with the challenge approval only, and is at most %d", MaxNumberLength)
+	if p.NumberLength < 0 || p.NumberLength > MaxNumberLength || p.NumberLength > 0 && p.Challenge == CodeChallenge {
+		fault("number_length", "goes with the challenges link and approval only, and is at most %d", MaxNumberLength)
 	}
 	switch {
 	case p.CodeLength != 0 && p.Challenge != CodeChallenge && known:

@@ -30,6 +30,8 @@ type (
 	StreamVerificationParams = api.StreamVerificationParams
 	// ListUsersParams are the query of a list.
 	ListUsersParams = api.ListUsersParams
+	// ListAuditParams are the query of a list.
+	ListAuditParams = api.ListAuditParams
 	// ListDeadLettersParams are the query of a list.
 	ListDeadLettersParams = api.ListDeadLettersParams
 	// ProviderName is a path parameter.

@@ -1,0 +1,52 @@
+// Package audit describes the audit log: who did what to what, when, and why. It is pure;
+// package store keeps the log, the API writes what clients do, and the verifier what people
+// say. An entry names ids and settings, never a code, a key or an address.
+package audit
+
+import "time"
+
+// Entry is something that somebody did.
+type Entry struct {
+	// ID is the entry's place in the log. It is zero until the entry is stored.
+	ID      uint64
+	Account string
+	// Actor is the client id that did it, or Person.
+	Actor  string
+	Action Action
+	// Subject is the id of what it was done to, and UserID the user whom it is about; either may be empty.
+	Subject, UserID string
+	// Reason is why, in the words of who did it.
+	Reason string
+	// Details belong to the action: settings by their names, counts, kinds.
+	Details map[string]string
+	At      time.Time
+}
+
+// Person is the actor of what the person who was asked did.
+const Person = "person"
+
+// Action is what was done.
+type Action string
+
+// The actions.
+const (
+	CredentialCreated Action = "credential.created"
+	CredentialUpdated Action = "credential.updated"
+	CredentialRevoked Action = "credential.revoked"
+	// NotMe: the person said that somebody else asked in their name.
+	NotMe Action = "verification.not_me"
+)
+
+// Filter is what the log is asked for. Its zero value fits all.
+type Filter struct {
+	Action  Action
+	Subject string // or the user whom it is about
+	// Before is the place in the log before which the page begins; zero: at its newest.
+	Before uint64
+	Limit  int
+}
+
+// Fits tells whether an entry is one that the filter wants.
+func (f Filter) Fits(e Entry) bool {
+	return (f.Action == "" || f.Action == e.Action) && (f.Subject == "" || f.Subject == e.Subject || f.Subject == e.UserID)
+}
