@@ -103,6 +103,8 @@ var payloads = map[string]reflect.Type{
 	"ResponseReceived":       reflect.TypeFor[events.ResponseReceived](),
 	"DeliverySettled":        reflect.TypeFor[events.DeliverySettled](),
 	"FallbackStep":           reflect.TypeFor[events.FallbackStep](),
+	"ActionAudited":          reflect.TypeFor[events.ActionAudited](),
+	"ContextField":           reflect.TypeFor[events.Field](),
 	"TimerDue":               reflect.TypeFor[events.TimerDue](),
 	"WindowEntry":            reflect.TypeFor[events.WindowEntry](),
 	"DeadLetter":             reflect.TypeFor[events.DeadLetter](),
@@ -183,6 +185,11 @@ func shapeOf(name string, t reflect.Type) string {
 	case t.Kind() == reflect.Slice:
 		return "array of " + shapeOf("", t.Elem())
 	case t.Kind() == reflect.Struct:
+		for name, payload := range payloads { // a type without a name of its own has one in the document
+			if payload == t {
+				return "#/components/schemas/" + name
+			}
+		}
 		return "#/components/schemas/" + t.Name()
 	case t.Kind() == reflect.Map:
 		return "object"
@@ -337,6 +344,7 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"activation":   events.ActivationSubject("{channel}", "{id}"),
 		"outcome":      events.OutcomeSubject("{id}"),
+		"audit":        events.AuditSubject("{account}"),
 		"changed":      events.ChangedSubject("{id}"),
 		"asked":        events.AskedSubject("{id}"),
 		"response":     events.ResponseSubject("{kind}", "{id}"),

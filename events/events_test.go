@@ -108,6 +108,21 @@ var golden = map[string]any{
 		Version: 1, EventID: "twilio:SM1:failed", ID: "0199b1c2-0000-7000-8000-000000000007", Part: 1, Place: 7, Attempt: 2,
 		Status: events.DeliveryFailed, Provider: "twilio", ProviderID: "SM1", Reason: events.ReasonUndeliverable, Detail: "30003", At: at,
 	},
+	"verification_activated_link_number.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000009", Credential: "shop-prod", Channel: events.Email,
+		Challenge: events.Link, Send: 1, ToMasked: "a•••@example.com", Destination: "c2VjcmV0",
+		Context: events.Context{Action: "Pay", Fields: []events.Field{
+			{Label: "Amount", Value: "49.00 EUR"}, {Label: "Payee", Value: "Café Lumière"},
+		}},
+		SecretHash: []byte{1, 2, 3}, NumberHash: []byte{4, 5}, Number: &events.Sealed{KeyID: "k1", Box: []byte{8}},
+		KeyID: "k1", NumberLength: 2, MaxChecks: 2,
+		Content: events.Sealed{KeyID: "k1", Box: []byte{6}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+	},
+	"action_audited.v1.json": events.ActionAudited{
+		Version: 1, Account: "shop", EventID: "not_me-0199b1c2-0000-7000-8000-000000000001", Actor: "login-page",
+		Action: "credential.updated", Subject: "kiosk", UserID: "0199b1c2-0000-7000-8000-000000000002",
+		Reason: "Kiosk without a second screen", Details: map[string]string{"number_matching": "off"}, At: at,
+	},
 	"verification_changed.v1.json": events.VerificationChanged{
 		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", Status: "failed", Reason: "too_many_checks",
 		ChecksUsed: 5, ClosedAt: &at, ChangedAt: at,
@@ -214,6 +229,7 @@ var decoders = map[string]func([]byte) (any, error){
 	"response_received":       func(b []byte) (any, error) { return events.Decode[events.ResponseReceived](b) },
 	"delivery_settled":        func(b []byte) (any, error) { return events.Decode[events.DeliverySettled](b) },
 	"window_entry":            func(b []byte) (any, error) { return events.Decode[events.WindowEntry](b) },
+	"action_audited":          func(b []byte) (any, error) { return events.Decode[events.ActionAudited](b) },
 	"timer_due":               func(b []byte) (any, error) { return events.Decode[events.TimerDue](b) },
 	"dead_letter":             func(b []byte) (any, error) { return events.Decode[events.DeadLetter](b) },
 	"governor_ask":            func(b []byte) (any, error) { return events.Decode[events.GovernorAsk](b) },
@@ -252,7 +268,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled"} {
+		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

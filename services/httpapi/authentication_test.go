@@ -131,6 +131,7 @@ func (b *bench) calls() map[string][]credential.Scope {
 		"DELETE /v1/templates/page":                   all,
 		"GET /v1/templates/page/versions":             readAll,
 		"POST /v1/templates/page/preview":             readAll,
+		"GET /v1/audit":                               readAll,
 		"GET /v1/dead-letters":                        all,
 		"GET /v1/dead-letters/page":                   all,
 		"DELETE /v1/dead-letters/page":                all,

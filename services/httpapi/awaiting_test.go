@@ -267,6 +267,16 @@ func TestEvents(t *testing.T) {
 			fresh := b.get("/v1/verifications/" + v.ID + "/events")
 			require.Equal(t, []string{"", "2.approved"}, ids(readEvents(t, string(fresh.body))), "who has not seen the end is shown it")
 		},
+		"show the number to match, until nothing waits for it": func(t *testing.T, b *bench) {
+			v, _ := b.create(linkByMail)
+			answers := open(b, v.ID, nil)
+			b.resolve(v.ID, verification.Cancel{})
+			a := <-answers
+			all := readEvents(t, string(a.body))
+			require.Len(t, all, 3)
+			require.Contains(t, all[1].data, `"match_number":"`+v.MatchNumber+`"`)
+			require.NotContains(t, all[2].data, "match_number")
+		},
 		"are kept open by comments, and end with expiry": func(t *testing.T, b *bench) {
 			v, _ := b.create(`{"to":"+14155550123","channel":"sms","expires_in":40}`)
 			a := <-open(b, v.ID, map[string]string{"Last-Event-ID": "0.pending"})

@@ -17,11 +17,11 @@ func TestACredentialIsMadeReadChangedAndRevoked(t *testing.T) {
 	a := b.post("/v1/credentials", `{"client_id":"login-page","name":"Login page","scope":"authentication_only"}`)
 	require.Equal(t, http.StatusCreated, a.StatusCode, "%s", a.body)
 	require.Equal(t, "/v1/credentials/login-page", a.Header.Get("Location"))
-	require.JSONEq(t, `{"client_id":"login-page","name":"Login page","scope":"authentication_only","compat":"default","numeric_ids":false,
+	require.JSONEq(t, `{"client_id":"login-page","name":"Login page","scope":"authentication_only","compat":"default","numeric_ids":false,"number_matching":true,
 		"created_at":"2026-11-21T10:04:31.123Z","client_secret":"secret-of-login-page"}`, string(a.body))
 
 	a = b.get("/v1/credentials/login-page")
-	require.JSONEq(t, `{"client_id":"login-page","name":"Login page","scope":"authentication_only","compat":"default","numeric_ids":false,
+	require.JSONEq(t, `{"client_id":"login-page","name":"Login page","scope":"authentication_only","compat":"default","numeric_ids":false,"number_matching":true,
 		"created_at":"2026-11-21T10:04:31.123Z"}`, string(a.body))
 	var list api.CredentialList
 	b.get("/v1/credentials").json(t, &list)
@@ -31,9 +31,9 @@ func TestACredentialIsMadeReadChangedAndRevoked(t *testing.T) {
 		"it may call")
 
 	a = b.do(call{method: http.MethodPatch, path: "/v1/credentials/login-page", body: `{"name":"","scope":"read_all","compat":"python","numeric_ids":true}`})
-	require.JSONEq(t, `{"client_id":"login-page","scope":"read_all","compat":"python","numeric_ids":true,"created_at":"2026-11-21T10:04:31.123Z"}`, string(a.body))
+	require.JSONEq(t, `{"client_id":"login-page","scope":"read_all","compat":"python","numeric_ids":true,"number_matching":true,"created_at":"2026-11-21T10:04:31.123Z"}`, string(a.body))
 	a = b.do(call{method: http.MethodPatch, path: "/v1/credentials/login-page", body: `{"name":"Reports"}`})
-	require.JSONEq(t, `{"client_id":"login-page","name":"Reports","scope":"read_all","compat":"python","numeric_ids":true,"created_at":"2026-11-21T10:04:31.123Z"}`, string(a.body))
+	require.JSONEq(t, `{"client_id":"login-page","name":"Reports","scope":"read_all","compat":"python","numeric_ids":true,"number_matching":true,"created_at":"2026-11-21T10:04:31.123Z"}`, string(a.body))
 	require.Equal(t, http.StatusForbidden, b.as("login-page", "secret-of-login-page", http.MethodPost, "/v1/verifications").StatusCode)
 
 	revoke := call{method: http.MethodDelete, path: "/v1/credentials/login-page"}
@@ -68,6 +68,7 @@ func TestWhatIsNotSentAboutACredentialHasDefaults(t *testing.T) {
 		require.NotEmpty(t, got.ClientSecret)
 		made[got.ClientID] = true
 		want.ClientID, want.ClientSecret, want.CreatedAt = got.ClientID, got.ClientSecret, got.CreatedAt
+		want.NumberMatching = true
 		require.Equal(t, want, got)
 	}
 	require.Len(t, made, 5)

@@ -275,8 +275,8 @@ func TestAPhoneSeesItsQuestionsAndAnswersThem(t *testing.T) {
 	second, _ := b.create(`{"device_id":"` + p.id + `"}`)
 	got := b.look(p, "?wait=0").prompts(t)
 	require.Equal(t, []api.Prompt{
-		{VerificationID: second.ID, Context: `{}`, CreatedAt: second.CreatedAt, ExpiresAt: second.ExpiresAt},
-		{VerificationID: first.ID, Brand: "Example Bank", Context: shownContext, CreatedAt: first.CreatedAt, ExpiresAt: first.ExpiresAt},
+		{VerificationID: second.ID, Context: `{}`, NumberLength: 2, CreatedAt: second.CreatedAt, ExpiresAt: second.ExpiresAt},
+		{VerificationID: first.ID, Brand: "Example Bank", Context: shownContext, NumberLength: 2, CreatedAt: first.CreatedAt, ExpiresAt: first.ExpiresAt},
 	}, got)
 
 	// What it answers is signed over the context as it stands in the prompt.

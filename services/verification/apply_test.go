@@ -65,7 +65,7 @@ func facts() map[string]verification.Fact {
 // matching is a pending approval that takes a number.
 func matching() verification.Verification {
 	v := open(verification.ApprovalChallenge)
-	v.NumberLength, v.MaxChecks = 2, verification.MaxNumbers
+	v.NumberLength, v.MaxChecks, v.NumberHash = 2, verification.MaxNumbers, hash
 	return v
 }
 

@@ -51,7 +51,7 @@ func TestAnApprovalWithoutItsNumberChangesNothing(t *testing.T) {
 
 func TestARecordWithoutAHashIsNeverApprovedByANumber(t *testing.T) {
 	v := matching()
-	v.SecretHash = nil
+	v.NumberHash = nil
 	v, err := verification.Apply(v, verification.Answered{Decision: verification.Approve, Number: []byte{}}, now)
 	require.NoError(t, err)
 	require.Equal(t, verification.Pending, v.Status)
@@ -73,6 +73,47 @@ func TestTheLastCodeThatWasWrongElsewhereCloses(t *testing.T) {
 	require.Equal(t, verification.TooManyChecks, v.Reason)
 	_, err = verification.Apply(v, verification.Compared{Right: true}, now)
 	require.ErrorIs(t, err, verification.ErrClosed)
+}
+
+func TestALinkHasANumberBesideItsToken(t *testing.T) {
+	p := params(verification.Email)
+	p.Challenge = verification.LinkChallenge
+	require.Equal(t, verification.MatchedDigits, p.MatchedDigits())
+	p.NumberLength = p.MatchedDigits()
+	v, s, err := verification.New(p, now, rand.Reader)
+	require.NoError(t, err)
+	require.NotEmpty(t, s.Token.Reveal())
+	require.Len(t, s.Number.Reveal(), verification.MatchedDigits)
+	require.Equal(t, verification.MaxNumbers, v.MaxChecks)
+	v.SecretHash, v.NumberHash = []byte("token"), []byte("number")
+	for _, wrong := range [][]byte{nil, {}, []byte("token")} { // the token opened the page, and is no number
+		after, err := verification.Apply(v, verification.Answered{Decision: verification.Approve, Number: wrong}, now)
+		require.NoError(t, err)
+		require.Equal(t, verification.Pending, after.Status)
+	}
+	v, err = verification.Apply(v, number("number"), now)
+	require.NoError(t, err)
+	require.Equal(t, verification.Approved, v.Status)
+}
+
+func TestTheChallengesThatAreApprovedHaveANumber(t *testing.T) {
+	for _, c := range []struct {
+		channel   verification.Channel
+		challenge verification.Challenge
+		digits    int
+	}{
+		{verification.SMS, "", 0},
+		{verification.SMS, verification.CodeChallenge, 0},
+		{verification.SMS, verification.LinkChallenge, 2},
+		{verification.Voice, verification.ApprovalChallenge, 2},
+		{verification.Push, "", 2},
+		{verification.Push, verification.CodeChallenge, 0},
+		{verification.TOTP, "", 0},
+	} {
+		p := params(c.channel)
+		p.Challenge = c.challenge
+		require.Equal(t, c.digits, p.MatchedDigits(), "%s by %s", c.challenge, c.channel)
+	}
 }
 
 func TestNewDrawsANumberForAnApprovalThatAsksForOne(t *testing.T) {
@@ -104,10 +145,9 @@ func TestNewDrawsANumberForAnApprovalThatAsksForOne(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 }
 
-func TestNumbersGoWithApprovalsOnlyAndAreShort(t *testing.T) {
+func TestNumbersGoWithNoCodesAndAreShort(t *testing.T) {
 	for name, change := range map[string]func(*verification.Params){
 		"a number beside a code": func(p *verification.Params) { p.NumberLength = 2 },
-		"a number beside a link": func(p *verification.Params) { p.Challenge, p.NumberLength = verification.LinkChallenge, 2 },
 		"a number too long": func(p *verification.Params) {
 			p.Challenge, p.NumberLength = verification.ApprovalChallenge, verification.MaxNumberLength+1
 		},
