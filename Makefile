@@ -99,6 +99,10 @@ chaos/quota: build bin/nats-server ## four workers under one quota of 100 a seco
 chaos/queue: build bin/nats-server ## a million notifications that wait, and a restart in the middle (ARGS="--count 100000")
 	@go run ./services/cmd/chaos queue --assent $(BINARY) --nats bin/nats-server $(ARGS)
 
+.PHONY: answers
+answers: build ## time from an answer to the client that waits, on each road (ARGS="--count 1000")
+	@go run ./services/cmd/answers --assent $(BINARY) $(ARGS)
+
 .PHONY: bin/nats-server
 bin/nats-server:
 	@.ci/build "Building NATS" $@ github.com/nats-io/nats-server/v2
