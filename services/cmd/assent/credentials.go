@@ -25,6 +25,7 @@ import (
 type credentialsCommand struct {
 	Create credentialsCreateCommand `cmd:"" help:"Make a credential, and print its secret this once."`
 	List   credentialsListCommand   `cmd:"" help:"List the credentials of the account."`
+	Policy credentialsPolicyCommand `cmd:"" help:"Change what a credential's links and approvals ask for."`
 	Revoke credentialsRevokeCommand `cmd:"" help:"Revoke a credential, and every token made with it."`
 }
 
@@ -34,7 +35,21 @@ type credentialsCreateCommand struct {
 	Scope      string `help:"What it is for: authentication_only, read_users, manage_users, read_all or manage_all." required:"" enum:"authentication_only,read_users,manage_users,read_all,manage_all" placeholder:"SCOPE"`
 	Compat     string `help:"Form of OneLogin's API that it is used to: default, docs, go, node, python, java or dotnet." enum:"default,docs,go,node,python,java,dotnet" default:"default" placeholder:"COMPAT"`
 	NumericIDs *bool  `name:"numeric-ids" negatable:"" help:"Numbers for UUIDs in OneLogin's API (default: for the compat go only)."`
+	policyFlags
 	apiAccess
+}
+
+// policyFlags are what a credential's links and approvals ask for, and why.
+type policyFlags struct {
+	NumberMatching *bool  `name:"number-matching" negatable:"" help:"Whether its links and approvals need the number that the other screen shows (default: they do)."`
+	Reason         string `help:"Why, for the audit log; with --no-number-matching." placeholder:"TEXT"`
+}
+
+func (f policyFlags) check() error {
+	if f.NumberMatching != nil && !*f.NumberMatching && strings.TrimSpace(f.Reason) == "" {
+		return &usageError{errors.New("--no-number-matching needs a --reason: it stands in the audit log")}
+	}
+	return nil
 }
 
 // Run makes the credential. Its secret goes to standard output, and that it is told once to standard error.
@@ -42,9 +57,13 @@ func (c credentialsCreateCommand) Run(p *program) error {
 	if c.ID != "" && !store.ValidClientID(c.ID) {
 		return &usageError{errors.New("the client id must be 1 to 64 letters, digits, dashes or underscores")}
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	var made api.CreatedCredential
 	err := c.call(p, http.MethodPost, "/v1/credentials", api.CreateCredential{
 		ClientID: c.ID, Name: c.Name, Scope: api.Scope(c.Scope), Compat: api.Compat(c.Compat), NumericIds: c.NumericIDs,
+		NumberMatching: c.NumberMatching, Reason: c.Reason,
 	}, &made)
 	if err != nil {
 		return fmt.Errorf("create credential: %w", err)
@@ -69,17 +88,54 @@ func (c credentialsListCommand) Run(p *program) error {
 		return writeIndented(p.stdout, list)
 	}
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(t, "CLIENT ID\tNAME\tSCOPE\tCOMPAT\tNUMERIC IDS\tCREATED")
+	fmt.Fprintln(t, "CLIENT ID\tNAME\tSCOPE\tCOMPAT\tNUMERIC IDS\tMATCHES NUMBERS\tCREATED")
 	for _, x := range list.Data {
-		numeric := "no"
-		if x.NumericIds {
-			numeric = "yes"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", x.ClientID, x.Name, x.Scope, x.Compat, numeric, x.CreatedAt.UTC().Format(time.DateOnly))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.ClientID, x.Name, x.Scope, x.Compat,
+			yesNo(x.NumericIds), yesNo(x.NumberMatching), x.CreatedAt.UTC().Format(time.DateOnly))
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("list credentials: %w", err)
 	}
+	return nil
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+type credentialsPolicyCommand struct {
+	ID string `arg:"" name:"id" help:"Client id of the credential."`
+	policyFlags
+	apiAccess
+}
+
+// Run changes the policy, which holds for what is asked from then on.
+func (c credentialsPolicyCommand) Run(p *program) error {
+	switch {
+	case !store.ValidClientID(c.ID):
+		return &usageError{errors.New("the client id must be 1 to 64 letters, digits, dashes or underscores")}
+	case c.NumberMatching == nil:
+		return &usageError{errors.New("nothing to change: give --number-matching or --no-number-matching")}
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	var changed api.Credential
+	err := c.call(p, http.MethodPatch, "/v1/credentials/"+c.ID, api.UpdateCredential{NumberMatching: c.NumberMatching, Reason: c.Reason}, &changed)
+	if err != nil {
+		return fmt.Errorf("change policy of credential %s: %w", c.ID, err)
+	}
+	if c.JSON {
+		return writeIndented(p.stdout, changed)
+	}
+	says := "need no number"
+	if changed.NumberMatching {
+		says = "need the number that the other screen shows"
+	}
+	fmt.Fprintf(p.stdout, "Links and approvals of %s %s.\n", c.ID, says)
 	return nil
 }
 

@@ -63,10 +63,21 @@ func TestCredentialsAreManagedFromTheCommandLine(t *testing.T) {
 	access := []string{"--base", base, "--client-id", made.ClientID, "--client-secret-file", secret}
 	out, _, err = invoke(t, nil, append([]string{"credentials", "list"}, access...)...)
 	require.NoError(t, err)
-	require.Regexp(t, `^CLIENT ID +NAME +SCOPE +COMPAT +NUMERIC IDS +CREATED\n`, out)
-	require.Regexp(t, `\nlogin-page +Login page +authentication_only +default +no +20\d\d-`, out)
-	require.Regexp(t, `\nassent-dev +manage_all +default +no +20`, out)
+	require.Regexp(t, `^CLIENT ID +NAME +SCOPE +COMPAT +NUMERIC IDS +MATCHES NUMBERS +CREATED\n`, out)
+	require.Regexp(t, `\nlogin-page +Login page +authentication_only +default +no +yes +20\d\d-`, out)
+	require.Regexp(t, `\nassent-dev +manage_all +default +no +yes +20`, out)
 	require.NotContains(t, out, made.ClientSecret)
+
+	_, _, err = invoke(t, nil, append([]string{"credentials", "policy", "login-page", "--no-number-matching"}, access...)...)
+	require.ErrorContains(t, err, "--no-number-matching needs a --reason: it stands in the audit log")
+	out, _, err = invoke(t, nil, append([]string{"credentials", "policy", "login-page", "--no-number-matching", "--reason", "A kiosk"}, access...)...)
+	require.NoError(t, err)
+	require.Equal(t, "Links and approvals of login-page need no number.\n", out)
+	out, _, err = invoke(t, nil, append([]string{"audit", "--subject", "login-page"}, access...)...)
+	require.NoError(t, err)
+	require.Regexp(t, `^AT +ACTION +BY +SUBJECT +USER +DETAILS +REASON\n`+
+		`20\d\d-\S+ \S+ +credential.updated +c-\S+ +login-page +- +number_matching=off +A kiosk\n`+
+		`20\d\d-\S+ \S+ +credential.created +assent-dev +login-page +- +number_matching=on scope=authentication_only +-\n$`, out)
 
 	out, _, err = invoke(t, nil, append([]string{"credentials", "revoke", "login-page"}, access...)...)
 	require.NoError(t, err)

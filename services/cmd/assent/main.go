@@ -106,6 +106,7 @@ type commandLine struct {
 	DLQ          dlqCommand          `cmd:"" name:"dlq" help:"List, show, replay and drop the dead letters: what could not be decoded or delivered."`
 	Suppressions suppressionsCommand `cmd:"" help:"List, add, remove, import and export the addresses that get no messages."`
 	Providers    providersCommand    `cmd:"" help:"List, pause and resume the providers that carry messages."`
+	Audit        auditCommand        `cmd:"" help:"List the audit log of the account: who did what, and why."`
 	Phone        phoneCommand        `cmd:"" help:"Be a phone: join, answer questions, make one-time codes; for scripts."`
 	Healthcheck  healthcheckCommand  `cmd:"" help:"Ask a running process whether it is alive; for container health checks."`
 	Version      versionCommand      `cmd:"" help:"Print the version."`
