@@ -109,7 +109,7 @@ func (s *sender) render(m delivery.Message, life time.Duration) (string, error) 
 		if !s.cfg.Replies || s.cfg.PublicURL == "" {
 			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("replies need a provider that brings them, and a public URL"))
 		}
-		return words.ApprovalText(facts), nil
+		return words.ApprovalText(facts, m.NumberLength > 0), nil
 	default:
 		return "", delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("text messages carry no challenge %q", m.Challenge))
 	}
