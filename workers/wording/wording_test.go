@@ -277,6 +277,11 @@ func TestRepliesAreUnderstood(t *testing.T) {
 		{"Wasn’t me", events.NotMe, true},
 		{"Das war ich  nicht", events.NotMe, true},
 		{"ce n'était pas moi", events.NotMe, true},
+		{"It wasn't me!", events.NotMe, true},
+		{"Ich war das nicht", events.NotMe, true},
+		{"No he sido yo", events.NotMe, true},
+		{"Ce n’est pas moi", events.NotMe, true},
+		{"Não era eu", events.NotMe, true},
 		{"", "", false},
 		{"...", "", false},
 		{"yes no", "", false},
@@ -329,7 +334,39 @@ func TestTheWordsAskedForAreUnderstood(t *testing.T) {
 func TestAnyReplyIsReadWithoutHarm(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		d, ok := Decision(rapid.String().Draw(t, "reply"))
+		reply := rapid.String().Draw(t, "reply")
+		d, ok := Decision(reply)
 		require.Equal(t, ok, d != "")
+		number, isNumber := Number(reply)
+		require.Equal(t, isNumber, number != "")
+		require.Empty(t, strings.Trim(number, "0123456789"))
+		require.False(t, ok && isNumber)
 	})
+}
+
+func TestANumberInAReplyIsRead(t *testing.T) {
+	t.Parallel()
+	for reply, want := range map[string]string{
+		"47": "47", " 47. ": "47", "4 7": "47", "4-7": "47", "4–7": "47", "YES 47": "47", "47 yes": "47", "yes, 47!": "47", "Yes47": "47",
+		"47ja": "47", "sí 47": "47", "Oui : 47": "47", "bestätigen 47": "47", "y 4 7": "47", "\"47\"": "47",
+		"٤٧": "47", "۴۷": "47", "४७": "47", "４７": "47", "𝟜𝟟": "47", "\u200f47\u200e": "47",
+		"04": "04", "0": "0", "471234": "471234", "12345678901234567": "",
+		"": "", "yes": "", "no 47": "", "47 no": "", "not me 47": "", "yesterday 47": "", "47 euros": "", "+47": "", "4+7": "", "47 or 48": "",
+		"yes 47 yes": "", "ok 47": "", "½": "", "四七": "", "stop 47": "",
+	} {
+		digits, ok := Number(reply)
+		require.Equal(t, want, digits, "%q", reply)
+		require.Equal(t, want != "", ok, "%q", reply)
+	}
+}
+
+func TestEveryDigitOfUnicodeIsReadAsItself(t *testing.T) {
+	t.Parallel()
+	for _, zero := range []rune{'0', '٠', '۰', '०', '０', '𝟎', '𝟘', '𝟢', '𞥐'} {
+		for i := range rune(10) {
+			d, ok := digitOf(zero + i)
+			require.True(t, ok)
+			require.Equal(t, byte('0'+i), d, string(zero+i))
+		}
+	}
 }
