@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/gsm7"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/sms"
@@ -200,4 +201,32 @@ func TestANotificationIsSentAsItIs(t *testing.T) {
 	_, err = sms.New(sms.Config{}, g).Send(t.Context(), m)
 	require.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err))
 	require.Len(t, g.sent, 1)
+}
+
+func TestAnApprovalWithANumberAsksForIt(t *testing.T) {
+	t.Parallel()
+	g := &gateway{}
+	m := message(events.Approval)
+	m.NumberLength, m.Code = 2, "47" // no activation holds the number; this one would be told
+	_, err := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms", Replies: true}, g).Send(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, "Example Bank: is this you? Sign in - Lyon, France (203.0.113.7). Reply with the number on your screen to approve, NO to refuse. Expires in 5 minutes.",
+		g.sent[0].Body.Reveal())
+}
+
+func TestEveryTextShowsTheFields(t *testing.T) {
+	t.Parallel()
+	g := &gateway{}
+	s := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms", Replies: true}, g)
+	for _, challenge := range []events.Challenge{events.Code, events.Link, events.Approval} {
+		m := message(challenge)
+		m.Context.Fields = []events.Field{{Label: "Amount", Value: "49.00 EUR"}, {Label: "Payee", Value: "Café Lumière"}}
+		m.Autofill = autofill.Hint{Origin: "example.com"}
+		_, err := s.Send(t.Context(), m)
+		require.NoError(t, err)
+		body := g.sent[len(g.sent)-1].Body.Reveal()
+		require.Contains(t, body, "\nAmount: 49.00 EUR\nPayee: Café Lumière\n", challenge)
+	}
+	require.True(t, strings.HasPrefix(g.sent[0].Body.Reveal(), "482913 is your Example Bank code for:\n"))
+	require.True(t, strings.HasSuffix(g.sent[0].Body.Reveal(), "\n@example.com #482913"), "the last line stays what phones look for")
 }
