@@ -1,8 +1,10 @@
 package sms_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -229,4 +231,53 @@ func TestEveryTextShowsTheFields(t *testing.T) {
 	}
 	require.True(t, strings.HasPrefix(g.sent[0].Body.Reveal(), "482913 is your Example Bank code for:\n"))
 	require.True(t, strings.HasSuffix(g.sent[0].Body.Reveal(), "\n@example.com #482913"), "the last line stays what phones look for")
+}
+
+func TestALongTextIsRefusedBeyondTheLimitAndWarnedOfOnce(t *testing.T) {
+	t.Parallel()
+	m := message(events.Approval)
+	m.Send, m.Locale = 1, "en"
+	for range 4 {
+		m.Context.Fields = append(m.Context.Fields, events.Field{Label: strings.Repeat("L", 30), Value: strings.Repeat("v", 70)})
+	}
+	for _, c := range []struct {
+		name          string
+		most          int
+		send, attempt int
+		refused       bool
+		logged        string
+	}{
+		{"no limit, with a warning", 0, 1, 1, false, "text message is long"},
+		{"a resend is not warned of again", 0, 2, 1, false, ""},
+		{"nor is a retry", 0, 1, 2, false, ""},
+		{"a limit that is kept", 4, 1, 1, false, "text message is long"},
+		{"a limit that is not", 3, 1, 1, true, "text message refused"},
+		{"a resend is refused too", 3, 2, 1, true, "text message refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var logged bytes.Buffer
+			g := &gateway{}
+			cfg := sms.Config{PublicURL: "https://id.example.com", Replies: true, MaxSegments: c.most, Log: slog.New(slog.NewJSONHandler(&logged, nil))}
+			m := m
+			m.Send, m.Attempt = c.send, c.attempt
+			_, err := sms.New(cfg, g).Send(t.Context(), m)
+			if c.refused {
+				require.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
+				require.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err))
+				require.ErrorContains(t, err, "has 4 segments, and sms.max_segments allows 3")
+				require.Empty(t, g.sent)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, 4, gsm7.Segments(g.sent[0].Body.Reveal()).Segments, "nothing was left out")
+			}
+			if c.logged == "" {
+				require.Empty(t, logged.String())
+				return
+			}
+			require.Contains(t, logged.String(), c.logged)
+			require.Contains(t, logged.String(), `"segments":4`)
+			require.NotContains(t, logged.String(), "vvv")
+		})
+	}
 }

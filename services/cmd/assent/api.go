@@ -79,6 +79,7 @@ func startAPI(ctx context.Context, p *process) error {
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
 		Notifications: k.notifications, Audit: k.audit, Listed: p.list, Responses: pub,
+		Segments: p.segments, MaxSegments: p.cfg.SMS.MaxSegments,
 		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
