@@ -219,6 +219,10 @@ type Config struct {
 	Listed Listed
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
+	// Segments counts the parts of the text message that asks a new verification, as its channel would send it, and
+	// MaxSegments is how many are allowed. Zero: any number, and nothing is counted.
+	Segments    func(verification.Activation) int
+	MaxSegments int
 	// Autofill is what holds for the codes of text messages whose requests name no origin or app of their own.
 	Autofill autofill.Hint
 	// Operator is the account that may pause and resume providers, which all accounts share.

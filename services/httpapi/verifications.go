@@ -103,6 +103,7 @@ func (s *Server) readActivation(
 	}
 	a.Autofill = p.Autofill
 	s.checkRoom(&f, a)
+	s.checkSegments(&f, request, a)
 	a.Client, a.IdempotencyKey, a.Body = client.ClientID, key, body
 	return a, request, invalid(f)
 }

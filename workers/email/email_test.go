@@ -261,3 +261,35 @@ func TestANotificationIsSentAsItsSenderWroteIt(t *testing.T) {
 	_, err = sender.Send(t.Context(), message(func(m *delivery.Message) { m.Notice = &delivery.Notice{Subject: "Parcel"} }))
 	assert.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err), "nothing is sent without a text")
 }
+
+func TestFieldsStandFirstAndLargestInBothParts(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*delivery.Message){"a code": func(*delivery.Message) {}, "a link": link} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := send(t, config(), message(func(m *delivery.Message) {
+				change(m)
+				m.Context.Fields = []events.Field{{Label: "Amount", Value: "49.00 EUR"}, {Label: "Payee & more", Value: `Café "Lumière" <b>& Co</b>`}}
+			}))
+			require.Contains(t, got.Text.Reveal(), "\n\nAmount: 49.00 EUR\nPayee & more: Café \"Lumière\" <b>& Co</b>\n\n")
+			require.NotContains(t, got.Text.Reveal(), "\n\n\n")
+			require.NotContains(t, got.HTML.Reveal(), "<b>")
+			shown := visible(t, got)
+			for _, text := range []string{got.Text.Reveal(), shown} {
+				amount, payee := strings.Index(text, "49.00 EUR"), strings.Index(text, `Café "Lumière" <b>& Co</b>`)
+				require.Positive(t, amount)
+				require.Greater(t, payee, amount, "in the client's order")
+				for _, later := range []string{"Sign in", "Near Lyon", "5 minutes"} {
+					require.Greater(t, strings.LastIndex(text, later), payee, later)
+				}
+			}
+			size := regexp.MustCompile(`font-size:(\d+)px[^>]*><bdi>49\.00 EUR`).FindStringSubmatch(got.HTML.Reveal())
+			require.Len(t, size, 2)
+			headline := regexp.MustCompile(`<h1[^>]*font-size:(\d+)px`).FindStringSubmatch(got.HTML.Reveal())
+			require.Greater(t, size[1], headline[1], "larger than the headline")
+			if name == "a code" {
+				require.Equal(t, "482913", regexp.MustCompile(`\d+`).FindString(got.Text.Reveal()))
+			}
+		})
+	}
+}

@@ -18,7 +18,8 @@ var files embed.FS
 type letter struct {
 	Language, Brand string
 	Words           wording.Mail
-	Details         []wording.Detail
+	// Fields are what exactly is agreed to; they come before everything that is said.
+	Fields, Details []wording.Detail
 	Code, Link      string
 }
 

@@ -232,3 +232,23 @@ func TestANotificationAsksNothing(t *testing.T) {
 	_, err = sender.Send(t.Context(), m)
 	assert.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err))
 }
+
+func TestAPushShowsTheFieldsAndCarriesThemAsTheyAreSigned(t *testing.T) {
+	t.Parallel()
+	var got delivery.Push
+	m := message("apns")
+	m.Context.Fields = []events.Field{{Label: "Amount", Value: "49.00 EUR"}, {Label: "Payee", Value: "Café & Co"}}
+	_, err := push.New(config, accepts(&got)).Send(t.Context(), m)
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(got.Body.Reveal(), "Amount: 49.00 EUR\nPayee: Café & Co\n"), got.Body.Reveal())
+	assert.Contains(t, got.Body.Reveal(), "Near Lyon")
+	signed, err := json.Marshal(m.Context)
+	require.NoError(t, err)
+	assert.Equal(t, string(signed), got.Data["context"])
+	assert.Contains(t, got.Data["context"], `"fields":[{"label":"Amount","value":"49.00 EUR"},`)
+
+	m.Challenge, m.Code = events.Code, "482913"
+	_, err = push.New(config, accepts(&got)).Send(t.Context(), m)
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(got.Body.Reveal(), "482913 is your Example Bank code for:\nAmount: 49.00 EUR\nPayee: Café & Co\n"), got.Body.Reveal())
+}

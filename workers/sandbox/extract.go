@@ -18,10 +18,11 @@ func compilePatterns() patterns {
 		noise: regexp.MustCompile(`https?://\S+|\S+@\S+|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,}\b|\+\d[\d ().-]*\d|[€$£]\s?[\d.,]+|\b\d+[.,]\d+\b|\b\d{1,2}:\d{2}\b`),
 		// Digits, or a letter that nobody takes for a digit with five of them.
 		code: regexp.MustCompile(`(?:^|[^\pL\d_/#-])(\d{4,10}|[A-HJ-NP-RT-Y]\d{5})(?:[^\pL\d_/-]|$)`),
-		// An approval asks for one of two words, and carries no code.
-		approval: regexp.MustCompile(`\b(?:YES|JA|OUI|SI|SIM)\b[\s\S]*\b(?:NO|NEIN|NON|NAO)\b`),
-		// A spoken code is single digits with a pause after each.
-		spoken: regexp.MustCompile(`\b\d(?:[,.;…]?\s+\d){3,9}\b`),
+		// An approval asks for one of two words, or for a number that it does not tell, and carries no code.
+		approval: regexp.MustCompile(`\b(?:YES|JA|OUI|SI|SIM)\b[\s\S]*\b(?:NO|NEIN|NON|NAO)\b|` +
+			`\b(?:NO to refuse|NEIN zum Ablehnen|NO para rechazar|NON pour refuser|NAO para recusar)\b`),
+		// A spoken code is single digits with a pause after each, and may begin with a letter.
+		spoken: regexp.MustCompile(`(?:\b[A-HJ-NP-RT-Y][,.;…]?\s+)?\b\d(?:[,.;…]?\s+\d){3,9}\b`),
 	}
 }
 
@@ -56,7 +57,7 @@ func (p patterns) codePushed(data map[string]string) string {
 func (p patterns) codeSpoken(lines []string) string {
 	for i := len(lines) - 1; i >= 0; i-- {
 		if all := p.spoken.FindAllString(lines[i], -1); len(all) > 0 {
-			return digitsOf(all[len(all)-1])
+			return signsOf(all[len(all)-1])
 		}
 	}
 	// Some scripts say each digit on its own, with a pause after it.
@@ -75,6 +76,16 @@ func (p patterns) codeSpoken(lines []string) string {
 		return run
 	}
 	return ""
+}
+
+// signsOf is a spoken code without what stands between its digits.
+func signsOf(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return -1
+	}, s)
 }
 
 func digitsOf(s string) string {

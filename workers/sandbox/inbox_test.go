@@ -14,7 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/workers/sandbox"
+	"github.com/assent-io/assent/workers/wording"
 )
 
 func TestWaitingEndsWithTheFirstMatch(t *testing.T) {
@@ -256,6 +258,25 @@ func TestCodesAndLinksAreFound(t *testing.T) {
 		m := b.messages(t, "?limit=1")[0]
 		require.Equal(t, text, m.Text)
 		require.Equal(t, want, [2]string{m.Code, m.Link}, text)
+	}
+}
+
+func TestNoApprovalIsTakenForACodeInAnyLanguage(t *testing.T) {
+	b := setup(t)
+	facts := wording.Facts{Brand: "Bank 24000", Life: 5 * time.Minute, Context: events.Context{
+		Action: "Pay 49000", Fields: []events.Field{{Label: "Amount", Value: "49000 EUR"}, {Label: "Payee", Value: "Account 12345678"}},
+	}}
+	for _, locale := range []string{"en", "de", "es", "fr", "pt"} {
+		words := wording.For(locale)
+		for text, code := range map[string]string{
+			words.ApprovalText(facts, true): "", words.ApprovalText(facts, false): "",
+			words.LinkText(facts, "https://a.example/l/tok"): "", words.CodeText(facts, "482913"): "482913",
+		} {
+			b.text(t, map[string]string{"Body": text})
+			m := b.messages(t, "?limit=1")[0]
+			require.Equal(t, text, m.Text)
+			require.Equal(t, code, m.Code, text)
+		}
 	}
 }
 

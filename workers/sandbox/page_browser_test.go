@@ -404,6 +404,21 @@ func TestTheInboxPage(t *testing.T) {
 		require.Equal(t, "0", p.js(`document.querySelectorAll('.choices').length`))
 	})
 
+	t.Run("what exactly is agreed to stands first in a push", func(t *testing.T) {
+		p.t = t
+		phone := b.phone(t, "fcm")
+		require.Equal(t, http.StatusOK, b.fcm(t, `{"message":{"token":"`+phone.PushToken+`","data":{"verification_id":"v1","device_id":"d1","brand":"Example Bank","action":"Pay the rent",`+
+			`"context":"{\"action\":\"Pay the rent\",\"fields\":[{\"label\":\"Amount\",\"value\":\"49.00 EUR\"},{\"label\":\"Payee\",\"value\":\"<b>Lumière</b>\"}]}",`+
+			`"number_length":"2","respond_to":"`+b.assent.url+`/v1/verifications/v1/responses"}}}`).status)
+		p.sees("#list li:first-child", "Pay the rent")
+		p.click("#list li:first-child a")
+		p.sees(".push .fields", "49.00 EUR")
+		require.Equal(t, "Amount=49.00 EUR, Payee=<b>Lumière</b>",
+			p.js(`[...document.querySelectorAll('.push .fields dt')].map(e => e.textContent + '=' + e.nextElementSibling.textContent).join(', ')`))
+		require.Equal(t, "true", p.js(`document.querySelector('.fields').compareDocumentPosition(document.querySelectorAll('.push dl')[1]) === Node.DOCUMENT_POSITION_FOLLOWING`))
+		p.picture("push-fields")
+	})
+
 	t.Run("the code of a push is shown to be copied", func(t *testing.T) {
 		p.t = t
 		phone := b.phone(t, "fcm")

@@ -1,13 +1,18 @@
 package sandbox_test
 
 import (
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	twilio "github.com/twilio/twilio-go/client"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/workers/voice"
 )
 
 const codeScript = `<?xml version="1.0" encoding="UTF-8"?><Response>
@@ -243,4 +248,20 @@ func TestSpelledDigitsAreSpokenOneByOne(t *testing.T) {
 	m := b.one(t, "")
 	require.Equal(t, "482913", m.Code)
 	require.Equal(t, "Your code: 4, 8, 2, 9, 1, 3", m.Text)
+}
+
+func TestASpokenCodeKeepsItsLetterInEveryLanguage(t *testing.T) {
+	b := setup(t)
+	fields := []events.Field{{Label: "Amount", Value: "1 2 3 4 EUR"}}
+	for _, locale := range []string{"en", "de", "es", "fr", "pt"} {
+		for _, code := range []string{"B41832", "482913", "0042"} {
+			script, err := voice.CodeScript(locale, "Bank A", fields, code)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusCreated, b.phoneCall(t, strings.TrimPrefix(script, xml.Header), nil).status)
+			eventually(t, func() bool {
+				m := b.messages(t, "?limit=1")
+				return len(m) == 1 && m[0].Status == "completed" && m[0].Code == code
+			})
+		}
+	}
 }

@@ -34,7 +34,9 @@ type Config struct {
 	Callbacks string
 	// Replies tells that the provider brings a person's answer back, without which nobody is asked for one.
 	Replies bool
-	// Log is told of an app's hash that had no room; it may be nil.
+	// MaxSegments is how many parts a text message may be sent in; zero: any number.
+	MaxSegments int
+	// Log is told of an app's hash that had no room, and of long messages; it may be nil.
 	Log *slog.Logger
 }
 
@@ -56,11 +58,35 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 	if err != nil {
 		return delivery.Receipt{}, err
 	}
+	if err := s.measure(m, gsm7.Segments(body).Segments); err != nil {
+		return delivery.Receipt{}, err
+	}
 	text := delivery.SMS{Name: m.Name(), To: m.To, Body: delivery.Code(body), ValidFor: life}
 	if s.cfg.Callbacks != "" && s.cfg.PublicURL != "" {
 		text.CallbackURL = s.cfg.PublicURL + s.cfg.Callbacks + "/" + m.Name().Path()
 	}
 	return s.gateway.SendSMS(ctx, text)
+}
+
+// manySegments is from how many parts on a message of a verification is worth a warning: codes and questions have
+// room in one, and in two with what is agreed to.
+const manySegments = 3
+
+// measure refuses a message of more parts than the operator allows, and warns once of a long one.
+func (s *sender) measure(m delivery.Message, segments int) error {
+	log := s.cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if s.cfg.MaxSegments > 0 && segments > s.cfg.MaxSegments {
+		log.Warn("text message refused: it has too many segments", "verification_id", m.ID, "segments", segments, "at_most", s.cfg.MaxSegments)
+		return delivery.Permanent(events.ReasonMessageRefused,
+			fmt.Errorf("the text message has %d segments, and sms.max_segments allows %d", segments, s.cfg.MaxSegments))
+	}
+	if segments >= manySegments && m.Notice == nil && m.Send <= 1 && m.Attempt <= 1 {
+		log.Warn("text message is long", "verification_id", m.ID, "segments", segments)
+	}
+	return nil
 }
 
 // Units counts the segments of messages as this channel would send them, which is what providers count. One that
@@ -109,7 +135,7 @@ func (s *sender) render(m delivery.Message, life time.Duration) (string, error) 
 		if !s.cfg.Replies || s.cfg.PublicURL == "" {
 			return "", delivery.Permanent(events.ReasonNotConfigured, errors.New("replies need a provider that brings them, and a public URL"))
 		}
-		return words.ApprovalText(facts), nil
+		return words.ApprovalText(facts, m.NumberLength > 0), nil
 	default:
 		return "", delivery.Permanent(events.ReasonNotConfigured, fmt.Errorf("text messages carry no challenge %q", m.Challenge))
 	}

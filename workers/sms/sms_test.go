@@ -1,8 +1,10 @@
 package sms_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/gsm7"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/sms"
@@ -200,4 +203,81 @@ func TestANotificationIsSentAsItIs(t *testing.T) {
 	_, err = sms.New(sms.Config{}, g).Send(t.Context(), m)
 	require.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err))
 	require.Len(t, g.sent, 1)
+}
+
+func TestAnApprovalWithANumberAsksForIt(t *testing.T) {
+	t.Parallel()
+	g := &gateway{}
+	m := message(events.Approval)
+	m.NumberLength, m.Code = 2, "47" // no activation holds the number; this one would be told
+	_, err := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms", Replies: true}, g).Send(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, "Example Bank: is this you? Sign in - Lyon, France (203.0.113.7). Reply with the number on your screen to approve, NO to refuse. Expires in 5 minutes.",
+		g.sent[0].Body.Reveal())
+}
+
+func TestEveryTextShowsTheFields(t *testing.T) {
+	t.Parallel()
+	g := &gateway{}
+	s := sms.New(sms.Config{PublicURL: "https://id.example.com", Callbacks: "/callbacks/twilio/sms", Replies: true}, g)
+	for _, challenge := range []events.Challenge{events.Code, events.Link, events.Approval} {
+		m := message(challenge)
+		m.Context.Fields = []events.Field{{Label: "Amount", Value: "49.00 EUR"}, {Label: "Payee", Value: "Café Lumière"}}
+		m.Autofill = autofill.Hint{Origin: "example.com"}
+		_, err := s.Send(t.Context(), m)
+		require.NoError(t, err)
+		body := g.sent[len(g.sent)-1].Body.Reveal()
+		require.Contains(t, body, "\nAmount: 49.00 EUR\nPayee: Café Lumière\n", challenge)
+	}
+	require.True(t, strings.HasPrefix(g.sent[0].Body.Reveal(), "482913 is your Example Bank code for:\n"))
+	require.True(t, strings.HasSuffix(g.sent[0].Body.Reveal(), "\n@example.com #482913"), "the last line stays what phones look for")
+}
+
+func TestALongTextIsRefusedBeyondTheLimitAndWarnedOfOnce(t *testing.T) {
+	t.Parallel()
+	m := message(events.Approval)
+	m.Send, m.Locale = 1, "en"
+	for range 4 {
+		m.Context.Fields = append(m.Context.Fields, events.Field{Label: strings.Repeat("L", 30), Value: strings.Repeat("v", 70)})
+	}
+	for _, c := range []struct {
+		name          string
+		most          int
+		send, attempt int
+		refused       bool
+		logged        string
+	}{
+		{"no limit, with a warning", 0, 1, 1, false, "text message is long"},
+		{"a resend is not warned of again", 0, 2, 1, false, ""},
+		{"nor is a retry", 0, 1, 2, false, ""},
+		{"a limit that is kept", 4, 1, 1, false, "text message is long"},
+		{"a limit that is not", 3, 1, 1, true, "text message refused"},
+		{"a resend is refused too", 3, 2, 1, true, "text message refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var logged bytes.Buffer
+			g := &gateway{}
+			cfg := sms.Config{PublicURL: "https://id.example.com", Replies: true, MaxSegments: c.most, Log: slog.New(slog.NewJSONHandler(&logged, nil))}
+			m := m
+			m.Send, m.Attempt = c.send, c.attempt
+			_, err := sms.New(cfg, g).Send(t.Context(), m)
+			if c.refused {
+				require.Equal(t, delivery.ClassPermanent, delivery.ClassOf(err))
+				require.Equal(t, events.ReasonMessageRefused, delivery.ReasonOf(err))
+				require.ErrorContains(t, err, "has 4 segments, and sms.max_segments allows 3")
+				require.Empty(t, g.sent)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, 4, gsm7.Segments(g.sent[0].Body.Reveal()).Segments, "nothing was left out")
+			}
+			if c.logged == "" {
+				require.Empty(t, logged.String())
+				return
+			}
+			require.Contains(t, logged.String(), c.logged)
+			require.Contains(t, logged.String(), `"segments":4`)
+			require.NotContains(t, logged.String(), "vvv")
+		})
+	}
 }

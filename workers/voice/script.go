@@ -46,11 +46,11 @@ func tell(locale string, f wording.Facts, text string) script {
 	return script{w.say(w.NoticeCall(f)), pause{Length: 1}, read, pause{Length: 1}, read, hangup{}}
 }
 
-// CodeScript answers the key press: it reads the code digit by digit, twice, with a pause
-// between. The code is the last thing that is heard.
-func CodeScript(locale, brand, code string) (string, error) {
+// CodeScript answers the key press: it says what the code is for, where it is for anything in particular, and
+// reads it digit by digit, twice, with a pause between. The code is the last thing that is heard.
+func CodeScript(locale, brand string, fields []events.Field, code string) (string, error) {
 	w := speaker{wording.For(locale)}
-	return w.code(wording.Facts{Brand: brand}, code).twiML()
+	return w.code(wording.Facts{Brand: brand, Context: events.Context{Fields: fields}}, code).twiML()
 }
 
 // AnswerScript thanks for a decision and ends the call. It promises only that the answer
@@ -85,6 +85,28 @@ func RetryNumberScript(locale string, digits int, answerURL string) (string, err
 	}.twiML()
 }
 
+// MismatchScript says that a number was wrong and asks for it again, twice, at another URL: the next answer is
+// another try, whatever its digits.
+func MismatchScript(locale string, digits int, answerURL string) (string, error) {
+	w := speaker{wording.For(locale)}
+	return script{
+		gatherNumber(answerURL, digits, w.say(w.Mismatch()), w.say(w.NumberKeys(digits))),
+		gatherNumber(answerURL, digits, w.say(w.NumberKeys(digits))),
+		w.say(w.Goodbye()),
+		hangup{},
+	}.twiML()
+}
+
+// ComparedScript tells what came of a number, and ends the call.
+func ComparedScript(locale string, matched bool) (string, error) {
+	w := speaker{wording.For(locale)}
+	said := w.NoMatch()
+	if matched {
+		said = w.Matched()
+	}
+	return script{w.say(said), w.say(w.Goodbye()), hangup{}}.twiML()
+}
+
 // GoodbyeScript says that there is nothing to answer any more and ends the call.
 func GoodbyeScript(locale string) (string, error) {
 	w := speaker{wording.For(locale)}
@@ -97,5 +119,9 @@ type speaker struct{ wording.Wording }
 func (s speaker) say(text string) say { return say{Language: s.SpeechLanguage(), Text: text} }
 
 func (s speaker) code(f wording.Facts, code string) script {
-	return script{s.say(s.SpokenCode(f, code)), pause{Length: 1}, s.say(s.SpokenCodeAgain(code)), hangup{}}
+	read := script{s.say(s.SpokenCode(f, code)), pause{Length: 1}, s.say(s.SpokenCodeAgain(code)), hangup{}}
+	if fields := s.SpokenFields(f); fields != "" {
+		return append(script{s.say(fields), pause{Length: 1}}, read...)
+	}
+	return read
 }

@@ -78,6 +78,8 @@ func (h heard) languages() map[string]bool {
 	return found
 }
 
+var fields = []events.Field{{Label: "Amount", Value: "49.00 EUR"}, {Label: "Payee", Value: "Café <Lumière> & Co"}}
+
 // scripts writes every script that answers a callback.
 func scripts(t *testing.T, locale, brand string) map[string]heard {
 	t.Helper()
@@ -88,13 +90,17 @@ func scripts(t *testing.T, locale, brand string) map[string]heard {
 			all[name] = listen(t, script)
 		}
 	}
-	add("code")(voice.CodeScript(locale, brand, "482913"))
+	add("code")(voice.CodeScript(locale, brand, nil, "482913"))
 	add("approve")(voice.AnswerScript(locale, brand, events.Approve))
 	add("deny")(voice.AnswerScript(locale, brand, events.Deny))
 	add("not_me")(voice.AnswerScript(locale, brand, events.NotMe))
 	add("retry")(voice.RetryScript(locale, public+"/callbacks/twilio/voice/vrf_01/answer"))
 	add("number taken")(voice.AnswerScript(locale, brand, ""))
 	add("retry number")(voice.RetryNumberScript(locale, 6, public+"/callbacks/twilio/voice/vrf_01/answer"))
+	add("mismatch")(voice.MismatchScript(locale, 6, public+"/callbacks/twilio/voice/vrf_01/answer?try=2"))
+	add("matched")(voice.ComparedScript(locale, true))
+	add("refused")(voice.ComparedScript(locale, false))
+	add("code for a payment")(voice.CodeScript(locale, brand, fields, "482913"))
 	add("goodbye")(voice.GoodbyeScript(locale))
 	return all
 }
@@ -119,8 +125,8 @@ func TestEveryScriptSpeaksTheLanguageAsked(t *testing.T) {
 
 func TestTheCodeIsReadDigitByDigitTwiceAndIsTheLastThingHeard(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"4829", "0070070070"} {
-		script, err := voice.CodeScript("en", "Example Bank", code)
+	for _, code := range []string{"4829", "0070070070", "B41832"} {
+		script, err := voice.CodeScript("en", "Example Bank", nil, code)
 		require.NoError(t, err)
 		h := listen(t, script)
 		spoken := strings.Join(strings.Split(code, ""), ", ")
@@ -163,6 +169,33 @@ func TestAnotherNumberIsAskedForAtTheSameAddress(t *testing.T) {
 		require.Contains(t, g.text(), "Enter the 6-digit number shown on your screen")
 	}
 	require.Equal(t, 1, strings.Count(retry.text(), "That is not a 6-digit number."))
+}
+
+func TestAnotherNumberIsAskedForAfterAWrongOne(t *testing.T) {
+	t.Parallel()
+	again := scripts(t, "en", "")["mismatch"]
+	require.Equal(t, []string{"Gather", "Gather", "Say", "Hangup"}, again.verbs())
+	for _, g := range again.gathers() {
+		require.Equal(t, public+"/callbacks/twilio/voice/vrf_01/answer?try=2", g.attributes()["action"], "the next answer is another try")
+		require.Equal(t, "6", g.attributes()["numDigits"])
+		require.Contains(t, g.text(), "Enter the 6-digit number shown on your screen")
+	}
+	require.Equal(t, 1, strings.Count(again.text(), "That number doesn't match. Please enter it once more."))
+	require.Contains(t, scripts(t, "en", "")["matched"].text(), "The request is approved.")
+	require.Contains(t, scripts(t, "en", "")["refused"].text(), "The request is refused.")
+}
+
+func TestACodeForAPaymentSaysWhatItIsForBeforeItIsRead(t *testing.T) {
+	t.Parallel()
+	for locale, introduction := range map[string]string{
+		"en": "This code is for:", "de": "Dieser Code gilt für:", "es": "Este código es para:", "fr": "Ce code est pour :", "pt": "Este código é para:",
+	} {
+		h := scripts(t, locale, "Example Bank")["code for a payment"]
+		require.Equal(t, []string{"Say", "Pause", "Say", "Pause", "Say", "Hangup"}, h.verbs())
+		require.Equal(t, introduction+" Amount: 49.00 EUR. Payee: Café <Lumière> & Co.", h.Verbs[0].Text)
+		require.Contains(t, h.Verbs[2].Text, "4, 8, 2, 9, 1, 3.")
+		require.Contains(t, h.Verbs[4].Text, "4, 8, 2, 9, 1, 3.")
+	}
 }
 
 func TestTextFromOutsideCannotBecomeScript(t *testing.T) {

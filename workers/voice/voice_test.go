@@ -140,6 +140,43 @@ func TestANumberIsAskedForAndNeverSpoken(t *testing.T) {
 	require.NotEmpty(t, call.CallbackURL)
 }
 
+func TestFieldsAreSpokenBeforeTheQuestion(t *testing.T) {
+	t.Parallel()
+	cfg := voice.Config{PublicURL: public, Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}
+	m := message(events.Approval)
+	m.Context.Fields = fields
+	for length, question := range map[int]string{0: "Press 1 to approve", 2: "Enter the 2-digit number shown on your screen"} {
+		m.NumberLength = length
+		script, _ := send(t, cfg, m)
+		for _, g := range script.gathers() {
+			require.Regexp(t, `(?s)You are agreeing to: Amount: 49.00 EUR. Payee: Café <Lumière> & Co\. The request is: Sign in\..*`+question, g.text())
+		}
+	}
+
+	code := message(events.Code)
+	code.Context.Fields = fields
+	script, _ := send(t, cfg, code)
+	require.NotContains(t, script.text(), "49.00 EUR", "it is told with the code, to somebody who pressed a key")
+	script, call := send(t, voice.Config{}, code)
+	require.Equal(t, []string{"Say", "Pause", "Say", "Pause", "Say", "Pause", "Say", "Hangup"}, script.verbs())
+	require.Equal(t, "This code is for: Amount: 49.00 EUR. Payee: Café <Lumière> & Co.", script.Verbs[2].Text)
+	require.Len(t, call.Lines, 7)
+}
+
+func TestTheLongestFieldsFitACallInEveryLanguage(t *testing.T) {
+	t.Parallel()
+	m := message(events.Approval)
+	m.Brand, m.NumberLength = strings.Repeat("B", 30), 2
+	m.Context.Action, m.Context.Place = strings.Repeat("a", 128), strings.Repeat("p", 128)
+	for range 6 {
+		m.Context.Fields = append(m.Context.Fields, events.Field{Label: strings.Repeat("l", 30), Value: strings.Repeat("v", 70)})
+	}
+	for _, m.Locale = range []string{"en", "de", "es", "fr", "pt"} {
+		script, _ := send(t, voice.Config{PublicURL: public, Callbacks: "/callbacks/twilio/call", Keys: "/callbacks/twilio/voice"}, m)
+		require.Equal(t, 12, strings.Count(script.text(), strings.Repeat("v", 70)+"."), m.Locale)
+	}
+}
+
 func TestWhatACallCannotCarryIsRefusedForGood(t *testing.T) {
 	t.Parallel()
 	long := message(events.Approval)

@@ -14,9 +14,11 @@ type sentences struct {
 	// Text messages, in letters of the GSM 7-bit alphabet. {code} comes first, so that
 	// nothing else that has digits is taken for it.
 	textCode    line
+	textCodeFor line // the same, with the {fields} that the code is for
 	textAsk     line
 	textAnswer  string // by the link
 	textReply   string // by a reply
+	textNumber  string // by a reply with the number to match
 	textExpires string
 
 	// Calls.
@@ -25,7 +27,9 @@ type sentences struct {
 	callPress       string
 	callDigits      line
 	callAgain       string
+	callCodeFor     string // before the fields that the code is for
 	callAsk         line
+	callFields      string // before the fields that are agreed to
 	callAction      string
 	callPlace       string
 	callNetwork     string
@@ -33,6 +37,9 @@ type sentences struct {
 	callOtherKey    string
 	callNumber      string // {n} digits
 	callOtherNumber string
+	callMismatch    string // one more try
+	callMatched     string
+	callNoMatch     string // no more tries
 	callTaken       string // says nothing about what the answer was
 	callApproved    string
 	callDenied      string

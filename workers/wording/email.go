@@ -47,6 +47,15 @@ func (w Wording) LinkMail(f Facts) Mail {
 // Detail is one fact of a request with its label.
 type Detail struct{ Label, Value string }
 
+// Fields are what exactly is agreed to, in the client's order.
+func Fields(c events.Context) []Detail {
+	fields := make([]Detail, 0, len(c.Fields))
+	for _, f := range c.Fields {
+		fields = append(fields, Detail(f))
+	}
+	return fields
+}
+
 // Details are the known facts of a request, what is asked first.
 func (w Wording) Details(c events.Context) []Detail {
 	l := w.lang.words.labels

@@ -40,6 +40,10 @@ func plainLetters(text string) string {
 			b.WriteString(sign)
 			continue
 		}
+		if letter, ok := plainLetter(r); ok {
+			b.WriteString(letter)
+			continue
+		}
 		for _, part := range norm.NFD.String(string(r)) {
 			if !unicode.Is(unicode.Mn, part) {
 				b.WriteRune(part)
@@ -49,7 +53,20 @@ func plainLetters(text string) string {
 	return b.String()
 }
 
-// plainSign knows the signs and letters that have no accent to take off.
+// plainSigns writes only the typographic signs plainly.
+func plainSigns(text string) string {
+	var b strings.Builder
+	for _, r := range norm.NFC.String(text) {
+		if sign, ok := plainSign(r); ok {
+			b.WriteString(sign)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// plainSign knows the signs that are written in other ways without meaning anything else.
 func plainSign(r rune) (string, bool) {
 	switch r {
 	case '‘', '’', '‚', '`', '´':
@@ -64,6 +81,14 @@ func plainSign(r rune) (string, bool) {
 		return "...", true
 	case '·', '•':
 		return "-", true
+	default:
+		return "", false
+	}
+}
+
+// plainLetter knows the letters that have no accent to take off.
+func plainLetter(r rune) (string, bool) {
+	switch r {
 	case 'ł':
 		return "l", true
 	case 'Ł':

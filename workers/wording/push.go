@@ -8,15 +8,15 @@ type Push struct{ Title, Body string }
 func (w Wording) CodePush(f Facts, code string) Push {
 	return Push{
 		Title: w.say(w.lang.words.mailCodeSubject, f),
-		Body:  w.say(w.lang.words.textCode, f, "{code}", code),
+		Body:  w.code(f, code),
 	}
 }
 
-// ApprovalPush asks for an approval: who asks in the title, what and from where in the body.
+// ApprovalPush asks for an approval: who asks in the title, what exactly is agreed to and from where in the body.
 func (w Wording) ApprovalPush(f Facts) Push {
 	c := f.Context
 	return Push{
 		Title: w.say(w.lang.words.pushTitle, f),
-		Body:  paragraph(sentence(join(" · ", c.Action, c.Place, c.Device)), w.lang.words.pushBody),
+		Body:  join("\n", f.fields(), paragraph(sentence(join(" · ", c.Action, c.Place, c.Device)), w.lang.words.pushBody)),
 	}
 }

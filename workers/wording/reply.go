@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -19,8 +20,10 @@ func Replies() map[events.Decision][]string {
 		events.Approve: {"yes", "y", "approve", "ja", "bestatigen", "si", "aprobar", "oui", "approuver", "sim", "aprovar"},
 		events.Deny:    {"no", "n", "deny", "refuse", "nein", "ablehnen", "rechazar", "non", "refuser", "nao", "recusar"},
 		events.NotMe: {
-			"not me", "wasn't me", "wasnt me", "this wasn't me", "this wasnt me", "das war ich nicht", "ich nicht",
-			"no fui yo", "no soy yo", "pas moi", "ce n'etait pas moi", "nao fui eu", "nao sou eu",
+			"not me", "wasn't me", "wasnt me", "this wasn't me", "this wasnt me", "it wasn't me", "it wasnt me", "it's not me",
+			"das war ich nicht", "ich war das nicht", "das bin ich nicht", "ich nicht", "nicht ich",
+			"no fui yo", "yo no fui", "no he sido yo", "no soy yo", "pas moi", "ce n'etait pas moi", "c'etait pas moi", "ce n'est pas moi",
+			"nao fui eu", "nao era eu", "nao sou eu",
 		},
 	}
 }
@@ -35,6 +38,62 @@ func Decision(reply string) (events.Decision, bool) {
 		}
 	}
 	return "", false
+}
+
+// maxDigits bounds what a reply may hold to be read as a number; longer than any that is asked for.
+const maxDigits = 16
+
+// Number reads a reply by text message as the number on the person's screen: digits of any script, alone or with a
+// yes before or behind them, and with what people put between digits. False means that it is no number.
+func Number(reply string) (digits string, ok bool) {
+	text := reduce(reply)
+	for _, yes := range Replies()[events.Approve] {
+		if rest, found := strings.CutPrefix(text, yes); found && !startsWord(rest) {
+			text = rest
+			break
+		}
+		if rest, found := strings.CutSuffix(text, yes); found && !endsWord(rest) {
+			text = rest
+			break
+		}
+	}
+	var b strings.Builder
+	for _, r := range text {
+		d, digit := digitOf(r)
+		switch {
+		case digit && b.Len() < maxDigits:
+			b.WriteByte(d)
+		case digit, !unicode.IsSpace(r) && !unicode.IsPunct(r) && !unicode.Is(unicode.Cf, r): // Cf: what phones put around digits in Arabic
+			return "", false
+		}
+	}
+	return b.String(), b.Len() > 0
+}
+
+func startsWord(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return s != "" && unicode.IsLetter(r)
+}
+
+func endsWord(s string) bool {
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return s != "" && unicode.IsLetter(r)
+}
+
+// digitOf is a decimal digit of any script as one of ASCII. Unicode keeps the ten digits of a script together, in
+// their order.
+func digitOf(r rune) (byte, bool) {
+	for _, script := range unicode.Nd.R16 {
+		if rune(script.Lo) <= r && r <= rune(script.Hi) {
+			return '0' + byte((r-rune(script.Lo))%10), true
+		}
+	}
+	for _, script := range unicode.Nd.R32 {
+		if rune(script.Lo) <= r && r <= rune(script.Hi) {
+			return '0' + byte((r-rune(script.Lo))%10), true
+		}
+	}
+	return 0, false
 }
 
 // reduce takes off what people add without meaning: case, accents, quotes and punctuation around, wide spaces.

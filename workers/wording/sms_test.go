@@ -32,7 +32,8 @@ func TestTextMessagesFitOneMessage(t *testing.T) {
 				for name, text := range map[string]string{
 					"code":     w.CodeText(f, "4829130567"),
 					"link":     w.LinkText(f, longLink),
-					"approval": w.ApprovalText(f),
+					"approval": w.ApprovalText(f, false),
+					"number":   w.ApprovalText(f, true),
 				} {
 					n, ok := gsm7.Septets(text)
 					require.True(t, ok, "%s %s leaves the alphabet: %q", locale, name, text)
@@ -42,7 +43,8 @@ func TestTextMessagesFitOneMessage(t *testing.T) {
 					}
 				}
 				require.Contains(t, w.LinkText(f, longLink), " "+longLink)
-				require.Contains(t, w.ApprovalText(f), "Sign in - Lyon, France")
+				require.Contains(t, w.ApprovalText(f, false), "Sign in - Lyon, France")
+				require.Contains(t, w.ApprovalText(f, true), "Sign in - Lyon, France")
 			}
 		}
 	}
@@ -68,16 +70,16 @@ func TestTextMessagesReadAsMeant(t *testing.T) {
 	require.Equal(t, "Example Bank: is this you? Sign in - Lyon, France (203.0.113.7). Answer within 5 minutes: https://a.example/l/x",
 		en.LinkText(f, "https://a.example/l/x"))
 	require.Equal(t, "Example Bank: is this you? Sign in - Lyon, France (203.0.113.7). Reply YES to approve, NO to refuse. Expires in 5 minutes.",
-		en.ApprovalText(f))
+		en.ApprovalText(f, false))
 	require.Equal(t, "482913 is your code. It expires in 5 minutes. Don't share it.", en.CodeText(Facts{Life: f.Life}, "482913"))
-	require.Equal(t, "Is this you? Reply YES to approve, NO to refuse. Expires in 5 minutes.", en.ApprovalText(Facts{Life: f.Life}))
+	require.Equal(t, "Is this you? Reply YES to approve, NO to refuse. Expires in 5 minutes.", en.ApprovalText(Facts{Life: f.Life}, false))
 }
 
 func TestWhatHasNoRoomIsLeftOutInOrder(t *testing.T) {
 	t.Parallel()
 	f := full()
 	f.Context.Action = "Pay 4900.00 EUR to the account of " + strings.Repeat("Lumiere ", 4) + "GmbH"
-	approval := For("en").ApprovalText(f)
+	approval := For("en").ApprovalText(f, false)
 	require.Contains(t, approval, f.Context.Action+" - Lyon, France.")
 	require.NotContains(t, approval, "203.0.113.7")
 	n, ok := gsm7.Septets(approval)
@@ -85,7 +87,7 @@ func TestWhatHasNoRoomIsLeftOutInOrder(t *testing.T) {
 	require.LessOrEqual(t, n, 160)
 
 	f.Context.Action = strings.Repeat("Pay Lumiere ", 20)
-	require.Contains(t, For("en").ApprovalText(f), f.Context.Action, "what is asked is never left out")
+	require.Contains(t, For("en").ApprovalText(f, false), f.Context.Action, "what is asked is never left out")
 	link := For("en").LinkText(f, longLink)
 	require.Equal(t, "Example Bank: is this you? Answer within 5 minutes: "+longLink, link)
 }
@@ -113,4 +115,71 @@ func TestSingleKnowsTheRoomOfBothAlphabets(t *testing.T) {
 	require.True(t, single(strings.Repeat("ж", 70)))
 	require.False(t, single(strings.Repeat("ж", 71)))
 	require.False(t, single(strings.Repeat("😀", 36)), "a sign outside the first plane takes two units")
+}
+
+// payment is a request with fields.
+func payment() Facts {
+	f := full()
+	f.Context.Fields = []events.Field{{Label: "Amount", Value: "49.00 EUR"}, {Label: "Payee", Value: "Café Lumière"}}
+	return f
+}
+
+func TestAReplyWithTheNumberIsAskedForInEveryLanguage(t *testing.T) {
+	t.Parallel()
+	const ask = ": is this you? Sign in - Lyon, France (203.0.113.7). Reply with the number on your screen to approve, NO to refuse."
+	require.Equal(t, "Bank"+ask+" Expires in 5 minutes.", For("en").ApprovalText(func() Facts { f := full(); f.Brand = "Bank"; return f }(), true))
+	for _, locale := range locales() {
+		w := For(locale)
+		text := w.ApprovalText(full(), true)
+		require.Contains(t, text, w.lang.words.textNumber)
+		require.NotContains(t, text, w.lang.words.textReply)
+		_, ok := gsm7.Septets(w.lang.words.textNumber)
+		require.True(t, ok, w.lang.words.textNumber)
+		require.NotRegexp(t, `\d`, w.lang.words.textNumber)
+		no := regexp.MustCompile(`\b[A-Z]{2,}\b`).FindAllString(w.lang.words.textNumber, -1)
+		require.Len(t, no, 1, locale)
+		d, _ := Decision(no[0])
+		require.Equal(t, events.Deny, d)
+	}
+}
+
+func TestFieldsStandOnLinesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	en, f := For("en"), payment()
+	require.Equal(t, "482913 is your Example Bank code for:\nAmount: 49.00 EUR\nPayee: Café Lumière\nIt expires in 5 minutes. Don't share it.",
+		en.CodeText(f, "482913"))
+	require.Equal(t, "Example Bank: is this you?\nAmount: 49.00 EUR\nPayee: Café Lumière\nSign in - Lyon, France (203.0.113.7). Answer within 5 minutes: https://a.example/l/x",
+		en.LinkText(f, "https://a.example/l/x"))
+	f.Context.Action, f.Context.IP = "", ""
+	require.Equal(t, "Example Bank: is this you?\nAmount: 49.00 EUR\nPayee: Café Lumière\nLyon, France. Reply with the number on your screen to approve, NO to refuse.",
+		en.ApprovalText(f, true))
+}
+
+func TestFieldsAreNeverLeftOutOrWrittenInAnotherWay(t *testing.T) {
+	t.Parallel()
+	f := payment()
+	f.Brand = "Açaí"
+	for i := range 4 {
+		f.Context.Fields = append(f.Context.Fields, events.Field{Label: strings.Repeat("L", 29) + string(rune('0'+i)), Value: strings.Repeat("v", 70)})
+	}
+	for _, payee := range []string{"Café Lumière", "Łódź Šárka", "Товарищество"} {
+		f.Context.Fields[1].Value = payee
+		for _, locale := range locales() {
+			w := For(locale)
+			texts := []string{
+				w.CodeText(f, "482913"), w.LinkText(f, longLink), w.ApprovalText(f, false), w.ApprovalText(f, true),
+				w.CodePush(f, "482913").Body, w.ApprovalPush(f).Body, w.ApprovalCall(f), w.SpokenFields(f),
+			}
+			for _, text := range texts {
+				for _, field := range f.Context.Fields {
+					require.Contains(t, text, field.Label+": "+field.Value)
+				}
+			}
+			require.Equal(t, "482913", firstCode.FindString(texts[0]))
+			_, gsm := gsm7.Septets(texts[0])
+			require.Equal(t, payee == "Café Lumière", gsm, "the brand's accents come off where the fields leave room for it")
+		}
+	}
+	f.Context.Fields = []events.Field{{Label: "Amount", Value: "49,00\u00a0€"}}
+	require.Contains(t, For("fr").CodeText(f, "482913"), "Amount: 49,00 €\n", "a space of another width is a space")
 }

@@ -80,7 +80,7 @@ func TestEveryLanguageHasEverySentenceWithTheSameParts(t *testing.T) {
 	want := map[string][]string{}
 	eachSentence(english.words, func(name, sentence string) { want[name] = parts(sentence) })
 	require.NotEmpty(t, want)
-	known := []string{"{brand}", "{action}", "{place}", "{ip}", "{life}", "{code}", "{digits}", "{link}", "{n}"}
+	known := []string{"{brand}", "{action}", "{place}", "{ip}", "{life}", "{code}", "{digits}", "{link}", "{n}", "{fields}"}
 	for _, lang := range catalog() {
 		eachSentence(lang.words, func(name, sentence string) {
 			require.NotEmpty(t, sentence, "%s lacks %s", lang.tag, name)
@@ -101,9 +101,9 @@ func everyText(w Wording, f Facts) []string {
 	code, link := w.CodeMail(f), w.LinkMail(f)
 	push, pushedCode := w.ApprovalPush(f), w.CodePush(f, "482913")
 	texts := []string{
-		w.CodeText(f, "482913"), w.LinkText(f, "https://id.example.com/l/abc"), w.ApprovalText(f),
+		w.CodeText(f, "482913"), w.LinkText(f, "https://id.example.com/l/abc"), w.ApprovalText(f, false), w.ApprovalText(f, true),
 		w.CodeCall(f), w.PressForCode(), w.SpokenCode(f, "482913"), w.SpokenCodeAgain("482913"),
-		w.ApprovalCall(f), w.ApprovalKeys(), w.OtherKey(), w.NumberKeys(6), w.OtherNumber(6), w.Closed(), w.Goodbye(),
+		w.ApprovalCall(f), w.ApprovalKeys(), w.OtherKey(), w.NumberKeys(6), w.OtherNumber(6), w.Mismatch(), w.Matched(), w.NoMatch(), w.Closed(), w.Goodbye(),
 		w.Acknowledged(events.Approve, f), w.Acknowledged(events.Deny, f), w.Acknowledged(events.NotMe, f), w.Acknowledged("", f),
 		push.Title, push.Body, pushedCode.Title, pushedCode.Body,
 	}
@@ -117,8 +117,11 @@ func TestNothingReadsOddWhateverIsUnknown(t *testing.T) {
 	t.Parallel()
 	odd := regexp.MustCompile(`[{}]|  |^[ ,.:?!-]|[-,:(] ?[.)]|\.\.|\(\)`)
 	for _, locale := range locales() {
-		for mask := range 1 << 5 {
+		for mask := range 1 << 6 {
 			f := full()
+			if mask>>5 == 1 {
+				f = payment()
+			}
 			for bit, part := range []*string{&f.Brand, &f.Context.Action, &f.Context.Place, &f.Context.IP, &f.Context.Device} {
 				if mask&(1<<bit) != 0 {
 					*part = ""
@@ -178,10 +181,17 @@ func TestSpokenTextNamesWhoWhatAndWhere(t *testing.T) {
 		for _, key := range []string{"1", "2", "3"} {
 			require.Contains(t, w.ApprovalKeys(), key)
 		}
+		require.Contains(t, w.SpokenCode(full(), "B41832"), ": B, 4, 1, 8, 3, 2.")
+		require.Contains(t, w.SpokenCodeAgain("B41832"), ": B, 4, 1, 8, 3, 2.")
+		require.Empty(t, w.SpokenFields(full()))
+		require.Contains(t, w.SpokenFields(payment()), ": Amount: 49.00 EUR. Payee: Café Lumière.")
+		require.Regexp(t, "Example Bank.* Amount: 49.00 EUR. Payee: Café Lumière. .*Sign in.*Lyon", w.ApprovalCall(payment()))
 		require.Contains(t, w.NumberKeys(6), "6")
+		require.Contains(t, w.NumberKeys(6), "0", "the key of whoever did not ask")
 		require.Contains(t, w.OtherNumber(2), "2")
 	}
 	f := full()
+	require.Contains(t, For("en").NumberKeys(2), "To refuse, press star, then hash. If this wasn't you, press 0, then hash.")
 	f.Context.Action = "Pay now?"
 	require.Contains(t, For("en").ApprovalCall(f), "The request is: Pay now.")
 }
@@ -210,6 +220,7 @@ func TestMailsAndPushesShowTheFactsAndNoCode(t *testing.T) {
 		require.Empty(t, w.Details(events.Context{}))
 		push := w.ApprovalPush(full())
 		require.Contains(t, push.Title, "Example Bank")
+		require.True(t, strings.HasPrefix(w.ApprovalPush(payment()).Body, "Amount: 49.00 EUR\nPayee: Café Lumière\nSign in · Lyon"))
 		require.True(t, strings.HasPrefix(push.Body, "Sign in · Lyon, France · Firefox on Windows. "), push.Body)
 	}
 }
@@ -266,6 +277,11 @@ func TestRepliesAreUnderstood(t *testing.T) {
 		{"Wasn’t me", events.NotMe, true},
 		{"Das war ich  nicht", events.NotMe, true},
 		{"ce n'était pas moi", events.NotMe, true},
+		{"It wasn't me!", events.NotMe, true},
+		{"Ich war das nicht", events.NotMe, true},
+		{"No he sido yo", events.NotMe, true},
+		{"Ce n’est pas moi", events.NotMe, true},
+		{"Não era eu", events.NotMe, true},
 		{"", "", false},
 		{"...", "", false},
 		{"yes no", "", false},
@@ -318,7 +334,39 @@ func TestTheWordsAskedForAreUnderstood(t *testing.T) {
 func TestAnyReplyIsReadWithoutHarm(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		d, ok := Decision(rapid.String().Draw(t, "reply"))
+		reply := rapid.String().Draw(t, "reply")
+		d, ok := Decision(reply)
 		require.Equal(t, ok, d != "")
+		number, isNumber := Number(reply)
+		require.Equal(t, isNumber, number != "")
+		require.Empty(t, strings.Trim(number, "0123456789"))
+		require.False(t, ok && isNumber)
 	})
+}
+
+func TestANumberInAReplyIsRead(t *testing.T) {
+	t.Parallel()
+	for reply, want := range map[string]string{
+		"47": "47", " 47. ": "47", "4 7": "47", "4-7": "47", "4–7": "47", "YES 47": "47", "47 yes": "47", "yes, 47!": "47", "Yes47": "47",
+		"47ja": "47", "sí 47": "47", "Oui : 47": "47", "bestätigen 47": "47", "y 4 7": "47", "\"47\"": "47",
+		"٤٧": "47", "۴۷": "47", "४७": "47", "４７": "47", "𝟜𝟟": "47", "\u200f47\u200e": "47",
+		"04": "04", "0": "0", "471234": "471234", "12345678901234567": "",
+		"": "", "yes": "", "no 47": "", "47 no": "", "not me 47": "", "yesterday 47": "", "47 euros": "", "+47": "", "4+7": "", "47 or 48": "",
+		"yes 47 yes": "", "ok 47": "", "½": "", "四七": "", "stop 47": "",
+	} {
+		digits, ok := Number(reply)
+		require.Equal(t, want, digits, "%q", reply)
+		require.Equal(t, want != "", ok, "%q", reply)
+	}
+}
+
+func TestEveryDigitOfUnicodeIsReadAsItself(t *testing.T) {
+	t.Parallel()
+	for _, zero := range []rune{'0', '٠', '۰', '०', '０', '𝟎', '𝟘', '𝟢', '𞥐'} {
+		for i := range rune(10) {
+			d, ok := digitOf(zero + i)
+			require.True(t, ok)
+			require.Equal(t, byte('0'+i), d, string(zero+i))
+		}
+	}
 }

@@ -79,6 +79,7 @@ func startAPI(ctx context.Context, p *process) error {
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
 		Notifications: k.notifications, Audit: k.audit, Listed: p.list, Responses: pub,
+		Segments: p.segments, MaxSegments: p.cfg.SMS.MaxSegments,
 		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
@@ -262,7 +263,7 @@ func (p *process) callbacks(ctx context.Context, k kept, pub *stream.Publisher) 
 		Adapters:      map[string]webhook.Key{},
 		Verifications: k.verifications, Reports: reports.Reports, Deliveries: pub, Responses: pub, Replies: k.verifications,
 		Notifications: k.notifications,
-		Scripts:       scripts{p.publicURL}, Decision: wording.Decision,
+		Scripts:       scripts{p.publicURL}, Decision: wording.Decision, Number: wording.Number,
 		Now: p.now, Log: p.log.With("role", "api"), Registerer: p.registry,
 	}
 	for name, a := range p.cfg.Adapters {
@@ -294,20 +295,36 @@ func (p *process) callbacks(ctx context.Context, k kept, pub *stream.Publisher) 
 // scripts lets the voice channel speak in answer to a key press.
 type scripts struct{ publicURL func() string }
 
-func (scripts) Code(locale, brand, code string) (string, error) {
-	return voice.CodeScript(locale, brand, code)
+func (scripts) Code(v verification.Verification, code string) (string, error) {
+	return voice.CodeScript(v.Locale, v.Brand, events.Context(v.Context).Fields, code)
 }
 
 func (scripts) Answer(locale, brand string, d events.Decision) (string, error) {
 	return voice.AnswerScript(locale, brand, d)
 }
 
-func (s scripts) Retry(v verification.Verification) (string, error) {
-	answer := s.publicURL() + "/callbacks/twilio/voice/" + v.ID + "/answer"
+func (s scripts) Retry(v verification.Verification, try string) (string, error) {
 	if v.NumberLength > 0 {
-		return voice.RetryNumberScript(v.Locale, v.NumberLength, answer)
+		return voice.RetryNumberScript(v.Locale, v.NumberLength, s.answer(v, try))
 	}
-	return voice.RetryScript(v.Locale, answer)
+	return voice.RetryScript(v.Locale, s.answer(v, try))
+}
+
+func (s scripts) Mismatch(v verification.Verification, try string) (string, error) {
+	return voice.MismatchScript(v.Locale, v.NumberLength, s.answer(v, try))
+}
+
+func (scripts) Compared(locale string, matched bool) (string, error) {
+	return voice.ComparedScript(locale, matched)
+}
+
+// answer is where the keys of a try come back.
+func (s scripts) answer(v verification.Verification, try string) string {
+	target := s.publicURL() + "/callbacks/twilio/voice/" + v.ID + "/answer"
+	if try != "" {
+		target += "?try=" + try
+	}
+	return target
 }
 
 func (scripts) Goodbye(locale string) (string, error) { return voice.GoodbyeScript(locale) }

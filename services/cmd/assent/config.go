@@ -9,6 +9,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/autofill"
+	"github.com/assent-io/assent/events/gsm7"
 	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/store"
@@ -46,6 +47,7 @@ type config struct {
 	NATS     natsConfig     `koanf:"nats"`
 	Limits   limitsConfig   `koanf:"limits"`
 	Codes    codesConfig    `koanf:"codes"`
+	SMS      smsConfig      `koanf:"sms"`
 	Workers  workersConfig  `koanf:"workers"`
 	Twilio   twilio.Config  `koanf:"twilio"`
 	SendGrid sendgridConfig `koanf:"sendgrid"`
@@ -114,6 +116,12 @@ func (c codesConfig) check() []string {
 		faults = append(faults, fault("codes.app_hash", "want the 11 characters of an app's hash"))
 	}
 	return faults
+}
+
+// smsConfig is what holds for all text messages.
+type smsConfig struct {
+	// MaxSegments is how many parts a text message may be sent in, each of which costs; 0: any number.
+	MaxSegments int `koanf:"max_segments"`
 }
 
 // routesConfig is a list of rules for each channel, such as "+49 +43: acme=80 twilio=20".
@@ -232,6 +240,9 @@ func (c config) check(run []role) []string {
 	// A reply by text finds its question by the send that is still in the window.
 	if c.Limits.Window < verification.MaxLife || c.Limits.Window > 24*time.Hour {
 		add("limits.window", "want 10m, the longest life of a verification, to 24h")
+	}
+	if c.SMS.MaxSegments < 0 || c.SMS.MaxSegments > gsm7.MaxSegments {
+		add("sms.max_segments", "want 0, which means no limit, to 255")
 	}
 	if c.Workers.MaxInFlight < 1 || c.Workers.MaxInFlight > 4096 {
 		add("workers.max_in_flight", "want 1 to 4096")

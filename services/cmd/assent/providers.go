@@ -199,7 +199,10 @@ func (p *process) routes(channel events.Channel, providers []routing.Provider) (
 
 func startSMS(ctx context.Context, p *process) error {
 	providers, err := p.numbers(events.SMS, func(g gateway, callbacks string, twilio bool) delivery.Sender {
-		return sms.New(sms.Config{PublicURL: p.publicURL(), Callbacks: callbacks, Replies: twilio && callbacks != "", Log: p.log.With("role", "sms")}, g)
+		return sms.New(sms.Config{
+			PublicURL: p.publicURL(), Callbacks: callbacks, Replies: twilio && callbacks != "", MaxSegments: p.cfg.SMS.MaxSegments,
+			Log: p.log.With("role", "sms"),
+		}, g)
 	})
 	if err != nil {
 		return err

@@ -57,6 +57,9 @@ type Verifications interface {
 	Code(ctx context.Context, id string) (verification.Verification, verification.Code, error)
 	// NumberHash is the keyed hash of digits that came with an approval.
 	NumberHash(ctx context.Context, id, digits string) ([]byte, error)
+	// Await returns as soon as the verification differs from the revision seen or is closed, or ctx ends: then it
+	// is as it was last known, without an error.
+	Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error)
 	// OpenApprovals lists the open SMS approvals sent to an address, newest first.
 	OpenApprovals(ctx context.Context, address string) ([]verification.Verification, error)
 }
@@ -87,16 +90,22 @@ type Replies interface {
 
 // Scripts renders what a call says next, as TwiML.
 type Scripts interface {
-	Code(locale, brand, code string) (string, error)
+	// Code reads a code out, and what it is for.
+	Code(v verification.Verification, code string) (string, error)
 	// Answer thanks for a decision; an empty one is a number, of which nobody knows yet whether it is right.
 	Answer(locale, brand string, d events.Decision) (string, error)
-	// Retry asks the question again after keys that mean nothing: for one key, or for v.NumberLength digits.
-	Retry(v verification.Verification) (string, error)
+	// Retry asks the question again after keys that mean nothing: for one key, or for v.NumberLength digits. The
+	// keys come back as the same try, which may be empty.
+	Retry(v verification.Verification, try string) (string, error)
+	// Mismatch says that a number was wrong, and asks for it again, as another try.
+	Mismatch(v verification.Verification, try string) (string, error)
+	// Compared tells what came of a number where it was the last one.
+	Compared(locale string, matched bool) (string, error)
 	Goodbye(locale string) (string, error)
 }
 
-// Config is what the handler needs. Verifications, Reports, Deliveries, Responses, Scripts, Decision
-// and PublicURL are required.
+// Config is what the handler needs. Verifications, Reports, Deliveries, Responses, Scripts, Decision,
+// Number and PublicURL are required.
 type Config struct {
 	// PublicURL is the address that providers were given, which their signatures cover. The Host
 	// header of a request plays no part.
@@ -123,6 +132,8 @@ type Config struct {
 	Suppressions Suppressions
 	// Decision reads a reply to a text message; false when it says neither yes nor no.
 	Decision func(reply string) (events.Decision, bool)
+	// Number reads a reply as the number on the person's screen, in digits of ASCII; false when it is none.
+	Number func(reply string) (digits string, ok bool)
 
 	Now        func() time.Time // nil: time.Now
 	Log        *slog.Logger     // nil: nothing is logged

@@ -54,6 +54,8 @@ type records struct {
 	settled       []events.DeliverySettled
 	answered      []events.ResponseReceived
 	asked         []string // ids that Get was called with
+	silent        bool     // nobody decides what answers mean
+	decided       int      // how many of answered were
 	err           error
 	unreadable    error // of the reports
 }
@@ -87,6 +89,22 @@ func (s *records) Code(ctx context.Context, id string) (verification.Verificatio
 
 func (s *records) NumberHash(_ context.Context, id, digits string) ([]byte, error) {
 	return []byte("hash of " + digits + " for " + id), s.err
+}
+
+// Await decides on what was answered, as the verifier does, or waits until ctx ends.
+func (s *records) Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error) {
+	v := s.verifications[id]
+	for ; !s.silent && s.decided < len(s.answered); s.decided++ {
+		if a := s.answered[s.decided]; a.ID == id {
+			v, _ = verification.Apply(v, verification.Answered{Decision: verification.Decision(a.Decision), Number: a.Number}, now)
+			v.Revision++
+		}
+	}
+	s.verifications[id] = v
+	if v.Revision == seen && !v.Status.Closed() {
+		<-ctx.Done()
+	}
+	return &v, s.err
 }
 
 func (s *records) OpenApprovals(_ context.Context, address string) ([]verification.Verification, error) {
@@ -157,16 +175,30 @@ func (s *records) Respond(_ context.Context, r events.ResponseReceived) error {
 
 type scripts struct{}
 
-func (scripts) Code(locale, brand, code string) (string, error) {
-	return "code " + locale + " " + brand + " " + code, nil
+func (scripts) Code(v verification.Verification, code string) (string, error) {
+	return "code " + v.Locale + " " + v.Brand + " " + code, nil
 }
 
 func (scripts) Answer(locale, brand string, d events.Decision) (string, error) {
 	return "answer " + locale + " " + brand + " " + string(d), nil
 }
 
-func (scripts) Retry(v verification.Verification) (string, error) { return "retry " + v.ID, nil }
-func (scripts) Goodbye(locale string) (string, error)             { return "goodbye " + locale, nil }
+func (scripts) Retry(v verification.Verification, try string) (string, error) {
+	return "retry " + v.ID + try, nil
+}
+
+func (scripts) Mismatch(_ verification.Verification, try string) (string, error) {
+	return "mismatch, try " + try, nil
+}
+
+func (scripts) Compared(locale string, matched bool) (string, error) {
+	if matched {
+		return "matched " + locale, nil
+	}
+	return "refused " + locale, nil
+}
+
+func (scripts) Goodbye(locale string) (string, error) { return "goodbye " + locale, nil }
 
 type bench struct {
 	t       *testing.T
@@ -190,7 +222,7 @@ func setup(t *testing.T, change ...func(*callbacks.Config)) *bench {
 		bound:         map[string]string{}, seen: map[string]bool{},
 	}
 	number := open(numberID, verification.Voice, verification.ApprovalChallenge)
-	number.NumberLength = 6
+	number.NumberLength, number.MaxChecks, number.NumberHash = 6, 2, []byte("hash of 706152 for "+numberID)
 	denied := open(closedID, verification.Voice, verification.ApprovalChallenge)
 	denied.Status = verification.Denied
 	expired := open(expiredID, verification.Voice, verification.CodeChallenge)
@@ -223,8 +255,13 @@ func setup(t *testing.T, change ...func(*callbacks.Config)) *bench {
 				return events.Approve, true
 			case "NO":
 				return events.Deny, true
+			case "NOT ME":
+				return events.NotMe, true
 			}
 			return "", false
+		},
+		Number: func(reply string) (string, bool) {
+			return reply, reply != "" && strings.Trim(reply, "0123456789") == ""
 		},
 		Now: func() time.Time { return now }, Registerer: b.metrics,
 	}

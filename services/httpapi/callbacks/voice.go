@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/verification"
@@ -33,7 +35,7 @@ func (h *handler) voiceCode(w http.ResponseWriter, r *http.Request, _ form) {
 	case err != nil:
 		h.unavailable(w, r, twilio, kindVoice, id, err)
 	default:
-		script, err := h.Scripts.Code(v.Locale, v.Brand, code.Reveal())
+		script, err := h.Scripts.Code(v, code.Reveal())
 		h.say(w, r, id, resultSpoken, script, err)
 	}
 }
@@ -58,8 +60,8 @@ type pressed struct {
 	digits   string // the number that came with an approval
 }
 
-// pressedOn reads keys: one for a plain approval; for one with a number to match its digits, or a
-// star, which refuses. False for what means nothing there.
+// pressedOn reads keys: one for a plain approval; for one with a number to match its digits, a
+// star, which refuses, or a single 0, which says that it was somebody else. False for what means nothing there.
 func pressedOn(v verification.Verification, keys string) (pressed, bool) {
 	switch {
 	case v.NumberLength == 0:
@@ -67,15 +69,17 @@ func pressedOn(v verification.Verification, keys string) (pressed, bool) {
 		return pressed{decision: d}, ok
 	case keys != "" && strings.Trim(keys, "*") == "":
 		return pressed{decision: events.Deny}, true
+	case keys == "0" && v.NumberLength > 1:
+		return pressed{decision: events.NotMe}, true
 	default:
 		number := len(keys) == v.NumberLength && strings.Trim(keys, "0123456789") == ""
 		return pressed{decision: events.Approve, digits: keys}, number
 	}
 }
 
-// response is the event that an answer becomes. Equal answers of one call are one event, and other
-// digits another: the person may try again where more than one number is compared.
-func (h *handler) response(ctx context.Context, id, call string, p pressed) (events.ResponseReceived, error) {
+// response is the event that an answer becomes. Equal answers to one question of a call are one event, because
+// Twilio may repeat them; other digits, and the same ones when the call asked again, are another try.
+func (h *handler) response(ctx context.Context, id, call, try string, p pressed) (events.ResponseReceived, error) {
 	r := events.ResponseReceived{
 		Version: events.Version, EventID: twilio + ":" + call + ":" + string(p.decision), ID: id,
 		Kind: events.ResponseVoice, Decision: p.decision, Evidence: call, ReceivedAt: h.Now().UTC(),
@@ -83,12 +87,21 @@ func (h *handler) response(ctx context.Context, id, call string, p pressed) (eve
 	if p.digits == "" {
 		return r, nil
 	}
-	var err error
-	if r.Number, err = h.Verifications.NumberHash(ctx, id, p.digits); err != nil {
-		return r, fmt.Errorf("hash number of call: %w", err)
+	if try != "" {
+		r.EventID += ":" + try
 	}
-	r.EventID += ":" + hex.EncodeToString(r.Number)
-	return r, nil
+	return r, h.number(ctx, &r, p.digits)
+}
+
+// number puts the digits of an approval into its event, as their keyed hash only, in the event's id too.
+func (h *handler) number(ctx context.Context, r *events.ResponseReceived, digits string) error {
+	hash, err := h.Verifications.NumberHash(ctx, r.ID, digits)
+	if err != nil {
+		return fmt.Errorf("hash number: %w", err)
+	}
+	r.Number = hash
+	r.EventID += ":" + hex.EncodeToString(hash)
+	return nil
 }
 
 // voiceAnswer takes the keys that answer an approval by phone.
@@ -111,13 +124,14 @@ func (h *handler) voiceAnswer(w http.ResponseWriter, r *http.Request, f form) {
 		h.goodbye(w, r, v, resultClosed)
 		return
 	}
+	try := tryOf(r)
 	keys, ok := pressedOn(v, f.Get("Digits"))
 	if !ok {
-		script, err := h.Scripts.Retry(v)
+		script, err := h.Scripts.Retry(v, try)
 		h.say(w, r, id, resultUnclear, script, err)
 		return
 	}
-	answer, err := h.response(r.Context(), id, call, keys)
+	answer, err := h.response(r.Context(), id, call, try, keys)
 	if err == nil {
 		err = h.Responses.Respond(r.Context(), answer)
 	}
@@ -127,12 +141,50 @@ func (h *handler) voiceAnswer(w http.ResponseWriter, r *http.Request, f form) {
 	}
 	h.Log.InfoContext(r.Context(), "answered by key press", "verification_id", id, "channel", string(events.Voice),
 		"provider", twilio, "decision", string(keys.decision))
-	heard := keys.decision
-	if keys.digits != "" {
-		heard = "" // the verifier compares; the call does not wait for it
-	}
-	script, err := h.Scripts.Answer(v.Locale, v.Brand, heard)
+	script, err := h.heardBack(r.Context(), v, keys)
 	h.say(w, r, id, resultPublished, script, err)
+}
+
+// tryOf is which question of a call was answered, as the address says that Mismatch gave; empty for the first.
+func tryOf(r *http.Request) string {
+	n, err := strconv.Atoi(r.URL.Query().Get("try"))
+	if err != nil || n < 2 || n > verification.MaxChecks {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// verdictWithin is how long a call waits to hear whether its number was right. Twilio gives up after 15 seconds.
+const verdictWithin = 2 * time.Second
+
+// heardBack is what a call says to an answer. A number is compared by the verifier, which the call waits for: it
+// tells whether the number was right, and asks again where one more may be tried. Where that takes too long, it says
+// no more than that the answer arrived.
+func (h *handler) heardBack(ctx context.Context, before verification.Verification, keys pressed) (string, error) {
+	if keys.digits == "" {
+		return h.Scripts.Answer(before.Locale, before.Brand, keys.decision)
+	}
+	ctx, cancel := context.WithTimeout(ctx, verdictWithin)
+	defer cancel()
+	v := before
+	for ctx.Err() == nil && !v.Status.Closed() && v.ChecksUsed <= before.ChecksUsed {
+		changed, err := h.Verifications.Await(ctx, v.ID, v.Revision)
+		if err != nil {
+			h.Log.WarnContext(ctx, "call not told what came of its number", "verification_id", before.ID, "err", err)
+			break
+		}
+		v = *changed
+	}
+	switch {
+	case v.Status == verification.Approved, v.Reason == verification.WrongNumber:
+		return h.Scripts.Compared(v.Locale, v.Status == verification.Approved)
+	case v.Status.Closed():
+		return h.Scripts.Goodbye(v.Locale)
+	case v.Status == verification.Pending && v.ChecksUsed > before.ChecksUsed:
+		return h.Scripts.Mismatch(v, strconv.Itoa(v.ChecksUsed+1))
+	default:
+		return h.Scripts.Answer(before.Locale, before.Brand, "")
+	}
 }
 
 func (h *handler) goodbye(w http.ResponseWriter, r *http.Request, v verification.Verification, result string) {

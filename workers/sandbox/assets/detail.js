@@ -88,7 +88,7 @@ function linked(text, url) {
 }
 
 function sms(m) {
-  const input = h('input', { name: 'text', autocomplete: 'off', maxlength: '1600', placeholder: 'YES' })
+  const input = h('input', { name: 'text', autocomplete: 'off', maxlength: '1600', placeholder: 'YES, NO or a number' })
   const self = {}
   const reply = h('form', { class: 'reply', onsubmit: async (e) => {
     e.preventDefault()
@@ -157,6 +157,16 @@ function voice(m) {
   return self
 }
 
+// fieldsOf reads what exactly is agreed to, out of the text that is signed.
+function fieldsOf(d) {
+  try {
+    const list = JSON.parse(d.context).fields
+    return Array.isArray(list) ? list.filter((f) => typeof f?.label === 'string' && typeof f?.value === 'string') : []
+  } catch {
+    return []
+  }
+}
+
 // choicesOf reads the numbers that a question offers. What is none offers nothing.
 function choicesOf(d) {
   try {
@@ -204,8 +214,11 @@ function push(m) {
     ['Asked', d.requested_at && clock(d.requested_at)], ['Expires', d.expires_at && clock(d.expires_at)],
   ].filter(([, v]) => v)
   const shown = m.text ? m.text.split('\n') : []
+  const fields = fieldsOf(d)
   const card = h('div', { class: 'push' },
-    h('h3', { dir: 'auto' }, h('bdi', {}, shown[0] || d.brand || 'Push')), shown.length > 1 && h('p', { dir: 'auto' }, shown.slice(1).join('\n')),
+    h('h3', { dir: 'auto' }, h('bdi', {}, shown[0] || d.brand || 'Push')),
+    fields.length > 0 && h('dl', { class: 'fields' }, fields.map((f) => [h('dt', {}, h('bdi', {}, f.label)), h('dd', {}, h('bdi', {}, f.value))])),
+    shown.length > 1 && h('p', { dir: 'auto' }, shown.slice(1).join('\n')),
     rows.length > 0 && h('dl', {}, rows.map(([k, v]) => [h('dt', {}, k), h('dd', {}, h('bdi', {}, v))])))
   if (m.code) card.append(code(m.code))
   else if (!d.respond_to) card.append(h('p', { class: 'quiet' }, 'This push asks nothing that could be answered.'))
