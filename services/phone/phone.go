@@ -292,19 +292,23 @@ func Question(prompt api.Prompt) [][2]string {
 		IP     string `json:"ip"`
 		Place  string `json:"place"`
 		Device string `json:"device"`
+		Fields []struct {
+			Label string `json:"label"`
+			Value string `json:"value"`
+		} `json:"fields"`
 	}
 	_ = json.Unmarshal([]byte(prompt.Context), &shown) // what cannot be read cannot be shown
+	all := [][2]string{{"brand", prompt.Brand}, {"action", shown.Action}}
+	for _, f := range shown.Fields { // what is agreed to
+		all = append(all, [2]string{f.Label, f.Value})
+	}
+	all = append(all, [][2]string{
+		{"ip", shown.IP}, {"place", shown.Place}, {"device", shown.Device}, {"choices", strings.Join(prompt.Choices, " ")},
+	}...)
 	var lines [][2]string
-	for _, line := range [][2]string{
-		{"brand", prompt.Brand},
-		{"action", shown.Action},
-		{"ip", shown.IP},
-		{"place", shown.Place},
-		{"device", shown.Device},
-		{"choices", strings.Join(prompt.Choices, " ")},
-	} {
+	for _, line := range all {
 		if line[1] != "" {
-			lines = append(lines, [2]string{line[0], printable(line[1])})
+			lines = append(lines, [2]string{printable(line[0]), printable(line[1])})
 		}
 	}
 	return lines
