@@ -2186,6 +2186,11 @@ type Prompt struct {
 	//
 	// Examples: 2
 	NumberLength int `json:"number_length,omitempty"`
+
+	// NumberSalt What stands before the number in what is signed: its digest is the hexadecimal SHA-256 of this, a line feed and the number.
+	//
+	// Examples: pXk2Jq0cT1m5l8S3vRwZbA
+	NumberSalt string `json:"number_salt"`
 }
 
 // PromptList defines model for PromptList.
@@ -2295,7 +2300,7 @@ type PushAnswer struct {
 	// Examples: MEUCIQDEt8nGj2yjV0b0Nn4YH0d8m3WlQk4m0S1v9b2cZ0aX5wIgQb3m7pV0mYtJr5Xc1yM0l3a8k7oZ9n2f4e6d8c0b1a2
 	Signature string `json:"signature"`
 
-	// Number The number that the person picked or typed; required with `approve` where the question asks for one. It is signed with the rest; a question that asked for none does not look at it.
+	// Number The number that the person picked or typed; required with `approve` where the question asks for one. Its digest is signed with the rest; a question that asked for none does not look at it.
 	//
 	// Examples: 47
 	Number string `json:"number,omitempty"`

@@ -124,6 +124,9 @@ type VerificationActivated struct {
 	SecretHash []byte `json:"secret_hash,omitempty"`
 	// NumberHash is the same of the number to match. In records of before it had a field, SecretHash is.
 	NumberHash []byte `json:"number_hash,omitempty"`
+	// NumberDigest is what a phone signs for that number: hexadecimal SHA-256 of its salt, a line feed and the
+	// number. Only app installs and the api have the salt, so that nobody else can try the few numbers there are.
+	NumberDigest string `json:"number_digest,omitempty"`
 	// Number is that number, sealed for the role api: it is shown again to the client that asked.
 	Number     *Sealed `json:"number,omitempty"`
 	KeyID      string  `json:"key_id"`
@@ -172,6 +175,8 @@ type DeliveryContent struct {
 	RedirectTo string `json:"redirect_to,omitempty"`
 	// Choices are the numbers that the app offers for an approval with a number to match.
 	Choices []string `json:"choices,omitempty"`
+	// NumberSalt goes to an app install that is asked to approve: it signs its number under it.
+	NumberSalt string `json:"number_salt,omitempty"`
 }
 
 // VerificationChanged is the outcome record: the half of a verification that
@@ -184,6 +189,8 @@ type VerificationChanged struct {
 	ChecksUsed int        `json:"checks_used,omitempty"`
 	ClosedAt   *time.Time `json:"closed_at,omitempty"`
 	ChangedAt  time.Time  `json:"changed_at"`
+	// Proof is the signed answer that closed it, where a phone did.
+	Proof *Proof `json:"proof,omitempty"`
 }
 
 // ResponseReceived is an authenticated answer of a person. The verifier decides what follows.
@@ -198,6 +205,8 @@ type ResponseReceived struct {
 	// Evidence says what the answer came with: the id of the device that signed, the provider's message or call id.
 	Evidence   string    `json:"evidence,omitempty"`
 	ReceivedAt time.Time `json:"received_at"`
+	// Proof is what the device signed; an answer of a phone without a good one is refused.
+	Proof *Proof `json:"proof,omitempty"`
 }
 
 // The kinds of responses, by the road they came back on.
@@ -388,7 +397,7 @@ func Encode(v any) ([]byte, error) {
 type versioned interface {
 	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter | TimerDue |
 		NotificationQueued | NotificationProgressed | MessageReceipt | Suppression |
-		ActionAudited | GovernorAsk | GovernorAnswer | GovernorStates | ProviderPause
+		ActionAudited | ApprovalProved | DeviceUsed | GovernorAsk | GovernorAnswer | GovernorStates | ProviderPause
 	version() int
 }
 

@@ -3,6 +3,7 @@ package events
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Subjects put the noun first and the id last, and carry the id where a read
@@ -28,6 +29,9 @@ const (
 	ProgressSubjects     = namespace + ".progress.>"
 	SuppressionSubjects  = namespace + ".suppression.>"
 	AuditSubjects        = namespace + ".audit.>"
+	// ProofSubjects hold the archived proofs of answers, LastUseSubjects when each device was last used.
+	ProofSubjects   = namespace + ".proof.>"
+	LastUseSubjects = namespace + ".lastuse.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
 	// AskedSubjects is where stored activations of app installs are republished for the phones that wait; core
@@ -147,6 +151,18 @@ func DueSubject(kind, id string) string { return fmt.Sprintf("%s.due.%s.%s", nam
 
 // AuditSubject is where the audit log of one account stands.
 func AuditSubject(account string) string { return namespace + ".audit." + account }
+
+// ProofSubject is where the proof of an answer is archived. An id that comes from an idempotency key returns after
+// its verification left, and the proof of the one before stays, so the time of the question is part of it.
+func ProofSubject(id string, created time.Time) string {
+	return fmt.Sprintf("%s.proof.%s.%d", namespace, id, created.UnixMilli())
+}
+
+// ProofsOf matches the archived proofs of one verification id.
+func ProofsOf(id string) string { return namespace + ".proof." + id + ".*" }
+
+// LastUseSubject is where the last use of a device stands.
+func LastUseSubject(deviceID string) string { return namespace + ".lastuse." + deviceID }
 
 // DeadLetterSubject is where a consumer puts what it cannot decode or deliver.
 func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }

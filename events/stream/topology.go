@@ -32,6 +32,8 @@ const (
 	Suppressions  = "ASSENT_SUPPRESSIONS"
 	// Audit holds who did what, for as long as disputes take.
 	Audit = "ASSENT_AUDIT"
+	// Proofs holds the signed answers of phones with all that checking them takes, for as long as disputes take.
+	Proofs = "ASSENT_PROOFS"
 	// Providers is the bucket of the providers that an operator paused.
 	Providers = "ASSENT_PROVIDERS"
 )
@@ -43,12 +45,16 @@ type Topology struct {
 	// SendQuota is how many sends one destination or user may get in SendWindow.
 	SendQuota  int
 	SendWindow time.Duration
+	// KeepProofs is how long the proofs of answers are kept; zero: DefaultKeepProofs.
+	KeepProofs time.Duration
 }
 
 // The defaults of Topology.
 const (
 	DefaultSendQuota  = 5
 	DefaultSendWindow = 10 * time.Minute
+	// DefaultKeepProofs is 13 months: the time in which a payment can be disputed (PSD2, article 71).
+	DefaultKeepProofs = 400 * 24 * time.Hour
 )
 
 // How many wrong answers one person may give in which time, whatever they answer.
@@ -166,6 +172,11 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			Description: "Who did what, when, and why.",
 			MaxAge:      auditAge, AllowDirect: true, Duplicates: duplicates, MaxMsgSize: maxMessage,
 		},
+		{
+			Name: Proofs, Subjects: []string{events.ProofSubjects, events.LastUseSubjects},
+			Description:       "The signed answers of phones with all that checking them takes, and when each phone last gave one.",
+			MaxMsgsPerSubject: 1, MaxAge: t.KeepProofs, AllowDirect: true, MaxMsgSize: maxMessage,
+		},
 	}
 }
 
@@ -192,6 +203,9 @@ func Ensure(ctx context.Context, js jetstream.JetStream, t Topology) error {
 	}
 	if t.SendQuota == 0 {
 		t.SendQuota = DefaultSendQuota
+	}
+	if t.KeepProofs == 0 {
+		t.KeepProofs = DefaultKeepProofs
 	}
 	for _, c := range t.streams() {
 		c.Replicas = t.Replicas

@@ -6,11 +6,8 @@ package device
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
-	"math/big"
 	"strings"
 	"time"
 )
@@ -82,6 +79,8 @@ type Device struct {
 	// Platform and PublicKey (PKIX, DER) are set for push devices.
 	Platform  string
 	PublicKey []byte
+	// TokenAt is the phone's own time of its last change of the push token; zero before the first.
+	TokenAt   time.Time
 	CreatedAt time.Time
 }
 
@@ -156,54 +155,4 @@ func publicKey(der []byte) (*ecdsa.PublicKey, error) {
 		return nil, ErrKey
 	}
 	return pub, nil
-}
-
-// Answer is what a push device signs.
-type Answer struct {
-	VerificationID string
-	DeviceID       string
-	Decision       string
-	Number         string // the number the person typed; empty where none was asked
-	AnsweredAt     string // RFC 3339, exactly as sent
-	Context        string // the context exactly as it was delivered to the device
-}
-
-// ErrSignature says that an answer was not signed by the device's key, or was changed since.
-var ErrSignature = errors.New("signature does not match")
-
-// SignedText is the text whose SHA-256 digest a device signs: one line for each part, so that
-// no part can be moved into another. The parts themselves hold no line breaks.
-func (a Answer) SignedText() string {
-	digest := sha256.Sum256([]byte(a.Context))
-	return strings.Join([]string{
-		"assent-response-v1", a.VerificationID, a.DeviceID, a.Decision, a.Number, a.AnsweredAt,
-		hex.EncodeToString(digest[:]),
-	}, "\n")
-}
-
-// Verify checks the signature of an answer against the device's public key (PKIX, DER). It takes
-// both forms in use: 64 bytes r ‖ s (IEEE P1363, what WebCrypto makes) and ASN.1 DER (what iOS and
-// Android make). It fails with ErrKey or ErrSignature.
-func (a Answer) Verify(public, signature []byte) error {
-	return verify(a.SignedText(), public, signature)
-}
-
-// verify checks the signature of the text's SHA-256 digest.
-func verify(text string, public, signature []byte) error {
-	pub, err := publicKey(public)
-	if err != nil {
-		return err
-	}
-	digest := sha256.Sum256([]byte(text))
-	if len(signature) == 64 {
-		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
-		if ecdsa.Verify(pub, digest[:], r, s) {
-			return nil
-		}
-	}
-	// A DER signature can be 64 bytes long by chance, so both forms are tried there.
-	if ecdsa.VerifyASN1(pub, digest[:], signature) {
-		return nil
-	}
-	return ErrSignature
 }

@@ -124,8 +124,12 @@ func (s *Server) prompt(ctx context.Context, v verification.Verification) (api.P
 	if len(choices) > 0 {
 		typed = 0 // they pick
 	}
+	salt, err := s.config.Verifications.NumberSalt(ctx, v.ID)
+	if err != nil {
+		return api.Prompt{}, fmt.Errorf("read salt of number: %w", err)
+	}
 	return api.Prompt{
-		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, NumberLength: typed, CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
+		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, NumberLength: typed, NumberSalt: salt, CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
 	}, nil
 }
 

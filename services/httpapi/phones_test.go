@@ -275,11 +275,12 @@ func TestAPhoneSeesItsQuestionsAndAnswersThem(t *testing.T) {
 	second, _ := b.create(`{"device_id":"` + p.id + `"}`)
 	got := b.look(p, "?wait=0").prompts(t)
 	require.Equal(t, []api.Prompt{
-		{VerificationID: second.ID, Context: `{}`, NumberLength: 2, CreatedAt: second.CreatedAt, ExpiresAt: second.ExpiresAt},
-		{VerificationID: first.ID, Brand: "Example Bank", Context: shownContext, NumberLength: 2, CreatedAt: first.CreatedAt, ExpiresAt: first.ExpiresAt},
+		{VerificationID: second.ID, Context: `{}`, NumberLength: 2, NumberSalt: saltFor(second.ID), CreatedAt: second.CreatedAt, ExpiresAt: second.ExpiresAt},
+		{VerificationID: first.ID, Brand: "Example Bank", Context: shownContext, NumberLength: 2, NumberSalt: saltFor(first.ID), CreatedAt: first.CreatedAt, ExpiresAt: first.ExpiresAt},
 	}, got)
 
 	// What it answers is signed over the context as it stands in the prompt.
+	p.number = "47"
 	a := b.do(call{
 		method: http.MethodPost, path: "/v1/verifications/" + first.ID + "/responses", anonymous: true,
 		body: p.sign(t, first, got[1].Context, "approve", answeredAt, true),

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,7 +40,7 @@ func (s *Server) RespondToVerification(w http.ResponseWriter, r *http.Request, i
 		s.fail(w, r, err)
 		return
 	}
-	signed, err := s.verifyAnswer(r, v, answer, signature)
+	signed, err := s.verifyAnswer(r.Context(), v, answer, signature)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -55,7 +56,7 @@ func (s *Server) RespondToVerification(w http.ResponseWriter, r *http.Request, i
 		s.fail(w, r, closed(v))
 		return
 	}
-	response, err := s.pushResponse(r.Context(), v, signed, now)
+	response, err := s.pushResponse(r.Context(), v, answer, signed, signature, now)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -69,15 +70,19 @@ func (s *Server) RespondToVerification(w http.ResponseWriter, r *http.Request, i
 }
 
 // pushResponse is the event that a signed answer becomes. The same answer sent twice is one event, and one
-// with another number is another. A number stands in it as its keyed hash only, in the event's id too.
-func (s *Server) pushResponse(ctx context.Context, v verification.Verification, signed device.Answer, now time.Time) (events.ResponseReceived, error) {
-	number := signed.Number
-	signed.Number = ""
+// with another number is another. A number stands in it as its keyed hash, and as the digest that was signed.
+func (s *Server) pushResponse(
+	ctx context.Context, v verification.Verification, answer api.PushAnswer, signed device.Answer, signature []byte, now time.Time,
+) (events.ResponseReceived, error) {
 	digest := sha256.Sum256([]byte(signed.SignedText()))
 	e := events.ResponseReceived{
 		Version: events.Version, EventID: "push-" + v.ID + "-" + hex.EncodeToString(digest[:16]),
 		ID: v.ID, Kind: events.ResponsePush, Decision: events.Decision(signed.Decision),
 		Evidence: signed.DeviceID, ReceivedAt: now.UTC(),
+		Proof: &events.Proof{
+			DeviceID: signed.DeviceID, Decision: events.Decision(signed.Decision), NumberDigest: signed.NumberDigest,
+			AnsweredAt: signed.AnsweredAt, Signature: signature,
+		},
 	}
 	if v.Challenge != verification.ApprovalChallenge {
 		return e, &refusal{
@@ -88,16 +93,15 @@ func (s *Server) pushResponse(ctx context.Context, v verification.Verification, 
 		return e, nil
 	}
 	// A slip of the finger is not one of the few numbers that may be tried.
-	if len(number) != v.NumberLength {
+	if len(answer.Number) != v.NumberLength {
 		return e, invalid(faults{{
 			Pointer: "#/number", Detail: fmt.Sprintf("is required with approve: the number on the other screen, of %s", digits(v.NumberLength)),
 		}})
 	}
 	var err error
-	if e.Number, err = s.config.Verifications.NumberHash(ctx, v.ID, number); err != nil {
+	if e.Number, err = s.config.Verifications.NumberHash(ctx, v.ID, answer.Number); err != nil {
 		return e, fmt.Errorf("hash number: %w", err)
 	}
-	e.EventID += "-" + hex.EncodeToString(e.Number)
 	return e, nil
 }
 
@@ -132,14 +136,18 @@ func (s *Server) readAnswer(w http.ResponseWriter, r *http.Request) (answer api.
 }
 
 // verifyAnswer checks that the device that was asked has signed this answer to this question.
-func (s *Server) verifyAnswer(r *http.Request, v verification.Verification, answer api.PushAnswer, signature []byte) (device.Answer, error) {
+func (s *Server) verifyAnswer(ctx context.Context, v verification.Verification, answer api.PushAnswer, signature []byte) (device.Answer, error) {
 	var none device.Answer
 	if !v.Asks(verification.Push, answer.DeviceID) {
 		return none, device.ErrSignature
 	}
-	key, err := s.config.Verifications.PushKey(r.Context(), v.ID, answer.DeviceID)
+	key, err := s.config.Verifications.PushKey(ctx, v.ID, answer.DeviceID)
 	if err != nil {
 		return none, fmt.Errorf("read key of device: %w", err)
+	}
+	salt, err := s.config.Verifications.NumberSalt(ctx, v.ID)
+	if err != nil {
+		return none, fmt.Errorf("read salt of number: %w", err)
 	}
 	shown, err := shownContext(v)
 	if err != nil {
@@ -147,14 +155,14 @@ func (s *Server) verifyAnswer(r *http.Request, v verification.Verification, answ
 	}
 	signed := device.Answer{
 		VerificationID: v.ID, DeviceID: answer.DeviceID, Decision: string(answer.Decision),
-		Number: answer.Number, AnsweredAt: answer.AnsweredAt, Context: shown,
+		NumberDigest: device.NumberDigest(salt, answer.Number), AnsweredAt: answer.AnsweredAt, Context: shown,
 	}
 	if err := signed.Verify(key, signature); err != nil {
 		return none, fmt.Errorf("verify answer: %w", err)
 	}
-	// Its key is good, but a device that was removed since speaks for nobody: it may have been stolen.
-	_, err = s.device(r.Context(), v.Credential, answer.DeviceID)
-	if errors.Is(err, verification.ErrNotFound) {
+	// Its key is good, but a device that was removed, or got another key since, speaks for nobody: it may have been stolen.
+	d, err := s.device(ctx, v.Credential, answer.DeviceID)
+	if errors.Is(err, verification.ErrNotFound) || err == nil && !bytes.Equal(d.PublicKey, key) {
 		return none, device.ErrSignature
 	}
 	return signed, err

@@ -50,7 +50,7 @@ var apnsToken = strings.Repeat("0f", 32)
 func (p phone) sign(t *testing.T, v api.Verification, shown, decision, at string, der bool) string {
 	t.Helper()
 	digest := sha256.Sum256([]byte(device.Answer{
-		VerificationID: v.ID, DeviceID: p.id, Decision: decision, Number: p.number, AnsweredAt: at, Context: shown,
+		VerificationID: v.ID, DeviceID: p.id, Decision: decision, NumberDigest: device.NumberDigest(saltFor(v.ID), p.number), AnsweredAt: at, Context: shown,
 	}.SignedText()))
 	var signature []byte
 	var err error
@@ -70,6 +70,16 @@ func (p phone) sign(t *testing.T, v api.Verification, shown, decision, at string
 	return string(body)
 }
 
+// signature is that of an answer's body.
+func (phone) signature(t *testing.T, body string) []byte {
+	t.Helper()
+	var sent api.PushAnswer
+	require.NoError(t, json.Unmarshal([]byte(body), &sent))
+	b, err := base64.RawURLEncoding.DecodeString(sent.Signature)
+	require.NoError(t, err)
+	return b
+}
+
 const (
 	shownContext = `{"ip":"203.0.113.7","action":"Pay 20 \u0026 more"}`
 	answeredAt   = "2026-11-21T11:04:40+01:00"
@@ -79,6 +89,7 @@ func (b *bench) askPhone() (phone, api.Verification) {
 	b.t.Helper()
 	p := b.registerPhone("apns", apnsToken)
 	v, _ := b.create(`{"device_id":"` + p.id + `","context":{"action":"Pay 20 & more","ip":"203.0.113.7"}}`)
+	b.askForNumber(v.ID, 0)
 	return p, v
 }
 
@@ -114,7 +125,14 @@ func TestAPushIsAnsweredByTheDevicesSignature(t *testing.T) {
 				require.Equal(t, events.ResponseReceived{
 					Version: events.Version, EventID: got.EventID, ID: v.ID, Kind: events.ResponsePush,
 					Decision: events.Decision(decision), Evidence: p.id, ReceivedAt: b.clock.now(),
+					Proof: &events.Proof{
+						DeviceID: p.id, Decision: events.Decision(decision), NumberDigest: device.NumberDigest(saltFor(v.ID), p.number),
+						AnsweredAt: answeredAt, Signature: p.signature(t, c.body),
+					},
 				}, got)
+				event, err := events.Encode(got)
+				require.NoError(t, err)
+				require.NotContains(t, string(event), `"47"`, "no number in clear")
 			})
 		}
 	}
@@ -144,6 +162,41 @@ func TestAPushAnswerIsRefused(t *testing.T) {
 			p.number = "4x"
 			return p.sign(t, v, shownContext, "approve", answeredAt, true)
 		}, api.ProblemCodeInvalidRequest, "#/number"},
+		"with a number under no salt": {func(t *testing.T, b *bench, p phone, v api.Verification) string {
+			b.askForNumber(v.ID, 2)
+			return p.signText(t, "approve", "47", device.Answer{
+				VerificationID: v.ID, DeviceID: p.id, Decision: "approve", NumberDigest: device.NumberDigest("", "47"), AnsweredAt: answeredAt, Context: shownContext,
+			}.SignedText())
+		}, api.ProblemCodeBadSignature, ""},
+		"with the text of the version before": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			return p.signText(t, "approve", "", strings.Replace(device.Answer{
+				VerificationID: v.ID, DeviceID: p.id, Decision: "approve", AnsweredAt: answeredAt, Context: shownContext,
+			}.SignedText(), "-v2", "-v1", 1))
+		}, api.ProblemCodeBadSignature, ""},
+		"with a cut signature": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			var a api.PushAnswer
+			require.NoError(t, json.Unmarshal([]byte(p.sign(t, v, shownContext, "approve", answeredAt, true)), &a))
+			a.Signature = a.Signature[:40]
+			body, err := json.Marshal(a)
+			require.NoError(t, err)
+			return string(body)
+		}, api.ProblemCodeBadSignature, ""},
+		"by a device that got another key since": {func(t *testing.T, b *bench, p phone, v api.Verification) string {
+			key, _ := newKey(t)
+			b.store.rekey(t, p.id, &key.PublicKey)
+			return p.sign(t, v, shownContext, "approve", answeredAt, true)
+		}, api.ProblemCodeBadSignature, ""},
+		"by the key that a device got since the question": {func(t *testing.T, b *bench, p phone, v api.Verification) string {
+			p.key, _ = newKey(t)
+			b.store.rekey(t, p.id, &p.key.PublicKey)
+			return p.sign(t, v, shownContext, "approve", answeredAt, true)
+		}, api.ProblemCodeBadSignature, ""},
+		"with a number after the end": {func(t *testing.T, b *bench, p phone, v api.Verification) string {
+			b.askForNumber(v.ID, 2)
+			b.clock.pass(5 * time.Minute)
+			p.number = "47"
+			return p.sign(t, v, shownContext, "approve", b.clock.now().Format(time.RFC3339), true)
+		}, api.ProblemCodeVerificationClosed, ""},
 		"to another context": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
 			return p.sign(t, v, `{}`, "approve", answeredAt, true)
 		}, api.ProblemCodeBadSignature, ""},
@@ -195,11 +248,41 @@ func TestAPushAnswerIsRefused(t *testing.T) {
 				require.Equal(t, test.at, got.Errors[0].Pointer)
 			}
 			require.Empty(t, b.store.responses)
+			for _, secret := range []string{`"47"`, "signature\":\"", apnsToken, saltFor(v.ID)} {
+				require.NotContains(t, b.log.String(), secret)
+			}
 		})
 	}
 }
 
-// askForNumber makes a stored question ask for a number, which only a door can do.
+// signText makes the body of an answer with a signature of any text.
+func (p phone) signText(t *testing.T, decision, number, text string) string {
+	t.Helper()
+	digest := sha256.Sum256([]byte(text))
+	signature, err := ecdsa.SignASN1(rand.Reader, p.key, digest[:])
+	require.NoError(t, err)
+	body, err := json.Marshal(api.PushAnswer{
+		DeviceID: p.id, Decision: api.Decision(decision), Number: number, AnsweredAt: answeredAt, Signature: base64.RawURLEncoding.EncodeToString(signature),
+	})
+	require.NoError(t, err)
+	return string(body)
+}
+
+// rekey gives a device another key.
+func (m *memory) rekey(t *testing.T, id string, public *ecdsa.PublicKey) {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
+	require.NoError(t, err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.devices {
+		if m.devices[i].ID == id {
+			m.devices[i].PublicKey = der
+		}
+	}
+}
+
+// askForNumber makes a stored question ask for a number of this length; zero: for none.
 func (b *bench) askForNumber(id string, length int, choices ...string) {
 	b.t.Helper()
 	b.store.mu.Lock()
@@ -241,9 +324,10 @@ func TestANumberTravelsAsItsHashAndWithAnApprovalOnly(t *testing.T) {
 	require.Len(t, got, 6)
 	require.Equal(t, events.ResponseReceived{
 		Version: events.Version, EventID: got[0].EventID, ID: v.ID, Kind: events.ResponsePush, Decision: events.Approve,
-		Number: []byte("hash of 7"), Evidence: p.id, ReceivedAt: b.clock.now(),
+		Number: []byte("hash of 7"), Evidence: p.id, ReceivedAt: b.clock.now(), Proof: got[0].Proof,
 	}, got[0])
-	require.Equal(t, got[0], got[1], "a repetition is the same event")
+	require.Equal(t, device.NumberDigest(saltFor(v.ID), "7"), got[0].Proof.NumberDigest)
+	require.Equal(t, got[0].EventID, got[1].EventID, "a repetition is the same event")
 	require.Equal(t, []byte("hash of 4"), got[2].Number)
 	require.Nil(t, got[4].Number)
 	require.Nil(t, got[5].Number, "a refusal needs none")

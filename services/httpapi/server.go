@@ -56,6 +56,8 @@ type Verifications interface {
 	NumberHash(ctx context.Context, id, digits string) ([]byte, error)
 	// MatchNumber is the number that the person must match; empty where there is none, or no longer.
 	MatchNumber(ctx context.Context, v verification.Verification) (verification.Code, error)
+	// NumberSalt is what a phone signs its number under.
+	NumberSalt(ctx context.Context, id string) (string, error)
 	// Choices are the numbers that an app offers with an approval; none where it offers none.
 	Choices(ctx context.Context, id string) ([]string, error)
 }

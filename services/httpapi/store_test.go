@@ -191,6 +191,15 @@ func (m *memory) NumberHash(_ context.Context, id, digits string) ([]byte, error
 	return []byte("hash of " + digits), err
 }
 
+// saltFor is what phones sign their numbers under.
+func saltFor(id string) string { return "salt of " + id }
+
+func (m *memory) NumberSalt(_ context.Context, id string) (string, error) {
+	err := m.lock()
+	defer m.mu.Unlock()
+	return saltFor(id), err
+}
+
 func (m *memory) Choices(_ context.Context, id string) ([]string, error) {
 	err := m.lock()
 	defer m.mu.Unlock()

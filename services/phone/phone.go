@@ -185,10 +185,21 @@ func (p *Phone) prompts(ctx context.Context, wait time.Duration) ([]api.Prompt, 
 	return list.Data, nil
 }
 
-// NumberError says that a prompt is approved with one of its numbers, and that none was given.
-type NumberError struct{ Choices []string }
+// NumberError says that a prompt is approved with the number on the other screen, and that none was given: one of
+// the Choices, or where there are none one of Length digits.
+type NumberError struct {
+	Choices []string
+	Length  int
+}
 
 func (e *NumberError) Error() string {
+	switch {
+	case len(e.Choices) > 0:
+	case e.Length == 1:
+		return "the question asks for the digit on the other screen"
+	default:
+		return fmt.Sprintf("the question asks for the %d digits on the other screen", e.Length)
+	}
 	last := len(e.Choices) - 1
 	among := e.Choices[last]
 	if last > 0 {
@@ -199,15 +210,16 @@ func (e *NumberError) Error() string {
 
 // Answer signs a decision about a prompt and sends it; number is what the person picked or typed, empty
 // where nothing was asked for. It returns once the server has the answer. What it refuses is an
-// *api.Problem. Without a number where the prompt offers some it fails with a *NumberError, and nothing
-// is sent. A number that is not among them is sent: the server tells the right one.
+// *api.Problem. Without a number where the prompt asks for one it fails with a *NumberError, and nothing
+// is sent. A number that is not among the choices is sent: the server tells the right one.
 func (p *Phone) Answer(ctx context.Context, prompt api.Prompt, decision api.Decision, number string) error {
-	if decision == api.DecisionApprove && number == "" && len(prompt.Choices) > 0 {
-		return &NumberError{Choices: prompt.Choices}
+	if decision == api.DecisionApprove && number == "" && (len(prompt.Choices) > 0 || prompt.NumberLength > 0) {
+		return &NumberError{Choices: prompt.Choices, Length: prompt.NumberLength}
 	}
 	at := time.Now().UTC().Format(time.RFC3339)
 	signature, err := p.sign(device.Answer{
-		VerificationID: prompt.VerificationID, DeviceID: p.DeviceID, Decision: string(decision), Number: number,
+		VerificationID: prompt.VerificationID, DeviceID: p.DeviceID, Decision: string(decision),
+		NumberDigest: device.NumberDigest(prompt.NumberSalt, number),
 		AnsweredAt: at, Context: prompt.Context,
 	}.SignedText())
 	if err != nil {
@@ -280,19 +292,23 @@ func Question(prompt api.Prompt) [][2]string {
 		IP     string `json:"ip"`
 		Place  string `json:"place"`
 		Device string `json:"device"`
+		Fields []struct {
+			Label string `json:"label"`
+			Value string `json:"value"`
+		} `json:"fields"`
 	}
 	_ = json.Unmarshal([]byte(prompt.Context), &shown) // what cannot be read cannot be shown
+	all := [][2]string{{"brand", prompt.Brand}, {"action", shown.Action}}
+	for _, f := range shown.Fields { // what is agreed to
+		all = append(all, [2]string{f.Label, f.Value})
+	}
+	all = append(all, [][2]string{
+		{"ip", shown.IP}, {"place", shown.Place}, {"device", shown.Device}, {"choices", strings.Join(prompt.Choices, " ")},
+	}...)
 	var lines [][2]string
-	for _, line := range [][2]string{
-		{"brand", prompt.Brand},
-		{"action", shown.Action},
-		{"ip", shown.IP},
-		{"place", shown.Place},
-		{"device", shown.Device},
-		{"choices", strings.Join(prompt.Choices, " ")},
-	} {
+	for _, line := range all {
 		if line[1] != "" {
-			lines = append(lines, [2]string{line[0], printable(line[1])})
+			lines = append(lines, [2]string{printable(line[0]), printable(line[1])})
 		}
 	}
 	return lines

@@ -28,6 +28,7 @@ import (
 const (
 	deviceID = "019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d"
 	asked    = "019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90"
+	salt     = "pXk2Jq0cT1m5l8S3vRwZbA"
 	shown    = `{"ip":"203.0.113.7","action":"Pay 20 \u0026 more","place":"Lisbon"}`
 )
 
@@ -111,7 +112,7 @@ func (s *service) answer(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewDecoder(r.Body).Decode(&a)
 	signature, err := base64.RawURLEncoding.DecodeString(a.Signature)
 	signed := device.Answer{
-		VerificationID: r.PathValue("id"), DeviceID: a.DeviceID, Decision: string(a.Decision), Number: a.Number,
+		VerificationID: r.PathValue("id"), DeviceID: a.DeviceID, Decision: string(a.Decision), NumberDigest: device.NumberDigest(salt, a.Number),
 		AnsweredAt: a.AnsweredAt, Context: shown,
 	}
 	if err != nil || signed.Verify(s.public, signature) != nil || s.refusing != nil {
@@ -132,7 +133,7 @@ func problem(w http.ResponseWriter, p api.Problem) {
 func (s *service) ask(choices ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.prompts = append([]api.Prompt{{VerificationID: asked, Brand: "Example Bank", Context: shown, Choices: choices}}, s.prompts...)
+	s.prompts = append([]api.Prompt{{VerificationID: asked, Brand: "Example Bank", Context: shown, Choices: choices, NumberSalt: salt}}, s.prompts...)
 }
 
 func (s *service) refuse(p *api.Problem) {
@@ -198,6 +199,8 @@ func TestANumberIsPickedFromThoseOfTheQuestion(t *testing.T) {
 	require.Equal(t, []string{"3", "7", "9", "1"}, asksFor.Choices)
 	require.EqualError(t, err, "the question asks for the number on the other screen: 3, 7, 9 or 1")
 	require.Empty(t, s.answers, "nothing is sent")
+	require.EqualError(t, &phone.NumberError{Length: 2}, "the question asks for the 2 digits on the other screen")
+	require.EqualError(t, &phone.NumberError{Length: 1}, "the question asks for the digit on the other screen")
 	require.EqualError(t, &phone.NumberError{Choices: []string{"3\u001b"}}, "the question asks for the number on the other screen: 3")
 
 	require.NoError(t, p.Answer(t.Context(), prompt, api.DecisionApprove, "7"))
@@ -205,6 +208,28 @@ func TestANumberIsPickedFromThoseOfTheQuestion(t *testing.T) {
 	require.NoError(t, p.Answer(t.Context(), prompt, api.DecisionDeny, ""), "a refusal needs none")
 	require.Len(t, s.answers, 3)
 	require.Equal(t, []string{"7", "8", ""}, []string{s.answers[0].Number, s.answers[1].Number, s.answers[2].Number})
+}
+
+func TestANumberThatIsTypedIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := serve(t, httptest.NewServer)
+	p := s.kept(t)
+	s.ask()
+	s.prompts[0].NumberLength = 2
+	prompt, err := p.Await(t.Context(), 0)
+	require.NoError(t, err)
+	require.EqualError(t, p.Answer(t.Context(), prompt, api.DecisionApprove, ""), "the question asks for the 2 digits on the other screen")
+	require.Empty(t, s.answers, "nothing is sent")
+	require.NoError(t, p.Answer(t.Context(), prompt, api.DecisionNotMe, ""))
+	require.NoError(t, p.Answer(t.Context(), prompt, api.DecisionApprove, "47"))
+	require.Len(t, s.answers, 2)
+}
+
+func TestAPhoneShowsWhatIsAgreedTo(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, [][2]string{{"action", "Pay"}, {"Amount", "20 EUR"}, {"To", "Ana"}, {"ip", "203.0.113.7"}}, phone.Question(api.Prompt{
+		Context: `{"ip":"203.0.113.7","action":"Pay","fields":[{"label":"Amount","value":"20 EUR"},{"label":"To\u001b","value":"Ana"}]}`,
+	}))
 }
 
 func TestWhatAPhoneShowsMovesNoCursor(t *testing.T) {

@@ -35,6 +35,7 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 	if o.ClosedAt != nil {
 		v.ClosedAt = *o.ClosedAt
 	}
+	v.Proof = proofOf(o.Proof)
 	return v
 }
 
@@ -47,5 +48,21 @@ func outcomeOf(v verification.Verification) events.VerificationChanged {
 	if !v.ClosedAt.IsZero() {
 		o.ClosedAt = &v.ClosedAt
 	}
+	if p := v.Proof; p != nil {
+		o.Proof = &events.Proof{
+			DeviceID: p.DeviceID, Decision: events.Decision(p.Decision), NumberDigest: p.NumberDigest,
+			AnsweredAt: p.AnsweredAt, Signature: p.Signature,
+		}
+	}
 	return o
+}
+
+func proofOf(p *events.Proof) *verification.Proof {
+	if p == nil {
+		return nil
+	}
+	return &verification.Proof{
+		DeviceID: p.DeviceID, Decision: verification.Decision(p.Decision), NumberDigest: p.NumberDigest,
+		AnsweredAt: p.AnsweredAt, Signature: p.Signature,
+	}
 }

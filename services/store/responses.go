@@ -109,23 +109,6 @@ func (s *Verifications) NumberHash(ctx context.Context, id, digits string) ([]by
 	return hash, nil
 }
 
-// PushKey is the public key (PKIX, DER) of a device that a verification asks by push; ErrChallenge for others.
-func (s *Verifications) PushKey(ctx context.Context, id, deviceID string) ([]byte, error) {
-	a, err := s.activation(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if a.Device != nil && a.DeviceID == deviceID {
-		return a.Device.PublicKey, nil
-	}
-	for _, f := range a.Fallback {
-		if f.Device != nil && f.DeviceID == deviceID {
-			return f.Device.PublicKey, nil
-		}
-	}
-	return nil, verification.ErrChallenge
-}
-
 // OpenApprovals are the open SMS approvals asked of one number in the last send window, newest
 // first: a reply carries nothing but the number it came from.
 func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]verification.Verification, error) {

@@ -21,6 +21,7 @@ import (
 	"github.com/assent-io/assent/events/autofill"
 	"github.com/assent-io/assent/events/keyring"
 	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -234,6 +235,13 @@ func (s *Verifications) keepNumber(e *events.VerificationActivated, number verif
 		return fmt.Errorf("seal number: %w", err)
 	}
 	e.Number = &sealed
+	if asksPhone(*e) {
+		salt, err := s.saltOf(e.KeyID, e.ID)
+		if err != nil {
+			return err
+		}
+		e.NumberDigest = device.NumberDigest(salt, number.Reveal())
+	}
 	return nil
 }
 
@@ -260,18 +268,24 @@ func (s *Verifications) MatchNumber(ctx context.Context, v verification.Verifica
 // road is what a channel's worker needs for one way to the person: the app install where it is one, the
 // hash of the address, and what goes there, sealed.
 func (s *Verifications) road(a verification.Activation, c events.Channel, r verification.Road) (
-	device *events.PushDevice, destination string, sealed events.Sealed, err error,
+	app *events.PushDevice, destination string, sealed events.Sealed, err error,
 ) {
 	if r.Platform != "" {
-		device = &events.PushDevice{Platform: r.Platform, PublicKey: r.PublicKey}
+		app = &events.PushDevice{Platform: r.Platform, PublicKey: r.PublicKey}
 	}
 	var hint autofill.Hint
 	if c == events.SMS && a.Verification.Challenge == verification.CodeChallenge {
 		hint = autofill.Hint(a.Autofill).Or(s.cfg.Autofill)
 	}
+	salt := ""
+	if c == events.Push && a.Verification.Challenge == verification.ApprovalChallenge {
+		if salt, err = s.saltOf(s.cfg.Keys.CurrentID(), a.Verification.ID); err != nil {
+			return nil, "", sealed, err
+		}
+	}
 	content, err := json.Marshal(events.DeliveryContent{
 		To: r.To, Code: a.Secrets.Code.Reveal(), Token: a.Secrets.Token.Reveal(), Text: a.Text, RedirectTo: a.RedirectTo,
-		Choices: a.Choices, Origin: hint.Origin, AppHash: hint.AppHash,
+		Choices: a.Choices, NumberSalt: salt, Origin: hint.Origin, AppHash: hint.AppHash,
 	})
 	if err != nil {
 		return nil, "", sealed, fmt.Errorf("encode delivery content: %w", err)
@@ -282,7 +296,7 @@ func (s *Verifications) road(a verification.Activation, c events.Channel, r veri
 	if c != events.TOTP { // that sends to nobody
 		destination, err = s.destination(sameTo(c, r.To))
 	}
-	return device, destination, sealed, err
+	return app, destination, sealed, err
 }
 
 // sameTo is equal for addresses that reach the same person. Nearly all mailboxes take their name in

@@ -12,6 +12,8 @@ var (
 	ErrClosed = errors.New("verification is closed")
 	// ErrChallenge: the fact answers another challenge than this verification asked.
 	ErrChallenge = errors.New("verification asked for another kind of answer")
+	// ErrUnproved: the answer needs a proof, and has none that holds. Only who reads facts refuses with it, not Apply.
+	ErrUnproved = errors.New("answer has no valid proof")
 )
 
 // Fact is something that happened and may change a verification: one of the types below.
@@ -26,6 +28,19 @@ type Answered struct {
 	Decision Decision
 	// Number is the keyed hash of the number that came with an approval; empty without one.
 	Number []byte
+	// Proof is what a phone signed; nil for answers on other roads.
+	Proof *Proof
+}
+
+// Proof is a signed answer, kept with what it closed.
+type Proof struct {
+	DeviceID string
+	Decision Decision
+	// NumberDigest stands for the number that came; empty where none did.
+	NumberDigest string
+	// AnsweredAt is the phone's own time, exactly as it was signed.
+	AnsweredAt string
+	Signature  []byte
 }
 
 // Compared says that somebody sent a code which was compared elsewhere: with the secret of an
@@ -72,7 +87,7 @@ func Apply(v Verification, f Fact, now time.Time) (Verification, error) {
 	case Compared:
 		return v.check(f.Right, now)
 	case Answered:
-		return v.answer(f, now)
+		return v.proved(f, now)
 	case Undelivered:
 		if f.Send < v.Sends {
 			return v, nil // a newer message is on its way
@@ -104,6 +119,15 @@ func (v Verification) check(right bool, now time.Time) (Verification, error) {
 	}
 	v.ChangedAt = stamp(now)
 	return v, nil
+}
+
+// proved is answer, with the proof of what closed it.
+func (v Verification) proved(f Answered, now time.Time) (Verification, error) {
+	v, err := v.answer(f, now)
+	if err == nil && v.Status.Closed() {
+		v.Proof = f.Proof
+	}
+	return v, err
 }
 
 func (v Verification) answer(f Answered, now time.Time) (Verification, error) {

@@ -122,6 +122,8 @@ type Verification struct {
 	ChecksUsed int
 	ClosedAt   time.Time // zero while pending
 	ChangedAt  time.Time
+	// Proof is the signed answer that closed it; nil where none did.
+	Proof *Proof
 	// Revision rises with every change; 0 before the first. The store sets it.
 	Revision uint64
 }

@@ -42,6 +42,11 @@ const (
 // Resolver applies what happened, under compare-and-set.
 type Resolver interface {
 	Resolve(ctx context.Context, id string, f verification.Fact) (verification.Verification, error)
+	// Prove checks what a phone signed; nil for an answer that needs no proof. It fails with
+	// verification.ErrUnproved or ErrNotFound.
+	Prove(ctx context.Context, r events.ResponseReceived) (*verification.Proof, error)
+	// Archive keeps the proof that closed a verification; it may be repeated.
+	Archive(ctx context.Context, id string, p verification.Proof) error
 	// Timed takes a step of a fallback whose time has come; Undelivered does what follows from a message that
 	// did not arrive, and Unheard from one of which nothing is heard. They return what was done, and fail with
 	// verification.ErrNotFound or ErrClosed where nothing is to be done.
@@ -64,7 +69,26 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 	if err != nil {
 		return err
 	}
-	return v.resolve(m.Context(), r.Kind, r.ID, verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number})
+	proof, err := v.Verifications.Prove(m.Context(), r)
+	if err != nil {
+		return v.refused(v.Log.With("verification_id", r.ID, "kind", r.Kind), r.Kind, err)
+	}
+	answered := verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number, Proof: proof}
+	if err := v.resolve(m.Context(), r.Kind, r.ID, answered); err != nil || proof == nil {
+		return err
+	}
+	// After the outcome, which somebody waits for, and before the ack: whoever is killed between is followed by one
+	// that finds the verification closed by this very proof.
+	return v.archive(m.Context(), r.ID, *proof)
+}
+
+// archive keeps a proof.
+func (v *Verifier) archive(ctx context.Context, id string, p verification.Proof) error {
+	if err := v.Verifications.Archive(ctx, id, p); err != nil {
+		v.Log.Warn("proof not archived yet", "verification_id", id, "err", err)
+		return fmt.Errorf("archive proof: %w", err)
+	}
+	return nil
 }
 
 // HandleDelivery applies that a message did not arrive. It is a Watermill handler.
@@ -148,6 +172,9 @@ func (v *Verifier) refused(log *slog.Logger, kind string, err error) error {
 	case errors.Is(err, verification.ErrClosed):
 		log.Info("fact came too late")
 		v.count(kind, "late")
+	case errors.Is(err, verification.ErrUnproved):
+		log.Warn("answer without a valid proof refused", "err", err)
+		v.count(kind, "unproved")
 	case errors.Is(err, verification.ErrNotFound), errors.Is(err, verification.ErrChallenge):
 		log.Warn("fact fits no verification", "err", err)
 		v.count(kind, "ignored")

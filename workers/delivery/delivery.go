@@ -67,6 +67,8 @@ type Message struct {
 	NumberLength int
 	// Choices are the numbers that an app offers where the person picks one; empty: the person types it.
 	Choices []string
+	// NumberSalt is what an app signs its number under. It prints as REDACTED.
+	NumberSalt Code
 	// Text is the client's own wording of a text message, with {{otp_code}} and {{otp_expiry}} in it;
 	// empty: ours. It prints as REDACTED: it may name the person.
 	Text Code

@@ -273,7 +273,7 @@ func (h *Handler) deliver(ctx context.Context, a events.VerificationActivated, c
 func messageOf(a events.VerificationActivated, c events.DeliveryContent) Message {
 	return Message{
 		ID: a.ID, Lane: events.LaneVerification, Channel: a.Channel, Challenge: a.Challenge, Step: a.Step, Send: a.Send,
-		To: Address(c.To), Code: Code(c.Code), LinkToken: Code(c.Token), NumberLength: a.NumberLength, Choices: c.Choices, Text: Code(c.Text),
+		To: Address(c.To), Code: Code(c.Code), LinkToken: Code(c.Token), NumberLength: a.NumberLength, Choices: c.Choices, NumberSalt: Code(c.NumberSalt), Text: Code(c.Text),
 		Autofill: autofill.Hint{Origin: c.Origin, AppHash: c.AppHash}, Device: a.Device, DeviceID: a.DeviceID,
 		Locale: a.Locale, Brand: a.Brand, Context: a.Context, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
 	}

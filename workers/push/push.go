@@ -97,13 +97,17 @@ func (s *Sender) render(m delivery.Message) (delivery.Push, error) {
 }
 
 // question is what the app draws its question from, and where it answers. A number to match
-// comes as the choices that the person picks from, or as its length where they type it.
+// comes as the choices that the person picks from, or as its length where they type it; the
+// salt is what stands before the number in what the app signs.
 func (s *Sender) question(m delivery.Message) (map[string]string, error) {
 	data, err := shown(m)
 	if err != nil {
 		return nil, err
 	}
 	data["respond_to"] = s.publicURL + "/v1/verifications/" + url.PathEscape(m.ID) + "/responses"
+	if m.NumberSalt != "" { // the activation of an older program has none; the app gets it with its prompts
+		data["number_salt"] = m.NumberSalt.Reveal()
+	}
 	switch {
 	case m.NumberLength == 0:
 	case len(m.Choices) == 0:

@@ -166,9 +166,12 @@ func (s *Sandbox) answerPush(ctx context.Context, m *message, decision events.De
 		return reply{}, errNotAnApproval
 	}
 	at := s.now().UTC().Format(time.RFC3339)
-	shown := sha256.Sum256([]byte(m.data["context"]))
+	committed := ""
+	if number != "" {
+		committed = hexDigest(m.data["number_salt"] + "\n" + number)
+	}
 	digest := sha256.Sum256([]byte(strings.Join([]string{
-		"assent-response-v1", id, device, string(decision), number, at, hex.EncodeToString(shown[:]),
+		"assent-response-v2", id, device, string(decision), committed, at, hexDigest(m.data["context"]),
 	}, "\n")))
 	signature, err := ecdsa.SignASN1(rand.Reader, m.phone.key, digest[:])
 	if err != nil {
@@ -185,4 +188,10 @@ func (s *Sandbox) answerPush(ctx context.Context, m *message, decision events.De
 		return reply{}, err
 	}
 	return s.post(ctx, target, http.Header{"Content-Type": {"application/json"}, "User-Agent": {"assent-sandbox-phone"}}, body)
+}
+
+// hexDigest is a text's SHA-256 as it stands in a signed text.
+func hexDigest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }

@@ -45,7 +45,7 @@ func (b *bundle) notification(pushToken string) *apns2.Notification {
 		DeviceToken: pushToken, Topic: b.account.APNsTopic, ApnsID: "123e4567-e89b-12d3-a456-42665544000a", CollapseID: "v1",
 		Expiration: time.Now().Add(5 * time.Minute), Priority: apns2.PriorityHigh, PushType: apns2.PushTypeAlert,
 		Payload: payload.NewPayload().AlertTitle("Example Bank").AlertBody("Are you signing in?").Custom("verification_id", "v1").
-			Custom("device_id", "d1").Custom("context", `{"ip":"203.0.113.7"}`).Custom("respond_to", b.assent.url+"/v1/verifications/v1/responses"),
+			Custom("device_id", "d1").Custom("context", `{"ip":"203.0.113.7"}`).Custom("number_salt", aSalt).Custom("respond_to", b.assent.url+"/v1/verifications/v1/responses"),
 	}
 }
 
@@ -65,6 +65,8 @@ func (b *bundle) phone(t *testing.T, platform string) phone {
 	require.NoError(t, json.Unmarshal(res.body, &p))
 	return p
 }
+
+const aSalt = "pXk2Jq0cT1m5l8S3vRwZbA"
 
 const aHexToken = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0"
 
@@ -179,7 +181,7 @@ func (b *bundle) fcm(t *testing.T, body string) answered {
 }
 
 func (b *bundle) fcmBody(pushToken string) string {
-	return `{"message":{"token":"` + pushToken + `","data":{"verification_id":"v1","device_id":"d1","context":"{\"ip\":\"203.0.113.7\"}","respond_to":"` + b.assent.url +
+	return `{"message":{"token":"` + pushToken + `","data":{"verification_id":"v1","device_id":"d1","context":"{\"ip\":\"203.0.113.7\"}","number_salt":"` + aSalt + `","respond_to":"` + b.assent.url +
 		`/v1/verifications/v1/responses"},"android":{"collapse_key":"v1","priority":"high","ttl":"300s"}}}`
 }
 
@@ -252,7 +254,12 @@ func verifySigned(t *testing.T, p phone, got received, contextShown string) map[
 	parsed, err := x509.ParsePKIXPublicKey(p.PublicKey)
 	require.NoError(t, err)
 	shown := sha256.Sum256([]byte(contextShown))
-	digest := sha256.Sum256([]byte(fmt.Sprintf("assent-response-v1\nv1\n%s\n%s\n%s\n%s\n%s", v["device_id"], v["decision"], v["number"], v["answered_at"], hex.EncodeToString(shown[:]))))
+	committed := ""
+	if v["number"] != "" {
+		sum := sha256.Sum256([]byte(aSalt + "\n" + v["number"]))
+		committed = hex.EncodeToString(sum[:])
+	}
+	digest := sha256.Sum256([]byte(fmt.Sprintf("assent-response-v2\nv1\n%s\n%s\n%s\n%s\n%s", v["device_id"], v["decision"], committed, v["answered_at"], hex.EncodeToString(shown[:]))))
 	signature, err := base64.RawURLEncoding.DecodeString(v["signature"])
 	require.NoError(t, err)
 	require.True(t, ecdsa.VerifyASN1(parsed.(*ecdsa.PublicKey), digest[:], signature))
