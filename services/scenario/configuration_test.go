@@ -109,7 +109,7 @@ func TestARestartContinuesWhereTheFirstEnded(t *testing.T) {
 	s = &story{second, t}
 	s.Want(v, "pending", "")
 	asked := s.Create(push(phone))
-	require.Equal(t, http.StatusAccepted, s.Decides(s.Message(phone.Token), "approve").Status, "the phone is still known")
+	require.Equal(t, http.StatusAccepted, s.Decides(s.Message(phone.Token), "approve", asked.MatchNumber).Status, "the phone is still known")
 	s.Becomes(asked, "approved", "")
 	for _, path := range []string{"keyring.json", "bootstrap.json"} {
 		about, err := os.Stat(filepath.Join(data, path))

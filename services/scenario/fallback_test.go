@@ -74,14 +74,14 @@ func everyLadder(t *testing.T, s *story) {
 		"a phone that is not looked at is followed by a text that is answered": func(s *story) {
 			ana, iPhone := somebody(), s.Phone(api.PlatformAPNs)
 			v := s.Create(push(iPhone).Then(api.FallbackStep{Channel: api.ChannelSMS, To: ana.number, After: 1}))
-			s.Texts(s.Message(ana.number), "YES")
+			s.Texts(s.Message(ana.number), v.MatchNumber)
 			s.Waiting(v).Sees(api.StatusApproved, "")
 		},
 		"a text that is not answered is followed by a push that is": func(s *story) {
 			ana, android := somebody(), s.Phone(api.PlatformFCM)
 			v := s.Create(text(ana).Approval().Then(api.FallbackStep{DeviceID: android.Device.ID, After: 1}))
 			require.Equal(s.t, api.ChannelPush, v.Fallback[0].Channel)
-			s.Decides(s.Message(android.Token), api.DecisionApprove)
+			s.Decides(s.Message(android.Token), api.DecisionApprove, v.MatchNumber)
 			s.Waiting(v).Sees(api.StatusApproved, "")
 		},
 		"the other devices of a user are found": func(s *story) {

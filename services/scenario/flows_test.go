@@ -32,6 +32,7 @@ var (
 	approved = ending{api.StatusApproved, ""}
 	denied   = ending{api.StatusDenied, ""}
 	notMe    = ending{api.StatusDenied, "not_me"}
+	noMatch  = ending{api.StatusDenied, "wrong_number"}
 )
 
 // road is one way to ask and to answer.
@@ -89,12 +90,25 @@ func roads() []road {
 		{"a push to an Android phone is approved", onPhone(api.PlatformFCM), decides(api.DecisionApprove), approved},
 		{"a push to an Android phone is denied", onPhone(api.PlatformFCM), decides(api.DecisionDeny), denied},
 		{"a push to an Android phone reaches somebody who did not ask", onPhone(api.PlatformFCM), decides(api.DecisionNotMe), notMe},
-		{"a text message is answered with YES", textApproval, texts("YES"), approved},
-		{"a text message is answered with no", textApproval, texts("no."), denied},
-		{"a call is answered with 1", callApproval, keys("1"), approved},
-		{"a call is answered with 2", callApproval, keys("2"), denied},
-		{"a call is answered with 3", callApproval, keys("3"), notMe},
-		{"a call is answered with a wrong key and then with 1", callApproval, keys("9", "1"), approved},
+		{"a push is answered with a wrong number, and then the right one", onPhone(api.PlatformAPNs), decidesAfter(wrongNumber), approved},
+		{"a text message is answered with the number", textApproval, texts(rightNumber), approved},
+		{"a text message is answered with YES, and then with it and the number", textApproval, texts(says("YES"), saysYes(rightNumber)), approved},
+		{"a text message is answered with a wrong number, and then the right one", textApproval, texts(wrongNumber, rightNumber), approved},
+		{"a text message is answered with two wrong numbers", textApproval, texts(wrongNumber, wrongNumber), noMatch},
+		{"a text message is answered with no", textApproval, texts(says("no.")), denied},
+		{"a text message reaches somebody who did not ask", textApproval, texts(says("It wasn't me")), notMe},
+		{"a call is answered with the number", callApproval, keys(press{rightNumber, "The request is approved."}), approved},
+		{"a call is answered with a star", callApproval, keys(press{says("*#"), "received your refusal"}), denied},
+		{"a call reaches somebody who did not ask", callApproval, keys(press{says("0#"), "this wasn't you"}), notMe},
+		{"a call is answered with one digit, and then the number", callApproval, keys(
+			press{says("9#"), "That is not a 2-digit number."}, press{rightNumber, "The request is approved."},
+		), approved},
+		{"a call is answered with a wrong number, and then the right one", callApproval, keys(
+			press{wrongNumber, "That number doesn't match."}, press{rightNumber, "The request is approved."},
+		), approved},
+		{"a call is answered with the same wrong number twice", callApproval, keys(
+			press{wrongNumber, "That number doesn't match."}, press{wrongNumber, "The request is refused."},
+		), noMatch},
 	}
 }
 
@@ -124,22 +138,72 @@ func decides(d api.Decision) func(*story, api.Verification, message) {
 		require.Equal(s.t, v.ID, m.Data["verification_id"])
 		require.Equal(s.t, "Sign in", m.Data["action"])
 		require.Equal(s.t, "Lisbon", m.Data["place"])
-		require.Equal(s.t, http.StatusAccepted, s.Decides(m, d).Status)
+		require.Equal(s.t, "2", m.Data["number_length"])
+		number := ""
+		if d == api.DecisionApprove {
+			number = v.MatchNumber
+		}
+		require.Equal(s.t, http.StatusAccepted, s.Decides(m, d, number).Status)
 	}
 }
 
-func texts(words string) func(*story, api.Verification, message) {
-	return func(s *story, _ api.Verification, m message) {
+// decidesAfter approves with another number first.
+func decidesAfter(other saying) func(*story, api.Verification, message) {
+	return func(s *story, v api.Verification, m message) {
 		s.t.Helper()
-		require.Equal(s.t, http.StatusOK, s.Texts(m, words).Status)
+		require.Equal(s.t, http.StatusUnprocessableEntity, s.Decides(m, api.DecisionApprove).Status, "one without a number is no answer")
+		require.Equal(s.t, http.StatusAccepted, s.Decides(m, api.DecisionApprove, other(v)).Status)
+		decides(api.DecisionApprove)(s, v, m)
 	}
 }
 
-func keys(pressed ...string) func(*story, api.Verification, message) {
-	return func(s *story, _ api.Verification, m message) {
+// saying is what a person says, who sees the number on their other screen.
+type saying func(api.Verification) string
+
+func says(words string) saying { return func(api.Verification) string { return words } }
+
+func rightNumber(v api.Verification) string { return v.MatchNumber }
+
+func saysYes(number saying) saying {
+	return func(v api.Verification) string { return "yes " + number(v) }
+}
+
+// wrongNumber is as long as the right one.
+func wrongNumber(v api.Verification) string {
+	if v.MatchNumber == "11" {
+		return "22"
+	}
+	return "11"
+}
+
+func texts(answers ...saying) func(*story, api.Verification, message) {
+	return func(s *story, v api.Verification, m message) {
 		s.t.Helper()
-		for _, k := range pressed {
-			require.Equal(s.t, http.StatusOK, s.Presses(m, k).Status)
+		require.Len(s.t, v.MatchNumber, 2)
+		require.Contains(s.t, m.Text, "Reply with the number on your screen to approve, NO to refuse.")
+		require.NotContains(s.t, m.Text, v.MatchNumber+" ", "it is shown where the person began, and nowhere else")
+		require.Empty(s.t, m.Code)
+		for _, words := range answers {
+			require.Equal(s.t, http.StatusOK, s.Texts(m, words(v)).Status)
+		}
+	}
+}
+
+// press is keys, and what is heard after them.
+type press struct {
+	keys  saying
+	hears string
+}
+
+func keys(pressed ...press) func(*story, api.Verification, message) {
+	return func(s *story, v api.Verification, m message) {
+		s.t.Helper()
+		require.Contains(s.t, m.Text, "Enter the 2-digit number shown on your screen")
+		require.Empty(s.t, m.Code)
+		for _, p := range pressed {
+			heard := s.Presses(m, p.keys(v))
+			require.Equal(s.t, http.StatusOK, heard.Status)
+			require.Contains(s.t, strings.ReplaceAll(heard.Body, "&#39;", "'"), p.hears)
 		}
 	}
 }

@@ -66,9 +66,9 @@ func TestAForgedCallbackIsRefusedAndCounted(t *testing.T) {
 		for path, fields := range map[string]url.Values{
 			"sms/" + code.ID + "/0/1/1":      {"MessageSid": {"SM" + strings.Repeat("0", 32)}, "MessageStatus": {"undelivered"}, "ErrorCode": {"30003"}},
 			"call/" + spoken.ID + "/0/1/1":   {"CallSid": {"CA" + strings.Repeat("0", 32)}, "CallStatus": {"failed"}},
-			"voice/" + spoken.ID + "/answer": {"CallSid": {"CA" + strings.Repeat("0", 32)}, "Digits": {"1"}},
+			"voice/" + spoken.ID + "/answer": {"CallSid": {"CA" + strings.Repeat("0", 32)}, "Digits": {spoken.MatchNumber}},
 			"voice/" + spoken.ID + "/code":   {"CallSid": {"CA" + strings.Repeat("0", 32)}, "Digits": {"1"}},
-			"inbound":                        {"MessageSid": {"SM" + strings.Repeat("1", 32)}, "From": {ben.number}, "To": {"+15005550006"}, "Body": {"YES"}},
+			"inbound":                        {"MessageSid": {"SM" + strings.Repeat("1", 32)}, "From": {ben.number}, "To": {"+15005550006"}, "Body": {approval.MatchNumber}},
 		} {
 			a := s.Call(http.MethodPost, "/callbacks/twilio/"+path, fields.Encode(), form, header("X-Twilio-Signature", signature))
 			require.Equal(t, http.StatusForbidden, a.status, "%s: %s", path, a.body)
@@ -96,12 +96,12 @@ func TestAForgedPushAnswerDecidesNothing(t *testing.T) {
 	for name, signature := range map[string]string{
 		"none": "", "noise": strings.Repeat("A", 86), "not base64": "%%%",
 	} {
-		body := api.PushAnswer{DeviceID: m.Data["device_id"], Decision: api.DecisionApprove, AnsweredAt: at, Signature: signature}
+		body := api.PushAnswer{DeviceID: m.Data["device_id"], Decision: api.DecisionApprove, AnsweredAt: at, Signature: signature, Number: v.MatchNumber}
 		a := s.Call(http.MethodPost, "/v1/verifications/"+v.ID+"/responses", body, header("Authorization", ""))
 		require.Contains(t, []int{http.StatusForbidden, http.StatusUnprocessableEntity}, a.status, "%s: %s", name, a.body)
 	}
 	s.Want(v, api.StatusPending, "")
-	require.Equal(t, http.StatusAccepted, s.Decides(m, api.DecisionApprove).Status)
+	require.Equal(t, http.StatusAccepted, s.Decides(m, api.DecisionApprove, v.MatchNumber).Status)
 	s.Becomes(v, api.StatusApproved, "")
 	s.Want(theirs, api.StatusPending, "")
 	require.Equal(t, http.StatusConflict, s.Decides(m, api.DecisionDeny).Status, "the first answer counts")

@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,10 +72,10 @@ func (s *story) Presses(m message, keys string) heard {
 	return s.reply(m, map[string]string{"keys": keys})
 }
 
-// Decides is a person pressing a button on their phone.
-func (s *story) Decides(m message, d api.Decision) heard {
+// Decides is a person pressing a button on their phone, having typed the number of the other screen where one is asked for.
+func (s *story) Decides(m message, d api.Decision, number ...string) heard {
 	s.t.Helper()
-	return s.reply(m, map[string]string{"decision": string(d)})
+	return s.reply(m, map[string]string{"decision": string(d), "number": strings.Join(number, "")})
 }
 
 // phone is a sandbox phone, registered as somebody's device.

@@ -13,8 +13,8 @@ var german = tongue{
 			"{code} ist Ihr Code. Er läuft in {life} ab. Geben Sie ihn nicht weiter.",
 		},
 		textCodeFor: line{
-			"{code} ist Ihr Code für {brand}, nur für:\n{fields}\nEr läuft in {life} ab. Geben Sie ihn nicht weiter.",
-			"{code} ist Ihr Code, nur für:\n{fields}\nEr läuft in {life} ab. Geben Sie ihn nicht weiter.",
+			"{code} ist Ihr Code von {brand} für:\n{fields}\nEr läuft in {life} ab. Geben Sie ihn nicht weiter.",
+			"{code} ist Ihr Code für:\n{fields}\nEr läuft in {life} ab. Geben Sie ihn nicht weiter.",
 		},
 		textAsk:     line{"{brand}: Sind Sie das?", "Sind Sie das?"},
 		textAnswer:  "Antworten Sie binnen {life}: {link}",

@@ -83,14 +83,16 @@ func endsWord(s string) bool {
 // digitOf is a decimal digit of any script as one of ASCII. Unicode keeps the ten digits of a script together, in
 // their order.
 func digitOf(r rune) (byte, bool) {
+	const digits = "0123456789"
+	at := int64(r)
 	for _, script := range unicode.Nd.R16 {
-		if rune(script.Lo) <= r && r <= rune(script.Hi) {
-			return '0' + byte((r-rune(script.Lo))%10), true
+		if lo := int64(script.Lo); lo <= at && at <= int64(script.Hi) {
+			return digits[(at-lo)%10], true
 		}
 	}
 	for _, script := range unicode.Nd.R32 {
-		if rune(script.Lo) <= r && r <= rune(script.Hi) {
-			return '0' + byte((r-rune(script.Lo))%10), true
+		if lo := int64(script.Lo); lo <= at && at <= int64(script.Hi) {
+			return digits[(at-lo)%10], true
 		}
 	}
 	return 0, false

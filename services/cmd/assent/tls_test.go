@@ -221,6 +221,7 @@ func (s *secured) call(client *http.Client, method, path, body string, into any)
 
 type told struct {
 	ID, Status, Code, Link string
+	MatchNumber            string `json:"match_number"`
 }
 
 // receive waits for a message in the inbox.
@@ -282,7 +283,7 @@ func TestEverythingWorksWhereTheAddressSpeaksTLS(t *testing.T) {
 			s.call(s.client, http.MethodPost, "/v1/users/"+user.ID+"/devices", `{"kind":"push","platform":"`+platform+`","push_token":"`+
 				phone.PushToken+`","public_key":"`+phone.PublicKey+`"}`, &device)
 			s.call(s.client, http.MethodPost, "/v1/verifications", `{"device_id":"`+device.ID+`"}`, &v)
-			s.call(s.client, http.MethodPost, "/sandbox/messages/"+s.receive(phone.PushToken).ID+"/answer", `{"decision":"approve"}`, nil)
+			s.call(s.client, http.MethodPost, "/sandbox/messages/"+s.receive(phone.PushToken).ID+"/answer", `{"decision":"approve","number":"`+v.MatchNumber+`"}`, nil)
 			s.want(v.ID, "approved")
 		})
 	}
@@ -320,7 +321,7 @@ func TestCallbacksFindTheirWayPastTLSWhateverThePublicAddressIs(t *testing.T) {
 	s := startSecured(t, "ASSENT_PUBLIC_URL=https://assent.test")
 	var v told
 	s.call(s.client, http.MethodPost, "/v1/verifications", `{"to":"+14155550103","channel":"sms","challenge":"approval"}`, &v)
-	s.call(s.client, http.MethodPost, "/sandbox/messages/"+s.receive("+14155550103").ID+"/answer", `{"text":"YES"}`, nil)
+	s.call(s.client, http.MethodPost, "/sandbox/messages/"+s.receive("+14155550103").ID+"/answer", `{"text":"`+v.MatchNumber+`"}`, nil)
 	s.want(v.ID, "approved")
 }
 

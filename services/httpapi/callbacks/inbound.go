@@ -76,8 +76,8 @@ func (h *handler) answered(w http.ResponseWriter, r *http.Request, message, from
 		h.unavailable(w, r, twilio, kindInbound, v.ID, err)
 		return
 	}
-	decision, clear := said.to(v)
-	if found && !clear {
+	decision, decides := said.to(v)
+	if found && !decides {
 		h.count(twilio, kindInbound, resultUnclear)
 		twiML(w, noReply)
 		return
