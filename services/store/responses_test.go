@@ -74,7 +74,7 @@ func TestTheNumberGoesIntoNoMessageAndItsHashIsOfItsOwnVerification(t *testing.T
 	require.NotContains(t, string(plain), digits)
 	hash, err := s.NumberHash(t.Context(), a.Verification.ID, digits)
 	require.NoError(t, err)
-	require.Equal(t, e.SecretHash, hash)
+	require.Equal(t, e.NumberHash, hash)
 	foreign, err := s.NumberHash(t.Context(), b.Verification.ID, digits)
 	require.NoError(t, err)
 	require.NotEqual(t, hash, foreign)
