@@ -220,7 +220,7 @@ func (p *Phone) Answer(ctx context.Context, prompt api.Prompt, decision api.Deci
 	signature, err := p.sign(device.Answer{
 		VerificationID: prompt.VerificationID, DeviceID: p.DeviceID, Decision: string(decision),
 		NumberDigest: device.NumberDigest(prompt.NumberSalt, number),
-		AnsweredAt: at, Context: prompt.Context,
+		AnsweredAt:   at, Context: prompt.Context,
 	}.SignedText())
 	if err != nil {
 		return err
