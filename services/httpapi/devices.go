@@ -154,7 +154,7 @@ func (s *Server) ListDevices(w http.ResponseWriter, r *http.Request, userID cont
 		if !d.Active() {
 			continue
 		}
-		shown, err := s.deviceShown(r.Context(), d)
+		shown, err := s.deviceShown(r.Context(), client, d)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -176,7 +176,7 @@ func (s *Server) GetDevice(w http.ResponseWriter, r *http.Request, id contract.D
 		s.fail(w, r, err)
 		return
 	}
-	shown, err := s.deviceShown(r.Context(), d)
+	shown, err := s.deviceShown(r.Context(), client, d)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -186,7 +186,7 @@ func (s *Server) GetDevice(w http.ResponseWriter, r *http.Request, id contract.D
 
 // deviceShown is a device with what is known of its use: when an app install was last used, and whether its provider
 // said that it is gone.
-func (s *Server) deviceShown(ctx context.Context, d device.Device) (api.Device, error) {
+func (s *Server) deviceShown(ctx context.Context, by credential.Credential, d device.Device) (api.Device, error) {
 	out := deviceWire(d)
 	if d.Kind != device.Push {
 		return out, nil
@@ -206,7 +206,7 @@ func (s *Server) deviceShown(ctx context.Context, d device.Device) (api.Device, 
 	if err != nil {
 		return out, fmt.Errorf("hash push token: %w", err)
 	}
-	cause, listed, err := s.config.Listed.Suppressed(ctx, d.Credential, "", destination, events.LaneVerification)
+	cause, listed, err := s.config.Listed.Suppressed(ctx, by.Account, by.ClientID, destination, events.LaneVerification)
 	if err != nil {
 		return out, fmt.Errorf("look up suppression of device: %w", err)
 	}
