@@ -725,6 +725,109 @@ type AddSuppression struct {
 // Examples: account
 type AddSuppressionScope string
 
+// ApprovalProof A signed answer, with all that checking it takes.
+type ApprovalProof struct {
+	// ID The verification.
+	//
+	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
+	ID string `json:"id"`
+
+	// Account The account that asked.
+	//
+	// Examples: shop
+	Account string `json:"account"`
+
+	// Status Where the verification stands. All but `pending` are closed.
+	//
+	// Examples: pending
+	Status Status `json:"status"`
+
+	// Reason Why it closed so.
+	//
+	// Examples: not_me
+	Reason string `json:"reason,omitempty"`
+
+	// Decision What the person decided. `not_me` denies, and says that somebody else asked.
+	//
+	// Examples: approve
+	Decision Decision `json:"decision"`
+
+	// Brand In whose name it asked.
+	//
+	// Examples: Example Bank
+	Brand string `json:"brand,omitempty"`
+
+	// UserID Who was asked.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id,omitempty"`
+
+	// DeviceID The device that answered.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id"`
+
+	// Platform Who carries pushes to the app, Apple or Firebase.
+	//
+	// Examples: apns
+	Platform Platform `json:"platform,omitempty"`
+
+	// Context What was shown, as the JSON text that was delivered.
+	//
+	// Examples: {"ip":"203.0.113.7","action":"Sign in"}
+	Context string `json:"context"`
+
+	// NumberDigest What was signed for the number that the person gave. Absent where they gave none.
+	//
+	// Examples: cfd714ad04bd6cbf738ac87f662d19b09c5d7cfcae5978ac113b3151e1a70757
+	NumberDigest string `json:"number_digest,omitempty"`
+
+	// ExpectedNumberDigest The same of the number on the other screen. Absent where none was asked for.
+	//
+	// Examples: cfd714ad04bd6cbf738ac87f662d19b09c5d7cfcae5978ac113b3151e1a70757
+	ExpectedNumberDigest string `json:"expected_number_digest,omitempty"`
+
+	// AnsweredAt The phone's time, exactly as signed.
+	//
+	// Examples: 2026-11-21T10:05:02Z
+	AnsweredAt string `json:"answered_at"`
+
+	// SignedText The text that was signed: seven lines.
+	//
+	// Examples: assent-response-v2
+	// 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
+	// …
+	SignedText string `json:"signed_text"`
+
+	// Signature Unpadded base64url, as the phone sent it: 64 bytes r ‖ s or ASN.1 DER.
+	//
+	// Examples: MEUCIQDx6z…
+	Signature string `json:"signature"`
+
+	// PublicKey The device's P-256 key when it was asked, as SubjectPublicKeyInfo (DER) in base64.
+	//
+	// Examples: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUKRmozUU7/B0fPhihFvhkOZ5o6XVqLPG1gqiw8e3NR6uN7kNuyJvoK5w6haxqEqfue2Pxn5HrA+WJWHWChKMfA==
+	PublicKey string `json:"public_key"`
+
+	// CreatedAt When it was asked.
+	//
+	// Examples: 2026-11-21T10:04:31.123Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// ClosedAt When the answer closed it.
+	//
+	// Examples: 2026-11-21T10:05:02.456Z
+	ClosedAt time.Time `json:"closed_at"`
+
+	// Valid Whether all checks hold.
+	//
+	// Examples: true
+	Valid bool `json:"valid"`
+
+	// Checks What of a proof was found to hold, just now.
+	Checks ProofChecks `json:"checks"`
+}
+
 // AuditEntry Something that somebody did.
 type AuditEntry struct {
 	// ID Opaque.
@@ -783,6 +886,14 @@ type AuditList struct {
 //
 // Examples: code
 type Challenge string
+
+// ChangePhone What an app is reached by from now on.
+type ChangePhone struct {
+	// PushToken What the app got from Apple (hexadecimal) or Firebase.
+	//
+	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+	PushToken string `json:"push_token"`
+}
 
 // Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
 //
@@ -1626,6 +1737,39 @@ type Device struct {
 	//
 	// Examples: 2026-11-21T10:01:00Z
 	CreatedAt time.Time `json:"created_at"`
+
+	// LastUsedAt When an app install last closed a verification with its answer, to the minute. Absent where it did not in the last 400 days.
+	//
+	// Examples: 2026-11-21T10:05:02Z
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// Unreachable `device_gone`: the provider said that the app was removed or its push token replaced. Have it join again, or change its token.
+	//
+	// Examples: device_gone
+	Unreachable string `json:"unreachable,omitempty"`
+}
+
+// DeviceActivation What a phone joins with.
+type DeviceActivation struct {
+	// DeviceID The device whose place it takes.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DeviceID string `json:"device_id"`
+
+	// Code The activation code.
+	//
+	// Examples: K7QX-2M4P-WZ3N-A5RT
+	Code string `json:"code"`
+
+	// URI The same as a key URI, for a QR code.
+	//
+	// Examples: otpauth://totp/ana?secret=K7QX-2M4P-WZ3N-A5RT
+	URI string `json:"uri"`
+
+	// ExpiresAt Until when it works.
+	//
+	// Examples: 2026-11-21T10:10:00Z
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // DeviceKind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled through the OneLogin door.
@@ -2197,6 +2341,29 @@ type Prompt struct {
 type PromptList struct {
 	// Data Newest first.
 	Data []Prompt `json:"data"`
+}
+
+// ProofChecks What of a proof was found to hold, just now.
+type ProofChecks struct {
+	// Signature The device's key signed the text.
+	//
+	// Examples: true
+	Signature bool `json:"signature"`
+
+	// Context The text binds the context that is shown.
+	//
+	// Examples: true
+	Context bool `json:"context"`
+
+	// Answer The text names this verification, device, decision and time, and the outcome follows from the decision.
+	//
+	// Examples: true
+	Answer bool `json:"answer"`
+
+	// Number The text holds the number's digest, and the outcome follows from whether it is the expected one.
+	//
+	// Examples: true
+	Number bool `json:"number"`
 }
 
 // Provider How a provider stands on one channel.
@@ -3201,6 +3368,12 @@ type JoinPhoneParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ChangePhoneParams defines parameters for ChangePhone.
+type ChangePhoneParams struct {
+	// Authorization The phone's signature.
+	Authorization string `json:"Authorization"`
+}
+
 // ListPromptsParams defines parameters for ListPrompts.
 type ListPromptsParams struct {
 	// Wait Seconds to wait for a prompt while there is none, 0 to 60.
@@ -3300,6 +3473,9 @@ type CreateNotificationJSONRequestBody = CreateNotification
 
 // JoinPhoneJSONRequestBody defines body for JoinPhone for application/json ContentType.
 type JoinPhoneJSONRequestBody = JoinPhone
+
+// ChangePhoneJSONRequestBody defines body for ChangePhone for application/json ContentType.
+type ChangePhoneJSONRequestBody = ChangePhone
 
 // PauseProviderJSONRequestBody defines body for PauseProvider for application/json ContentType.
 type PauseProviderJSONRequestBody = PauseProvider

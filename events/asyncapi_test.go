@@ -129,6 +129,9 @@ var payloads = map[string]reflect.Type{
 	"NotificationRecipient":  reflect.TypeFor[events.NotificationRecipient](),
 	"RefusedRecipient":       reflect.TypeFor[events.RefusedRecipient](),
 	"MessageReceipt":         reflect.TypeFor[events.MessageReceipt](),
+	"Proof":                  reflect.TypeFor[events.Proof](),
+	"ApprovalProved":         reflect.TypeFor[events.ApprovalProved](),
+	"DeviceUsed":             reflect.TypeFor[events.DeviceUsed](),
 	"Suppression":            reflect.TypeFor[events.Suppression](),
 }
 
@@ -368,6 +371,8 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"notification": strings.TrimSuffix(events.NotificationSubject("{lane}", "{channel}", "{id}", 0), "0") + "{part}",
 		"later":        strings.TrimSuffix(events.LaterSubject("{channel}", "{id}", 0), "0") + "{part}",
 		"receipt":      strings.Replace(events.ReceiptSubject("{id}", 0), ".0.", ".{part}.", 1),
+		"proof":        strings.TrimSuffix(events.ProofSubject("{id}", time.UnixMilli(0)), "0") + "{created}",
+		"lastuse":      events.LastUseSubject("{device}"),
 		"suppression":  events.SuppressionSubject("{destination}", "{scope}"),
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)

@@ -24,6 +24,12 @@ func in(d time.Duration) *time.Time {
 	return &t
 }
 
+// proof is what a phone signed.
+var proof = &events.Proof{
+	DeviceID: "d1", Decision: events.Approve, NumberDigest: "cfd714ad04bd6cbf738ac87f662d19b09c5d7cfcae5978ac113b3151e1a70757",
+	AnsweredAt: "2026-11-21T10:04:31Z", Signature: []byte{4, 5, 6},
+}
+
 // golden lists one full value for each event of the present version. A file that exists is never
 // rewritten: change the value here only together with a new file name.
 var golden = map[string]any{
@@ -211,6 +217,28 @@ var golden = map[string]any{
 		Challenge: events.Approval, Send: 1, ToMasked: "+1••••••0100", Destination: "c2VjcmV0", KeyID: "k1",
 		Content: events.Sealed{KeyID: "k1", Box: []byte{7}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
 	},
+	"verification_activated_digest.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000009", Credential: "shop-prod", Channel: events.Push,
+		Challenge: events.Approval, Send: 1, UserID: "u1", DeviceID: "d1",
+		Device:   &events.PushDevice{Platform: "fcm", PublicKey: []byte{9}},
+		ToMasked: "push", Destination: "aA", KeyID: "k1", NumberLength: 2, MaxChecks: 2,
+		NumberDigest: "cfd714ad04bd6cbf738ac87f662d19b09c5d7cfcae5978ac113b3151e1a70757",
+		Content:      events.Sealed{KeyID: "k1", Box: []byte{6}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+	},
+	"response_received_proof.v1.json": events.ResponseReceived{
+		Version: 1, EventID: "e8", ID: "0199b1c2-0000-7000-8000-000000000009", Kind: events.ResponsePush,
+		Decision: events.Approve, Number: []byte{1, 2, 3}, Evidence: "d1", ReceivedAt: at, Proof: proof,
+	},
+	"verification_changed_proof.v1.json": events.VerificationChanged{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000009", Status: "approved", ChecksUsed: 1, ClosedAt: &at, ChangedAt: at, Proof: proof,
+	},
+	"approval_proved.v1.json": events.ApprovalProved{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000009", Account: "shop-prod", UserID: "u1", Brand: "Example Bank", DeviceID: "d1",
+		Platform: "fcm", PublicKey: []byte{9}, Decision: events.NotMe, Status: "denied", Reason: "not_me",
+		Context: `{"action":"Pay"}`, NumberDigest: proof.NumberDigest, ExpectedNumberDigest: proof.NumberDigest, AnsweredAt: "2026-11-21T10:04:31Z",
+		SignedText: "assent-response-v2\n…", Signature: []byte{4, 5, 6}, CreatedAt: at, ClosedAt: at.Add(time.Minute),
+	},
+	"device_used.v1.json": events.DeviceUsed{Version: 1, DeviceID: "d1", At: at},
 	"suppression.v1.json": events.Suppression{
 		Version: 1, Destination: "AbCdEfGhIjKlMnOpQrStUv", Channel: events.SMS, ToMasked: "+1••••••0100", Covers: events.CoversAll,
 		Cause: events.CauseStop, Address: events.Sealed{KeyID: "k1", Box: []byte{1, 2}}, Provider: "twilio", Detail: "21610", At: at,
@@ -239,6 +267,8 @@ var decoders = map[string]func([]byte) (any, error){
 	"notification_progressed": func(b []byte) (any, error) { return events.Decode[events.NotificationProgressed](b) },
 	"notification_queued":     func(b []byte) (any, error) { return events.Decode[events.NotificationQueued](b) },
 	"message_receipt":         func(b []byte) (any, error) { return events.Decode[events.MessageReceipt](b) },
+	"approval_proved":         func(b []byte) (any, error) { return events.Decode[events.ApprovalProved](b) },
+	"device_used":             func(b []byte) (any, error) { return events.Decode[events.DeviceUsed](b) },
 	"suppression":             func(b []byte) (any, error) { return events.Decode[events.Suppression](b) },
 }
 
@@ -268,7 +298,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled"} {
+		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

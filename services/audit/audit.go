@@ -33,6 +33,8 @@ const (
 	CredentialCreated Action = "credential.created"
 	CredentialUpdated Action = "credential.updated"
 	CredentialRevoked Action = "credential.revoked"
+	// DeviceReactivated: an activation code was given out with which another phone takes a device's place.
+	DeviceReactivated Action = "device.reactivated"
 	// NotMe: the person said that somebody else asked in their name.
 	NotMe Action = "verification.not_me"
 )

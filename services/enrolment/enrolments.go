@@ -30,6 +30,9 @@ type Users interface {
 	Device(ctx context.Context, account, id string) (device.Device, error)
 	Devices(ctx context.Context, account, userID string) ([]device.Device, error)
 	DeleteDevice(ctx context.Context, account, id string) error
+	// ChangeApp stores an active app install as change leaves it, and returns what is stored. change may be called
+	// again where somebody else was faster.
+	ChangeApp(ctx context.Context, account, id string, change func(*device.Device) error) (device.Device, error)
 	// CheckCode compares a one-time code with the device's secret, each value once.
 	CheckCode(ctx context.Context, account, deviceID string, code verification.Code) (right bool, err error)
 }

@@ -14,6 +14,10 @@ var (
 	ErrCrowded = errors.New("too many devices")
 	// ErrLocked: the user is locked or disabled.
 	ErrLocked = errors.New("user is locked")
+	// ErrStale: a later change of the phone was stored.
+	ErrStale = errors.New("a later change was stored")
+	// ErrSameKey: the phone that is to be replaced has this key.
+	ErrSameKey = errors.New("the phone that is replaced has this key")
 )
 
 // MissingError says that the user has no address that the factor could use.

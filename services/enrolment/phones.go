@@ -29,6 +29,8 @@ type joining struct {
 	Device  string `json:"device"`
 	User    string `json:"user"`
 	Brand   string `json:"brand,omitempty"`
+	// Replaces is the hash of the key that a phone takes the place of; empty for a new device.
+	Replaces []byte `json:"replaces,omitempty"`
 }
 
 // beginPhone stores the device and gives out the code that a phone becomes it with.
@@ -45,7 +47,7 @@ func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request)
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
-	content, err := json.Marshal(joining{d.Credential, d.ID, shown(r.User), r.Brand})
+	content, err := json.Marshal(joining{Account: d.Credential, Device: d.ID, User: shown(r.User), Brand: r.Brand})
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("encode activation code: %w", err)
 	}
@@ -74,6 +76,9 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 	var j joining
 	if err := json.Unmarshal(content, &j); err != nil {
 		return Joined{}, fmt.Errorf("decode activation code: %w", err)
+	}
+	if len(j.Replaces) > 0 {
+		return e.rejoin(ctx, j, p)
 	}
 	d, err := e.device(ctx, j.Account, j.Device)
 	if err != nil {

@@ -100,6 +100,8 @@ func (b *bench) calls() map[string][]credential.Scope {
 		"POST /v1/verifications/" + id + "/check":     verify,
 		"POST /v1/verifications/" + id + "/resend":    verify,
 		"POST /v1/verifications/" + id + "/cancel":    verify,
+		"GET /v1/verifications/" + id + "/proof":      credential.Scopes(),
+		"POST /v1/devices/" + id + "/activation":      manage,
 		"POST /v1/notifications":                      verify,
 		"GET /v1/notifications/" + id:                 credential.Scopes(),
 		"GET /v1/notifications/" + id + "/messages":   credential.Scopes(),

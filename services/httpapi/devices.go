@@ -92,16 +92,7 @@ func describeApp(f *faults, request api.CreateDevice, d *device.Device) {
 	if !request.Platform.Valid() {
 		f.add("platform", "must be apns or fcm")
 	}
-	switch {
-	case request.PushToken == "":
-		f.add("push_token", "is required")
-	case len(request.PushToken) > maxPushToken || !visibleASCII(request.PushToken):
-		f.add("push_token", fmt.Sprintf("must be at most %d visible ASCII characters", maxPushToken))
-	case request.Platform == api.PlatformAPNs:
-		if raw, err := hex.DecodeString(request.PushToken); err != nil || len(raw) < 32 || len(raw) > 100 {
-			f.add("push_token", "must be an APNs token: 64 or more hexadecimal digits")
-		}
-	}
+	checkPushToken(f, request.Platform, request.PushToken)
 	if request.PublicKey == "" {
 		f.add("public_key", "is required")
 		return
@@ -113,6 +104,20 @@ func describeApp(f *faults, request api.CreateDevice, d *device.Device) {
 	}
 	if err != nil {
 		f.add("public_key", "must be a P-256 public key as SubjectPublicKeyInfo (DER) in base64")
+	}
+}
+
+// checkPushToken finds what is wrong with what an app got from Apple or Firebase.
+func checkPushToken(f *faults, platform api.Platform, token string) {
+	switch {
+	case token == "":
+		f.add("push_token", "is required")
+	case len(token) > maxPushToken || !visibleASCII(token):
+		f.add("push_token", fmt.Sprintf("must be at most %d visible ASCII characters", maxPushToken))
+	case platform == api.PlatformAPNs:
+		if raw, err := hex.DecodeString(token); err != nil || len(raw) < 32 || len(raw) > 100 {
+			f.add("push_token", "must be an APNs token: 64 or more hexadecimal digits")
+		}
 	}
 }
 
@@ -146,9 +151,15 @@ func (s *Server) ListDevices(w http.ResponseWriter, r *http.Request, userID cont
 	}
 	list := api.DeviceList{Data: make([]api.Device, 0, len(devices))}
 	for _, d := range devices {
-		if d.Active() {
-			list.Data = append(list.Data, deviceWire(d))
+		if !d.Active() {
+			continue
 		}
+		shown, err := s.deviceShown(r.Context(), client, d)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		list.Data = append(list.Data, shown)
 	}
 	writeJSON(w, http.StatusOK, list)
 }
@@ -165,7 +176,44 @@ func (s *Server) GetDevice(w http.ResponseWriter, r *http.Request, id contract.D
 		s.fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, deviceWire(d))
+	shown, err := s.deviceShown(r.Context(), client, d)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, shown)
+}
+
+// deviceShown is a device with what is known of its use: when an app install was last used, and whether its provider
+// said that it is gone.
+func (s *Server) deviceShown(ctx context.Context, by credential.Credential, d device.Device) (api.Device, error) {
+	out := deviceWire(d)
+	if d.Kind != device.Push {
+		return out, nil
+	}
+	at, err := s.config.Proofs.LastUsed(ctx, d.ID)
+	if err != nil {
+		return out, fmt.Errorf("read last use of device: %w", err)
+	}
+	if !at.IsZero() {
+		at = at.UTC()
+		out.LastUsedAt = &at
+	}
+	if s.config.Listed == nil {
+		return out, nil
+	}
+	destination, err := s.config.Notifications.Destination(string(events.Push), d.Address)
+	if err != nil {
+		return out, fmt.Errorf("hash push token: %w", err)
+	}
+	cause, listed, err := s.config.Listed.Suppressed(ctx, by.Account, by.ClientID, destination, events.LaneVerification)
+	if err != nil {
+		return out, fmt.Errorf("look up suppression of device: %w", err)
+	}
+	if listed && cause == events.CauseDeviceGone {
+		out.Unreachable = cause
+	}
+	return out, nil
 }
 
 // DeleteDevice removes a device.

@@ -25,6 +25,13 @@ type Phones interface {
 	Join(ctx context.Context, code string, p enrolment.Phone) (enrolment.Joined, error)
 	// Phone reads an active push device by its id alone; verification.ErrNotFound without one.
 	Phone(ctx context.Context, deviceID string) (device.Device, error)
+	// ChangeToken stores another push token of a phone, which it sent at this time of its own. It fails with
+	// enrolment.ErrStale where a later one was stored, and verification.ErrNotFound where the phone is gone or has
+	// another key.
+	ChangeToken(ctx context.Context, d device.Device, token string, at time.Time) error
+	// Renew gives out an activation code with which a phone takes the place of an active push device. It fails with
+	// verification.ErrNotFound, enrolment.ErrFactor for other devices, and enrolment.ErrLocked.
+	Renew(ctx context.Context, account, deviceID string) (enrolment.Enrolment, error)
 	// Prompts lists the open push verifications of a device, newest first.
 	Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error)
 	// Watch begins to listen for questions to a device. next returns when there may be a new one, or when
@@ -71,6 +78,9 @@ func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request, _ contract.Jo
 	})
 	if errors.Is(err, verification.ErrNotFound) {
 		err = &refusal{code: api.ProblemCodeNotFound, detail: "No phone is waited for with this code: it is wrong, was used, or has ended."}
+	}
+	if errors.Is(err, enrolment.ErrSameKey) {
+		err = invalid(faults{{Pointer: "#/public_key", Detail: "must be a new key: the phone that is replaced has this one"}})
 	}
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("join phone: %w", err))
@@ -136,6 +146,10 @@ func (s *Server) prompt(ctx context.Context, v verification.Verification) (api.P
 // refusePrompts answers a look for prompts whose parameters cannot be read. Whoever has not signed is
 // told nothing else.
 func (s *Server) refusePrompts(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPut { // a change has nothing but its signature
+		s.fail(w, r, badPhone())
+		return
+	}
 	_, err := s.phone(r, r.PathValue("id"))
 	if err == nil {
 		err = invalid(faults{{Parameter: "wait", Detail: waitRule}}) // all others are in the signature
@@ -180,32 +194,43 @@ func wrapPrompts(err error) error {
 	return nil
 }
 
-// phone is the device that signed the request. Unknown, removed, other key, old date: all of them are
-// one answer, so that nobody learns which devices there are.
+// phone is the device that signed a look for prompts.
 func (s *Server) phone(r *http.Request, id string) (device.Device, error) {
-	refused := &refusal{
+	d, _, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
+		return device.Look{DeviceID: id, At: at}.Verify(public, signature)
+	})
+	return d, err
+}
+
+func badPhone() error {
+	return &refusal{
 		code:   api.ProblemCodeBadSignature,
 		detail: `Send Authorization: Phone at="…", signature="…", signed by the key of this device, with the present time.`,
 	}
+}
+
+// signedBy is the device that signed the request, and when. Unknown, removed, other key, old date: all of them are
+// one answer, so that nobody learns which devices there are.
+func (s *Server) signedBy(r *http.Request, id string, verify func(at string, public, signature []byte) error) (device.Device, time.Time, error) {
 	at, signature, ok := readPhoneAuthorization(r.Header.Values("Authorization"))
 	if !ok || !events.ValidID(id) {
-		return device.Device{}, refused
+		return device.Device{}, time.Time{}, badPhone()
 	}
 	signed, err := time.Parse(time.RFC3339, at)
 	if err != nil || s.config.Now().Sub(signed).Abs() > maxSkew {
-		return device.Device{}, refused
+		return device.Device{}, time.Time{}, badPhone()
 	}
 	d, err := s.config.Phones.Phone(r.Context(), id)
 	if errors.Is(err, verification.ErrNotFound) {
-		return device.Device{}, refused
+		return device.Device{}, time.Time{}, badPhone()
 	}
 	if err != nil {
-		return device.Device{}, fmt.Errorf("read phone: %w", err)
+		return device.Device{}, time.Time{}, fmt.Errorf("read phone: %w", err)
 	}
-	if err := (device.Look{DeviceID: id, At: at}).Verify(d.PublicKey, signature); err != nil {
-		return device.Device{}, refused
+	if verify(at, d.PublicKey, signature) != nil {
+		return device.Device{}, time.Time{}, badPhone()
 	}
-	return d, nil
+	return d, signed, nil
 }
 
 // readPhoneAuthorization reads Phone at="…", signature="…", its parameters in any order (RFC 9110).

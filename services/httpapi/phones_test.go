@@ -94,6 +94,32 @@ func (a *apps) Phone(_ context.Context, id string) (device.Device, error) {
 	return a.joined[i], nil
 }
 
+func (a *apps) ChangeToken(_ context.Context, d device.Device, token string, at time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := slices.IndexFunc(a.joined, func(known device.Device) bool { return known.ID == d.ID })
+	switch {
+	case a.err != nil || i < 0:
+		return firstErr(a.err, verification.ErrNotFound)
+	case !at.After(a.joined[i].TokenAt):
+		return enrolment.ErrStale
+	}
+	a.joined[i].Address, a.joined[i].TokenAt = token, at
+	return nil
+}
+
+func (a *apps) Renew(_ context.Context, _, id string) (enrolment.Enrolment, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err != nil {
+		return enrolment.Enrolment{}, a.err
+	}
+	return enrolment.Enrolment{
+		Device: device.Device{ID: id}, JoinCode: activationCode, URI: "otpauth://totp/ana?secret=" + activationCode,
+		ExpiresAt: time.Date(2026, 11, 21, 10, 9, 31, 0, time.UTC),
+	}, nil
+}
+
 func (a *apps) Prompts(_ context.Context, d device.Device) ([]verification.Verification, error) {
 	a.mu.Lock()
 	a.looks++

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/verification"
@@ -394,7 +395,12 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get("/v1/devices/" + d.ID))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/devices/" + d.ID}))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/users/" + u.ID}))
-	good(b.look(b.joinPhone(), ""))
+	joined := b.joinPhone()
+	good(b.look(joined, ""))
+	good(b.change(joined, `{"push_token":"another"}`, lookedAt))
+	good(b.post("/v1/devices/"+joined.id+"/activation", ""))
+	b.store.proofs = []events.ApprovalProved{{ID: pushed.ID, Account: shop, Decision: events.Approve, Status: "approved", AnsweredAt: answeredAt}}
+	good(b.get("/v1/verifications/" + pushed.ID + "/proof"))
 	good(b.post("/v1/credentials", `{"client_id":"page","scope":"authentication_only"}`))
 	good(b.get("/v1/credentials"))
 	good(b.get("/v1/credentials/page"))

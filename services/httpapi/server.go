@@ -219,6 +219,8 @@ type Config struct {
 	Audit         Audit
 	// Listed is asked before a notification is queued for an address. Nil: nobody is on the list.
 	Listed Listed
+	// Proofs is the archive of signed answers.
+	Proofs Proofs
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
 	// Segments counts the parts of the text message that asks a new verification, as its channel would send it, and
@@ -294,7 +296,7 @@ func New(c Config) (*Server, error) {
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
 			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{}, api.AddSuppression{},
-			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{},
+			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.ChangePhone{},
 		),
 	}
 	s.handler = s.routes(document)

@@ -29,6 +29,8 @@ type memory struct {
 	users     []device.User
 	devices   []device.Device
 	responses []events.ResponseReceived
+	proofs    []events.ApprovalProved
+	used      map[string]time.Time
 	steps     []events.DeliverySettled
 	// err, where set, is what the next store calls fail with.
 	err error
@@ -213,6 +215,23 @@ func (m *memory) MatchNumber(_ context.Context, v verification.Verification) (ve
 		return "", err
 	}
 	return m.records[v.ID].a.Secrets.Number, err
+}
+
+func (m *memory) Proof(_ context.Context, account, id string) (events.ApprovalProved, error) {
+	err := m.lock()
+	defer m.mu.Unlock()
+	for _, e := range m.proofs {
+		if e.Account == account && e.ID == id {
+			return e, err
+		}
+	}
+	return events.ApprovalProved{}, firstErr(err, verification.ErrNotFound)
+}
+
+func (m *memory) LastUsed(_ context.Context, deviceID string) (time.Time, error) {
+	err := m.lock()
+	defer m.mu.Unlock()
+	return m.used[deviceID], err
 }
 
 func (m *memory) Record(_ context.Context, e audit.Entry) error {

@@ -51,7 +51,7 @@ func (p *Phone) connect() error {
 	return nil
 }
 
-// call makes one request and decodes its answer; a refusal is an *api.Problem.
+// call makes one request and decodes its answer, where into is not nil; a refusal is an *api.Problem.
 func (p *Phone) call(ctx context.Context, method, path string, header http.Header, body []byte, into any) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
@@ -81,6 +81,9 @@ func (p *Phone) call(ctx context.Context, method, path string, header http.Heade
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return refusal(resp, answer)
+	}
+	if into == nil {
+		return nil
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
 		return errors.New("the answer is not Assent's")

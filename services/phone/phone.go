@@ -174,7 +174,7 @@ func (p *Phone) prompts(ctx context.Context, wait time.Duration) ([]api.Prompt, 
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{"Authorization": {fmt.Sprintf(`Phone at="%s", signature="%s"`, at, signature)}}
+	header := http.Header{"Authorization": {phoneAuthorization(at, signature)}}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout+time.Duration(seconds)*time.Second)
 	defer cancel()
 	var list api.PromptList
@@ -220,7 +220,7 @@ func (p *Phone) Answer(ctx context.Context, prompt api.Prompt, decision api.Deci
 	signature, err := p.sign(device.Answer{
 		VerificationID: prompt.VerificationID, DeviceID: p.DeviceID, Decision: string(decision),
 		NumberDigest: device.NumberDigest(prompt.NumberSalt, number),
-		AnsweredAt: at, Context: prompt.Context,
+		AnsweredAt:   at, Context: prompt.Context,
 	}.SignedText())
 	if err != nil {
 		return err
@@ -237,6 +237,34 @@ func (p *Phone) Answer(ctx context.Context, prompt api.Prompt, decision api.Deci
 		return fmt.Errorf("answer: %w", err)
 	}
 	return nil
+}
+
+// ChangeToken tells the server the push token that the phone got, and keeps it in p; the caller keeps p. An empty one
+// is drawn at random, which only the sandbox carriers take. What the server refuses is an *api.Problem.
+func (p *Phone) ChangeToken(ctx context.Context, token string) error {
+	if token == "" {
+		token = drawToken(p.Platform)
+	}
+	body, err := json.Marshal(api.ChangePhone{PushToken: token})
+	if err != nil {
+		return fmt.Errorf("change push token: %w", err)
+	}
+	at := time.Now().UTC().Format(time.RFC3339Nano) // a change must be later than the one before
+	signature, err := p.sign(device.Change{DeviceID: p.DeviceID, At: at, Body: string(body)}.SignedText())
+	if err != nil {
+		return err
+	}
+	header := http.Header{"Authorization": {phoneAuthorization(at, signature)}}
+	if err := p.call(ctx, http.MethodPut, "/v1/phones/"+url.PathEscape(p.DeviceID), header, body, nil); err != nil {
+		return fmt.Errorf("change push token: %w", err)
+	}
+	p.PushToken = token
+	return nil
+}
+
+// phoneAuthorization is the header of what a phone signs.
+func phoneAuthorization(at, signature string) string {
+	return fmt.Sprintf(`Phone at="%s", signature="%s"`, at, signature)
 }
 
 // Code is the phone's one-time code at this time.

@@ -54,6 +54,7 @@ func serve(t *testing.T, start func(http.Handler) *httptest.Server) *service {
 	mux.HandleFunc("POST /v1/phones", s.join)
 	mux.HandleFunc("GET /v1/phones/{id}/prompts", s.list)
 	mux.HandleFunc("POST /v1/verifications/{id}/responses", s.answer)
+	mux.HandleFunc("PUT /v1/phones/{id}", s.change)
 	s.Server = start(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -96,6 +97,27 @@ func (s *service) list(w http.ResponseWriter, r *http.Request) {
 	}
 	s.waits = append(s.waits, r.URL.Query().Get("wait"))
 	_ = json.NewEncoder(w).Encode(api.PromptList{Data: s.prompts})
+}
+
+// change takes the signed change of a push token.
+func (s *service) change(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
+	body, err := io.ReadAll(r.Body)
+	if err != nil || parts == nil || s.refusing != nil {
+		problem(w, s.refusal())
+		return
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	signed := device.Change{DeviceID: r.PathValue("id"), At: parts[1], Body: string(body)}
+	var change api.ChangePhone
+	if err != nil || signed.Verify(s.public, signature) != nil || json.Unmarshal(body, &change) != nil {
+		problem(w, s.refusal())
+		return
+	}
+	s.joined.PushToken = change.PushToken
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *service) refusal() api.Problem {
@@ -181,6 +203,21 @@ func TestAPhoneThatWasKeptAnswersAsTheOneThatJoined(t *testing.T) {
 	require.Len(t, s.answers, 1)
 	require.Equal(t, api.DecisionApprove, s.answers[0].Decision)
 	require.Equal(t, "47", s.answers[0].Number)
+}
+
+func TestAPhoneChangesItsPushToken(t *testing.T) {
+	t.Parallel()
+	s := serve(t, httptest.NewServer)
+	p := s.kept(t)
+	first := p.PushToken
+	require.NoError(t, p.ChangeToken(t.Context(), ""))
+	require.NotEqual(t, first, p.PushToken)
+	require.Equal(t, s.joined.PushToken, p.PushToken)
+	require.NoError(t, p.ChangeToken(t.Context(), "own"))
+	require.Equal(t, "own", s.joined.PushToken)
+	s.refuse(&api.Problem{Status: http.StatusForbidden, Code: api.ProblemCodeBadSignature, Detail: "It is not signed by this device."})
+	require.ErrorContains(t, p.ChangeToken(t.Context(), "other"), "It is not signed by this device.")
+	require.Equal(t, "own", p.PushToken, "what was refused is not kept")
 }
 
 func TestANumberIsPickedFromThoseOfTheQuestion(t *testing.T) {

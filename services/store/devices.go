@@ -162,6 +162,30 @@ func (u *Users) replaceDevice(ctx context.Context, d device.Device, revision uin
 	return d, err
 }
 
+// ChangeApp stores an active app install of an account as change leaves it, by compare-and-set, and returns what is
+// stored. change may be called more than once. It fails with what change fails with, ErrNotFound or ErrUnavailable.
+func (u *Users) ChangeApp(ctx context.Context, account, id string, change func(*device.Device) error) (device.Device, error) {
+	for range casTries {
+		d, revision, err := u.device(ctx, account, id, u.devices.latest)
+		if err == nil && (d.Kind != device.Push || !d.Active()) {
+			err = verification.ErrNotFound
+		}
+		if err != nil {
+			return device.Device{}, err
+		}
+		if err := change(&d); err != nil {
+			return device.Device{}, err
+		}
+		if err := u.back(ctx, d); err != nil {
+			return device.Device{}, err
+		}
+		if _, err = u.replaceDevice(ctx, d, revision); !errors.Is(err, stream.ErrConflict) {
+			return d, err
+		}
+	}
+	return device.Device{}, unavailable(errors.New("change app: changed too often"))
+}
+
 // Device reads one device of an account, pending or not; ErrNotFound for those of others.
 func (u *Users) Device(ctx context.Context, account, id string) (device.Device, error) {
 	d, revision, err := u.device(ctx, account, id, u.devices.get)
@@ -308,6 +332,7 @@ type deviceRecord struct {
 	Pending    *pendingRecord `json:"pending,omitempty"`
 	Platform   string         `json:"platform,omitempty"`
 	PublicKey  []byte         `json:"public_key,omitempty"`
+	TokenAt    time.Time      `json:"token_at,omitzero"`
 	CreatedAt  time.Time      `json:"created_at"`
 }
 
@@ -323,7 +348,7 @@ func nameOf(id string) string   { return id + "/name" }
 func (u *Users) encodeDevice(d device.Device) ([]byte, error) {
 	r := deviceRecord{
 		Version: events.Version, ID: d.ID, Number: d.Number, UserID: d.UserID, Kind: d.Kind, Factor: d.Factor,
-		Platform: d.Platform, PublicKey: d.PublicKey, CreatedAt: d.CreatedAt,
+		Platform: d.Platform, PublicKey: d.PublicKey, TokenAt: d.TokenAt, CreatedAt: d.CreatedAt,
 	}
 	var err error
 	if d.Name != "" { // clients put numbers and mailboxes into names
@@ -364,7 +389,7 @@ func (u *Users) decodeDevice(account, id string, b []byte) (device.Device, error
 	}
 	d := device.Device{
 		ID: id, Number: r.Number, UserID: r.UserID, Credential: account, Kind: r.Kind, Factor: r.Factor, Name: r.Name,
-		Address: string(address), Platform: r.Platform, PublicKey: r.PublicKey, CreatedAt: r.CreatedAt,
+		Address: string(address), Platform: r.Platform, PublicKey: r.PublicKey, TokenAt: r.TokenAt, CreatedAt: r.CreatedAt,
 	}
 	if r.SealedName != nil {
 		name, err := u.cfg.Keys.Open(keyring.Records, nameOf(id), *r.SealedName)

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
@@ -112,7 +114,11 @@ func (s *Verifications) NumberHash(ctx context.Context, id, digits string) ([]by
 // OpenApprovals are the open SMS approvals asked of one number in the last send window, newest
 // first: a reply carries nothing but the number it came from.
 func (s *Verifications) OpenApprovals(ctx context.Context, address string) ([]verification.Verification, error) {
-	return s.openApprovals(ctx, address, func(v verification.Verification) bool { return v.Has(verification.SMS) })
+	window, err := s.windowTo(address)
+	if err != nil {
+		return nil, err
+	}
+	return s.openApprovals(ctx, []string{window}, func(v verification.Verification) bool { return v.Has(verification.SMS) })
 }
 
 // Watch begins to listen for questions to a device. next returns when there may be one, or when ctx ends;
@@ -130,21 +136,37 @@ func (s *Verifications) Watch(deviceID string) (next func(ctx context.Context), 
 // Prompts are the open push approvals asked of a device in the last send window, newest first: an app
 // that missed its push asks for them.
 func (s *Verifications) Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error) {
-	return s.openApprovals(ctx, d.Address, func(v verification.Verification) bool {
+	window, err := s.windowTo(d.Address)
+	if err != nil {
+		return nil, err
+	}
+	windows := []string{window}
+	if since := s.cfg.Now().Sub(d.TokenAt); d.UserID != "" && since < s.limits.SendWindow+maxProofSkew {
+		// Those asked before its token changed stand in the window of the token before, and in its user's.
+		windows = append(windows, events.WindowSubject(events.WindowUser, d.UserID))
+	}
+	return s.openApprovals(ctx, windows, func(v verification.Verification) bool {
 		return v.Credential == d.Credential && v.Asks(verification.Push, d.ID)
 	})
 }
 
-// openApprovals looks through the sends to one address, which its window lists.
-func (s *Verifications) openApprovals(ctx context.Context, address string, wanted func(verification.Verification) bool) ([]verification.Verification, error) {
+// windowTo is where the sends to one address are counted.
+func (s *Verifications) windowTo(address string) (string, error) {
 	destination, err := s.destination(address)
-	if err != nil {
-		return nil, err
+	return events.WindowSubject(events.WindowDestination, destination), err
+}
+
+// openApprovals looks through the sends that windows list.
+func (s *Verifications) openApprovals(ctx context.Context, windows []string, wanted func(verification.Verification) bool) ([]verification.Verification, error) {
+	var records []stream.Record
+	for _, subject := range windows {
+		sends, err := s.windows.All(ctx, subject)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		records = append(records, sends...)
 	}
-	records, err := s.windows.All(ctx, events.WindowSubject(events.WindowDestination, destination))
-	if err != nil {
-		return nil, unavailable(err)
-	}
+	slices.SortFunc(records, func(a, b stream.Record) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	var open []verification.Verification
 	seen := map[string]bool{}
 	for i := len(records) - 1; i >= 0; i-- {

@@ -3,11 +3,7 @@ package verifier_test
 import (
 	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,22 +24,6 @@ import (
 	"github.com/assent-io/assent/services/verifier"
 )
 
-// phone is an app install with a key of its own.
-type phone struct {
-	id     string
-	key    *ecdsa.PrivateKey
-	public []byte
-}
-
-func newPhone(t *testing.T) phone {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	require.NoError(t, err)
-	return phone{uuid.NewString(), key, public}
-}
-
 // crowd is everybody who can act on one verification: two devices, somebody with a code, a page, a reply by text
 // and the client. Each acts through another process than the one before.
 type crowd struct {
@@ -51,7 +31,7 @@ type crowd struct {
 	first, second phone
 	stores        []*store.Verifications
 	verifiers     []*verifier.Verifier
-	proofs        *store.Proofs
+	archive       *store.Proofs
 
 	mu     sync.Mutex
 	closed map[string][]string // what each verification was closed as, by id
@@ -59,17 +39,19 @@ type crowd struct {
 
 func gather(t *testing.T) *crowd {
 	t.Helper()
-	c := &crowd{house: build(t), first: newPhone(t), second: newPhone(t), closed: map[string][]string{}}
+	c := &crowd{house: build(t), closed: map[string][]string{}}
+	c.archive = c.proofs()
+	for _, p := range []*phone{&c.first, &c.second} {
+		*p = phone{h: c.house, id: uuid.NewString()}
+		p.key, p.public = newKey(t)
+	}
 	for range 2 {
 		s := c.newStore()
 		c.stores = append(c.stores, s)
 		c.verifiers = append(c.verifiers, &verifier.Verifier{Verifications: s, Log: slog.New(slog.DiscardHandler)})
 	}
-	var err error
-	c.proofs, err = store.NewProofs(t.Context(), c.js)
-	require.NoError(t, err)
 	// Every outcome that is stored is republished, so nothing that was closed twice goes unseen.
-	_, err = c.js.Conn().Subscribe(events.ChangedSubjects, func(m *nats.Msg) {
+	_, err := c.js.Conn().Subscribe(events.ChangedSubjects, func(m *nats.Msg) {
 		o, err := events.Decode[events.VerificationChanged](m.Data)
 		if err != nil || o.Status == string(verification.Pending) {
 			return
@@ -100,7 +82,6 @@ func (c *crowd) closes(id string) []string {
 type asked struct {
 	verification.Verification
 	secrets verification.Secrets
-	salt    string
 }
 
 // pose asks one question: of both devices and a number in turn, by a link, or for a code.
@@ -129,9 +110,7 @@ func (c *crowd) pose(challenge verification.Challenge) asked {
 	require.NoError(c.t, err)
 	v, _, err := c.store.Create(c.t.Context(), a)
 	require.NoError(c.t, err)
-	salt, err := c.store.NumberSalt(c.t.Context(), id)
-	require.NoError(c.t, err)
-	return asked{v, a.Secrets, salt}
+	return asked{v, a.Secrets}
 }
 
 // wrong is a number that is not the one to match.
@@ -192,37 +171,23 @@ func ignoreRefusal(err error) error {
 
 // signs hands a verifier what a phone signed.
 func (c *crowd) signs(q asked, p phone, d verification.Decision, number string, process int) error {
-	answer := device.Answer{
-		VerificationID: q.ID, DeviceID: p.id, Decision: string(d), NumberDigest: device.NumberDigest(q.salt, number),
-		AnsweredAt: c.clock.now().UTC().Format(time.RFC3339), Context: `{"action":"Pay","fields":[{"label":"Amount","value":"49.00 EUR"}]}`,
-	}
-	digest := sha256.Sum256([]byte(answer.SignedText()))
-	signature, err := ecdsa.SignASN1(rand.Reader, p.key, digest[:])
-	if err != nil {
-		return err
-	}
-	r := events.ResponseReceived{
-		Version: events.Version, EventID: uuid.NewString(), ID: q.ID, Kind: events.ResponsePush, Decision: events.Decision(d),
-		ReceivedAt: c.clock.now().UTC(), Proof: &events.Proof{
-			DeviceID: p.id, Decision: events.Decision(d), NumberDigest: answer.NumberDigest, AnsweredAt: answer.AnsweredAt, Signature: signature,
-		},
-	}
-	return c.handle(q, r, number, process)
+	p.v = q.Verification
+	return c.handle(p.answer(events.Decision(d), number), process)
 }
 
 func (c *crowd) responds(q asked, kind, number string, process int) error {
-	return c.handle(q, events.ResponseReceived{
-		Version: events.Version, EventID: uuid.NewString(), ID: q.ID, Kind: kind, Decision: events.Approve, ReceivedAt: c.clock.now().UTC(),
-	}, number, process)
-}
-
-func (c *crowd) handle(q asked, r events.ResponseReceived, number string, process int) error {
-	if number != "" && q.NumberLength > 0 {
+	r := events.ResponseReceived{EventID: uuid.NewString(), ID: q.ID, Kind: kind, Decision: events.Approve, ReceivedAt: c.clock.now().UTC()}
+	if q.NumberLength > 0 {
 		var err error
 		if r.Number, err = c.stores[process].NumberHash(c.t.Context(), q.ID, number); err != nil {
 			return err
 		}
 	}
+	return c.handle(r, process)
+}
+
+func (c *crowd) handle(r events.ResponseReceived, process int) error {
+	r.Version = events.Version
 	data, err := events.Encode(r)
 	if err != nil {
 		return err
@@ -282,27 +247,16 @@ func (c *crowd) settled(q asked, acts []act) string {
 	v, err := c.store.Get(c.t.Context(), q.ID)
 	require.NoError(c.t, err)
 	require.Equal(c.t, closes[0], strings.TrimSpace(string(v.Status)+" "+string(v.Reason)), "and stays so: %v", acts)
-	archived, err := c.proofs.Proof(c.t.Context(), "shop", q.ID)
+	archived, err := c.archive.Proof(c.t.Context(), "shop", q.ID)
 	if v.Proof == nil {
 		require.ErrorIs(c.t, err, verification.ErrNotFound, "%v", acts)
 		return closes[0]
 	}
 	require.NoError(c.t, err, "%v", acts)
 	require.Equal(c.t, v.Proof.Signature, archived.Signature)
-	proof := device.Proof{
-		Answer: device.Answer{
-			VerificationID: archived.ID, DeviceID: archived.DeviceID, Decision: string(archived.Decision),
-			NumberDigest: archived.NumberDigest, AnsweredAt: archived.AnsweredAt, Context: archived.Context,
-		},
-		SignedText: archived.SignedText, PublicKey: archived.PublicKey, Signature: archived.Signature,
-		ExpectedDigest: archived.ExpectedNumberDigest, Outcome: device.Outcome(v.Status),
-	}
-	if v.Reason == verification.WrongNumber {
-		proof.Outcome = device.WrongNumber
-	}
-	require.True(c.t, proof.Check().Valid(), "%v: %+v", acts, proof.Check())
-	proof.Answer.Context = strings.Replace(archived.Context, "49.00", "4900", 1)
-	require.False(c.t, proof.Check().Valid(), "another amount was not signed")
+	require.True(c.t, check(archived).Valid(), "%v: %+v", acts, check(archived))
+	archived.Context = strings.Replace(archived.Context, "49.00", "4900", 1)
+	require.False(c.t, check(archived).Valid(), "another amount was not signed")
 	return closes[0]
 }
 

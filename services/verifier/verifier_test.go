@@ -335,7 +335,7 @@ func TestTwoVerifiersSideBySideCloseEachVerificationExactlyOnce(t *testing.T) {
 		for _, d := range []events.Decision{events.Approve, events.Deny, events.NotMe, events.Approve} {
 			wg.Go(func() {
 				if err := h.pub.Respond(t.Context(), events.ResponseReceived{
-					EventID: uuid.NewString(), ID: id, Kind: events.ResponsePush, Decision: d, ReceivedAt: time.Now(),
+					EventID: uuid.NewString(), ID: id, Kind: events.ResponseSMS, Decision: d, ReceivedAt: time.Now(),
 				}); err != nil {
 					t.Error(err)
 				}

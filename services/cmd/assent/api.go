@@ -78,8 +78,8 @@ func startAPI(ctx context.Context, p *process) error {
 	server, err := httpapi.New(httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
-		Notifications: k.notifications, Audit: k.audit, Listed: p.list, Responses: pub,
 		Segments: p.segments, MaxSegments: p.cfg.SMS.MaxSegments,
+		Notifications: k.notifications, Audit: k.audit, Proofs: k.proofs, Listed: p.list, Responses: pub,
 		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
@@ -134,6 +134,7 @@ type kept struct {
 	notifications *store.Notifications
 	suppressions  *store.Suppressions
 	audit         *store.Audit
+	proofs        *store.Proofs
 }
 
 // keep opens the stores, and makes sure that the bootstrap credential works.
@@ -151,6 +152,9 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	if k.audit, err = store.NewAudit(ctx, p.js); err != nil {
+		return k, err
+	}
+	if k.proofs, err = store.NewProofs(ctx, p.js); err != nil {
 		return k, err
 	}
 	// What is nobody's is the operator's, who has the account of the bootstrap credential.

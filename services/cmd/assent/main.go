@@ -28,6 +28,8 @@ var version = "dev"
 const (
 	exitFault = 1
 	exitUsage = 2
+	// exitNotValid: what was to be checked was read, and does not hold.
+	exitNotValid = 3
 	// exitInterrupted is what shells expect after Ctrl-C: 128 and the number of the signal.
 	exitInterrupted = 130
 )
@@ -51,11 +53,19 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "assent: "+err.Error())
-	var usage *usageError
-	if errors.As(err, &usage) {
-		os.Exit(exitUsage)
+	os.Exit(exitCode(err))
+}
+
+// exitCode is what the process ends with after an error.
+func exitCode(err error) int {
+	switch {
+	case errors.As(err, new(*usageError)):
+		return exitUsage
+	case errors.As(err, new(*notValidError)):
+		return exitNotValid
+	default:
+		return exitFault
 	}
-	os.Exit(exitFault)
 }
 
 // untilSignal is a context that ends with the first SIGINT or SIGTERM, so that everything drains; the
@@ -107,6 +117,7 @@ type commandLine struct {
 	Suppressions suppressionsCommand `cmd:"" help:"List, add, remove, import and export the addresses that get no messages."`
 	Providers    providersCommand    `cmd:"" help:"List, pause and resume the providers that carry messages."`
 	Audit        auditCommand        `cmd:"" help:"List the audit log of the account: who did what, and why."`
+	Approvals    approvalsCommand    `cmd:"" help:"Check the signed answers of phones, as an auditor does."`
 	Phone        phoneCommand        `cmd:"" help:"Be a phone: join, answer questions, make one-time codes; for scripts."`
 	Healthcheck  healthcheckCommand  `cmd:"" help:"Ask a running process whether it is alive; for container health checks."`
 	Version      versionCommand      `cmd:"" help:"Print the version."`

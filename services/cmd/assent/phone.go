@@ -17,6 +17,7 @@ type phoneCommand struct {
 	Join   phoneJoinCommand   `cmd:"" help:"Join with an activation code, and keep the phone in a file."`
 	Answer phoneAnswerCommand `cmd:"" help:"Wait for a question, show it, and answer it signed."`
 	Code   phoneCodeCommand   `cmd:"" help:"Print the present one-time code."`
+	Token  phoneTokenCommand  `cmd:"" help:"Change the push token, as apps do when they get a new one."`
 }
 
 type phoneJoinCommand struct {
@@ -142,5 +143,31 @@ func (c phoneCodeCommand) Run(p *program) error {
 		return err
 	}
 	fmt.Fprintln(p.stdout, code)
+	return nil
+}
+
+type phoneTokenCommand struct {
+	State     string `help:"File that the phone is kept in." required:"" placeholder:"FILE" type:"path"`
+	PushToken string `help:"New push token (default: a random one, which the sandbox carriers take)." placeholder:"TOKEN"`
+}
+
+// Run changes the token, and prints the device id. The file has the new one once it returns without an error.
+func (c phoneTokenCommand) Run(p *program) error {
+	own, err := phone.Load(c.State)
+	if err != nil {
+		return err
+	}
+	place, err := phone.Reserve(c.State, true)
+	if err != nil {
+		return err
+	}
+	defer place.Release()
+	if err := own.ChangeToken(p.ctx, c.PushToken); err != nil {
+		return trustHint(err)
+	}
+	if err := place.Keep(own); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, own.DeviceID)
 	return nil
 }

@@ -24,6 +24,7 @@ type carrier struct {
 	asks     atomic.Bool
 	choices  atomic.Value // what is chosen from, as JSON; none: nothing
 	answered atomic.Value // the last api.PushAnswer
+	token    atomic.Value // the push token it was told last
 }
 
 func startCarrier(t *testing.T) *carrier {
@@ -49,6 +50,12 @@ func startCarrier(t *testing.T) *carrier {
 		choices, _ := c.choices.Load().(string)
 		_, _ = io.WriteString(w, `{"data":[{"verification_id":"v-1","brand":"Example Bank",`+choices+`
 			"context":"{\"ip\":\"203.0.113.7\",\"action\":\"Sign in\",\"place\":\"Lisbon\"}"}]}`)
+	})
+	mux.HandleFunc("PUT /v1/phones/d-1", func(w http.ResponseWriter, r *http.Request) {
+		var change api.ChangePhone
+		_ = json.NewDecoder(r.Body).Decode(&change)
+		c.token.Store(change.PushToken)
+		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("POST /v1/verifications/v-1/responses", func(w http.ResponseWriter, r *http.Request) {
 		var answer api.PushAnswer
@@ -185,4 +192,23 @@ func TestFilesThatAPhoneCannotUseAreNamed(t *testing.T) {
 	_, err = command(t, "phone", "join", "--base", secured.URL, "--code", "c", "--state", filepath.Join(dir, "x.json"))
 	require.ErrorContains(t, err, "--ca FILE")
 	require.NoFileExists(t, filepath.Join(dir, "x.json"))
+}
+
+func TestAPushTokenIsChangedFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	c := startCarrier(t)
+	state := filepath.Join(t.TempDir(), "ana.json")
+	_, err := command(t, "phone", "join", "--base", c.URL, "--code", "K7QX", "--state", state)
+	require.NoError(t, err)
+	for range 2 { // the file is read again
+		out, err := command(t, "phone", "token", "--state", state, "--push-token", "another")
+		require.NoError(t, err)
+		require.Equal(t, "d-1\n", out)
+		require.Equal(t, "another", c.token.Load())
+		kept, err := os.ReadFile(state)
+		require.NoError(t, err)
+		require.Contains(t, string(kept), `"push_token": "another"`)
+	}
+	_, err = command(t, "phone", "token", "--state", state+".none")
+	require.ErrorContains(t, err, "read phone")
 }

@@ -32,6 +32,8 @@ type (
 	ListUsersParams = api.ListUsersParams
 	// ListAuditParams are the query of a list.
 	ListAuditParams = api.ListAuditParams
+	// ChangePhoneParams are the headers of a change.
+	ChangePhoneParams = api.ChangePhoneParams
 	// ListDeadLettersParams are the query of a list.
 	ListDeadLettersParams = api.ListDeadLettersParams
 	// ProviderName is a path parameter.
