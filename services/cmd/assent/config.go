@@ -46,6 +46,7 @@ type config struct {
 	NATS     natsConfig     `koanf:"nats"`
 	Limits   limitsConfig   `koanf:"limits"`
 	Codes    codesConfig    `koanf:"codes"`
+	Links    linksConfig    `koanf:"links"`
 	Workers  workersConfig  `koanf:"workers"`
 	Twilio   twilio.Config  `koanf:"twilio"`
 	SendGrid sendgridConfig `koanf:"sendgrid"`

@@ -79,6 +79,15 @@ func newTab(browser context.Context, t *testing.T) *tab {
 	return p
 }
 
+// person makes the browser one that a person holds: without a screen it says so otherwise.
+func (p *tab) person() *tab {
+	p.t.Helper()
+	call(p, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: personsAgent, AcceptLanguage: "en-GB,en;q=0.9"})
+	return p
+}
+
+const personsAgent = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36"
+
 func call[P, R any](p *tab, command cdp.Command[P, R], params P) {
 	p.t.Helper()
 	_, err := chromedp.Call(p.ctx, command, params)
@@ -141,10 +150,11 @@ func TestARealBrowserWithoutScripts(t *testing.T) {
 	browser := chrome(t)
 	for button, want := range map[string]string{"approve": "Approved", "deny": "Denied.", "not_me": "Thank you."} {
 		b := start(t)
-		p := newTab(browser, t)
+		p := newTab(browser, t).person()
 		p.look(390, 844, false)
 		p.open(b.link)
-		require.Contains(t, p.press(button), "Read the details, then press your answer again.", "pressed at once")
+		b.clock.forward(time.Second)
+		require.Contains(t, p.press(button), "Read the details, then press your answer again.", "pressed too soon")
 		require.Empty(t, b.records.published())
 		focused := ask(p, chromedp.Evaluate[string](`document.activeElement.getAttribute("role")`))
 		require.Equal(t, "alert", focused, "what is wrong is read first")
@@ -169,7 +179,7 @@ func TestTheBrowserFindsTheOutcomeByItself(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	b.records.change(func(s *records) { s.verifierAway = true })
-	p := newTab(chrome(t), t)
+	p := newTab(chrome(t), t).person()
 	p.look(390, 844, true)
 	p.open(b.link)
 	b.clock.forward(2 * time.Second)
@@ -190,7 +200,7 @@ func TestTheBrowserIsLedOnByItselfAndBackDoesNotTrap(t *testing.T) {
 	t.Cleanup(app.Close)
 	b := start(t)
 	b.records.change(func(s *records) { s.redirect = app.URL + "/done?for=ana&step=2" })
-	p := newTab(chrome(t), t)
+	p := newTab(chrome(t), t).person()
 	p.look(390, 844, false)
 	p.open(b.link)
 	b.clock.forward(2 * time.Second)
@@ -212,10 +222,11 @@ func TestTheBrowserIsLedOnByItselfAndBackDoesNotTrap(t *testing.T) {
 func TestThePageFitsItsScreens(t *testing.T) {
 	t.Parallel()
 	b := start(t)
+	b.asksFor("47")
 	b.records.change(func(s *records) {
 		s.v.Brand, s.v.Context.Place = "Sparkasse Musterstadt-Umland", "Saint-Germain-en-Laye, Yvelines, France"
 	})
-	p := newTab(chrome(t), t)
+	p := newTab(chrome(t), t).person()
 	for _, lang := range []string{"en", "de", "es", "fr", "pt"} {
 		for _, screen := range []struct {
 			name          string
