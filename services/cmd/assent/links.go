@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/netip"
-	"strconv"
 
 	"github.com/assent-io/assent/services/httpapi/accept"
 )
@@ -19,10 +18,10 @@ func (c linksConfig) networks() (networks []netip.Prefix, faults []string) {
 	if written == nil {
 		written = accept.ScannerNetworks()
 	}
-	for _, one := range written {
+	for i, one := range written {
 		network, err := netip.ParsePrefix(one)
 		if err != nil {
-			faults = append(faults, fault("links.scanner_networks", "%s: want networks such as 40.92.0.0/15 or 2a01:111:f400::/48", strconv.Quote(one)))
+			faults = append(faults, fault("links.scanner_networks", "entry %d: want a network such as 40.92.0.0/15 or 2a01:111:f400::/48", i+1))
 			continue
 		}
 		networks = append(networks, network.Masked())

@@ -278,15 +278,14 @@ func (h *handler) consider(ctx context.Context, w http.ResponseWriter, r *http.R
 	switch {
 	case a.decision != events.Approve && a.decision != events.Deny && a.decision != events.NotMe:
 		again(http.StatusUnprocessableEntity, fault{noDecision, resultMalformed})
-	case !h.counts(a, seen, shown, sees):
-		f := fault{tooSoon, resultTooSoon}
-		if seen.suspicious() {
-			f.result = resultSuspicious
-		}
+	case !h.read(shown, seen):
 		sees.ask(a.decision, h.Now())
-		again(http.StatusOK, f)
+		again(http.StatusOK, fault{tooSoon, resultTooSoon})
 	case a.decision == events.Approve && len(a.digits) != v.NumberLength:
 		again(http.StatusUnprocessableEntity, fault{noNumber, resultNoNumber})
+	case !h.meant(a, seen, sees):
+		sees.ask(a.decision, h.Now())
+		again(http.StatusOK, fault{tooSoon, resultSuspicious})
 	default:
 		h.respond(ctx, w, r, v, a, token, sees, shown)
 	}

@@ -23,7 +23,7 @@ const (
 	// crowdOf looks at one link within crowdWithin are more than one person's.
 	crowdOf     = 4
 	crowdWithin = time.Second
-	// maxCrowds bounds the links that are watched at once.
+	// maxCrowds bounds the links and browsers that are watched at once.
 	maxCrowds = 4096
 )
 
@@ -64,17 +64,19 @@ func (h *handler) count(s signs) {
 	}
 }
 
-// counts tells whether an answer is heard yet. After a suspicious visit it takes a longer look, and where no number
-// guards the answer the same button once more, on the page that was shown again.
-func (h *handler) counts(a answer, seen signs, shown form, sees visitor) bool {
-	now := h.Now()
-	if !seen.suspicious() {
-		return now.Sub(shown.shown) >= h.MinReading
+// read tells whether the page was shown for long enough: longer where the visit is suspicious.
+func (h *handler) read(shown form, seen signs) bool {
+	reading := h.MinReading
+	if seen.suspicious() {
+		reading *= suspiciousReadings
 	}
-	if now.Sub(shown.shown) < suspiciousReadings*h.MinReading {
-		return false
-	}
-	return a.guarded() || sees.asked == a.decision && now.Sub(sees.askedAt) >= h.MinReading
+	return h.Now().Sub(shown.shown) >= reading
+}
+
+// meant tells whether an answer is known to be somebody's own. Where the visit is suspicious and no number guards
+// the answer, the same button must have been pressed before, on the page that this one was made after.
+func (h *handler) meant(a answer, seen signs, sees visitor) bool {
+	return !seen.suspicious() || a.guarded() || sees.asked == a.decision && h.Now().Sub(sees.askedAt) >= h.MinReading
 }
 
 // signsOf looks at one request, and counts what it sees.
@@ -92,9 +94,11 @@ func (h *handler) signsOf(r *http.Request, token verification.Token, sees visito
 			s |= prefetch
 		}
 	}
-	if r.Method != http.MethodPost && h.crowds.look(hashOf(token), h.Now()) {
-		s |= crowd
-		if sees.nonce != "" {
+	if r.Method != http.MethodPost {
+		if h.crowds.look(hashOf(token), h.Now()) {
+			s |= crowd
+		}
+		if sees.nonce != "" && h.crowds.look(sees.nonce, h.Now()) {
 			s |= burst
 		}
 	}
@@ -169,7 +173,7 @@ func userAgentClass(agent string) string {
 	}
 }
 
-// crowds counts the looks at each link, in this process alone: what another one sees only makes a sign rarer.
+// crowds counts the looks at each link and of each browser, in this process alone: what another one sees only makes a sign rarer.
 type crowds struct {
 	mu    sync.Mutex
 	looks map[string]looks
@@ -181,10 +185,10 @@ type looks struct {
 }
 
 // look counts one look, and tells whether there were too many for one person.
-func (c *crowds) look(link string, now time.Time) bool {
+func (c *crowds) look(key string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.looks[link]
+	l := c.looks[key]
 	if now.Sub(l.since) >= crowdWithin {
 		l = looks{since: now}
 	}
@@ -195,6 +199,6 @@ func (c *crowds) look(link string, now time.Time) bool {
 	if c.looks == nil {
 		c.looks = map[string]looks{}
 	}
-	c.looks[link] = l
+	c.looks[key] = l
 	return l.n >= crowdOf
 }
