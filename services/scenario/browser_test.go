@@ -73,6 +73,8 @@ func (b *browser) load(method string, form url.Values) page {
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.link, strings.NewReader(form.Encode()))
 	require.NoError(b.t, err)
 	r.Header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X)")
+	r.Header.Set("Accept-Language", "en-GB,en;q=0.9")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

@@ -207,7 +207,7 @@ func watched(t *testing.T) *bench {
 			c.ScannerNetworks = append(c.ScannerNetworks, netip.MustParsePrefix(network))
 		}
 	})
-	b.asksFor("47")
+	b.asksForANumber()
 	return b
 }
 

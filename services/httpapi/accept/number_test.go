@@ -21,7 +21,7 @@ const (
 func reading(t *testing.T) (*bench, *browser, answer) {
 	t.Helper()
 	b := start(t)
-	b.asksFor("47")
+	b.asksForANumber()
 	ana := b.browser(t.Context(), t)
 	page := ana.open()
 	b.clock.forward(2 * time.Second)
@@ -165,7 +165,7 @@ func TestANumberOnItsWayIsNeitherRightNorWrong(t *testing.T) {
 func TestWhatIsTypedIsKept(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	b.asksFor("47")
+	b.asksForANumber()
 	ana := b.browser(t.Context(), t)
 	page := ana.open()
 	b.clock.forward(time.Second)

@@ -253,7 +253,7 @@ func (p *tab) fits(s screen) {
 func TestThePageFitsItsScreens(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	b.asksFor("47")
+	b.asksForANumber()
 	b.records.change(func(s *records) {
 		s.v.Brand, s.v.Context.Place = "Sparkasse Musterstadt-Umland", "Saint-Germain-en-Laye, Yvelines, France"
 	})

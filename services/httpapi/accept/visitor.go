@@ -93,7 +93,7 @@ func milliseconds(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 
 
 // number reads what sealed text holds: a number that this program wrote.
 func number(s string) int {
-	n, _ := strconv.ParseInt(s, 10, 64) //nolint:errcheck // it was signed
+	n, _ := strconv.ParseInt(s, 10, 64) // it was signed
 	return int(n)
 }
 
