@@ -44,9 +44,9 @@ type config struct {
 	Log      logConfig      `koanf:"log"`
 	TLS      tlsConfig      `koanf:"tls"`
 	NATS     natsConfig     `koanf:"nats"`
+	Links    linksConfig    `koanf:"links"`
 	Limits   limitsConfig   `koanf:"limits"`
 	Codes    codesConfig    `koanf:"codes"`
-	Links    linksConfig    `koanf:"links"`
 	Workers  workersConfig  `koanf:"workers"`
 	Twilio   twilio.Config  `koanf:"twilio"`
 	SendGrid sendgridConfig `koanf:"sendgrid"`
