@@ -19,6 +19,8 @@ type browser struct {
 	client *http.Client
 	link   string
 	page   page
+	opened time.Time
+	number string // what the person reads on the screen where they began
 }
 
 // page is what stands on an accept page.
@@ -27,9 +29,15 @@ type page struct {
 	text    string
 	hidden  url.Values
 	buttons map[string][2]string // by what they say: name and value
+	// asksNumber is set where there is a field for the number to match.
+	asksNumber bool
 }
 
-const pageWithin = 20 * time.Second
+const (
+	pageWithin = 20 * time.Second
+	// reading is how long a person looks at a page before they press.
+	reading = 1600 * time.Millisecond
+)
 
 // Opens follows a link as a person does, and shows the page.
 func Opens(t *testing.T, link string) *browser {
@@ -48,8 +56,16 @@ func Opens(t *testing.T, link string) *browser {
 // Looks loads the page again.
 func (b *browser) Looks() page {
 	b.t.Helper()
-	b.page = b.load(http.MethodGet, nil)
+	b.page, b.opened = b.load(http.MethodGet, nil), time.Now()
 	return b.page
+}
+
+// Seeing is the same person, who sees a number on the screen where they began.
+func (b *browser) Seeing(number string) *browser {
+	b.t.Helper()
+	require.Len(b.t, number, 2, "there is no number to match")
+	b.number = number
+	return b
 }
 
 func (b *browser) load(method string, form url.Values) page {
@@ -57,6 +73,8 @@ func (b *browser) load(method string, form url.Values) page {
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.link, strings.NewReader(form.Encode()))
 	require.NoError(b.t, err)
 	r.Header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X)")
+	r.Header.Set("Accept-Language", "en-GB,en;q=0.9")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -85,6 +103,8 @@ func (p *page) read(n *html.Node) {
 		p.text += n.Data
 	case n.Type == html.ElementNode && n.Data == "input" && attr("type") == "hidden":
 		p.hidden.Set(attr("name"), attr("value"))
+	case n.Type == html.ElementNode && n.Data == "input" && attr("name") == "number":
+		p.asksNumber = true
 	case n.Type == html.ElementNode && n.Data == "button":
 		p.buttons[strings.TrimSpace(words(n))] = [2]string{attr("name"), attr("value")}
 	}
@@ -116,12 +136,14 @@ func (p page) form(t *testing.T, button string) url.Values {
 	return form
 }
 
-// Presses a button until the page has been read long enough to be heard.
+// Presses a button, once the page has been read, with the number that the person sees where the page asks for one.
 func (b *browser) Presses(button string) page {
 	b.t.Helper()
 	form := b.page.form(b.t, button)
-	eventually(b.t, "the page takes the answer "+button, func() bool {
-		return b.load(http.MethodPost, form).status == http.StatusSeeOther
-	})
+	if b.page.asksNumber {
+		form.Set("number", b.number)
+	}
+	eventually(b.t, "the page is read", func() bool { return time.Since(b.opened) >= reading })
+	require.Equal(b.t, http.StatusSeeOther, b.load(http.MethodPost, form).status, "the page takes the answer %s", button)
 	return b.Looks()
 }

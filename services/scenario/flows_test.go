@@ -122,10 +122,10 @@ func typesCode(s *story, v api.Verification, m message) {
 }
 
 func presses(button string) func(*story, api.Verification, message) {
-	return func(s *story, _ api.Verification, m message) {
+	return func(s *story, v api.Verification, m message) {
 		s.t.Helper()
 		require.Empty(s.t, m.Code, "a message with a link carries no code")
-		b := Opens(s.t, m.Link)
+		b := Opens(s.t, m.Link).Seeing(v.MatchNumber)
 		require.Contains(s.t, b.page.text, "Example Bank")
 		require.Contains(s.t, b.page.text, "203.0.113.7")
 		b.Presses(button)

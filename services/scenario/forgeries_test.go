@@ -130,7 +130,7 @@ func TestGarbageOnTheBusIsPutAsideAndStopsNobody(t *testing.T) {
 	require.True(t, s.Check(v, s.Message(ana.number).Code).Valid, "the others go on")
 	link := s.Create(mail(ben).Link())
 	client := s.Waiting(link)
-	Opens(t, s.Message(ben.mailbox).Link).Presses("Approve")
+	Opens(t, s.Message(ben.mailbox).Link).Seeing(link.MatchNumber).Presses("Approve")
 	client.Sees(api.StatusApproved, "")
 	eventually(t, "all garbage is counted as dead letters", func() bool {
 		return s.counted("assent_deadletters_total") >= before+float64(buried)

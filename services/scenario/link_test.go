@@ -3,7 +3,9 @@ package scenario_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,7 +55,7 @@ func TestALinkHearsPeopleAndNotTheirScanners(t *testing.T) {
 			s.Want(v, api.StatusPending, "")
 
 			// A person who saw the page before all that reads it and presses.
-			ana := Opens(t, link)
+			ana := Opens(t, link).Seeing(v.MatchNumber)
 			require.Contains(t, ana.page.text, "Example Bank")
 			after := ana.Presses("Approve")
 			require.Empty(t, after.buttons)
@@ -65,6 +67,40 @@ func TestALinkHearsPeopleAndNotTheirScanners(t *testing.T) {
 			require.Contains(t, second.page.text, "Already answered")
 			form.Set("decision", "deny")
 			require.Equal(t, http.StatusSeeOther, preview.load(http.MethodPost, form).status)
+			s.Want(v, api.StatusApproved, "")
+		})
+	}
+}
+
+func TestALinkAsksForTheNumberOnTheOtherScreen(t *testing.T) {
+	t.Parallel()
+	for name, house := range map[string]func(*testing.T) *story{"in one process": Together, "in a process for each role": Apart} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, ana := house(t), somebody()
+			payment := api.Context{Action: "Payment", Fields: []api.ContextField{{Label: "Amount", Value: "€49.00"}, {Label: "Payee", Value: "Café Lumière"}}}
+			v := s.Create(mail(ana).Link().Brand("Example Bank").About(payment))
+			b := Opens(t, s.Message(ana.mailbox).Link)
+			require.Contains(t, strings.Join(strings.Fields(b.page.text), " "), "Amount €49.00 Payee Café Lumière What Payment")
+			require.True(t, b.page.asksNumber)
+
+			form := b.page.form(t, "Approve")
+			eventually(t, "the page is read", func() bool { return time.Since(b.opened) >= reading })
+			for _, nothing := range []string{"", "4", "123"} {
+				form.Set("number", nothing)
+				require.Equal(t, http.StatusUnprocessableEntity, b.load(http.MethodPost, form).status)
+			}
+			s.Want(v, api.StatusPending, "")
+
+			once := b.Seeing(wrong(v.MatchNumber)).Presses("Approve")
+			require.Contains(t, once.text, "That number doesn't match.")
+			s.Want(v, api.StatusPending, "")
+			if name == "in one process" { // the same number, which is another try
+				require.Contains(t, b.Presses("Approve").text, "Refused.")
+				s.Want(v, api.StatusDenied, "wrong_number")
+				return
+			}
+			require.Contains(t, b.Seeing(v.MatchNumber).Presses("Approve").text, "Approved")
 			s.Want(v, api.StatusApproved, "")
 		})
 	}

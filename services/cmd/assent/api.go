@@ -43,6 +43,8 @@ func checkAPI(c config) []string {
 		}
 	}
 	faults = append(append(append(faults, c.TLS.check()...), c.SecureAuth.check()...), c.checkAdapters()...)
+	_, unreadable := c.Links.networks()
+	faults = append(faults, unreadable...)
 	for _, err := range c.OneLogin.Validate() {
 		key, detail, _ := strings.Cut(err.Error(), ": ")
 		faults = append(faults, fault("onelogin."+key, "%s", detail))
@@ -75,6 +77,7 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	scanners, _ := p.cfg.Links.networks() // checked before anything started
 	server, err := httpapi.New(httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
@@ -83,7 +86,7 @@ func startAPI(ctx context.Context, p *process) error {
 		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
-			PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
+			PublicURL: p.publicURL, ScannerNetworks: scanners, Now: p.now, Log: log, Registerer: p.registry,
 		}),
 		Callbacks: callbacks.New(answers), Reference: docs,
 		OneLogin: onelogin.New(onelogin.Config{

@@ -45,6 +45,7 @@ type config struct {
 	Log      logConfig      `koanf:"log"`
 	TLS      tlsConfig      `koanf:"tls"`
 	NATS     natsConfig     `koanf:"nats"`
+	Links    linksConfig    `koanf:"links"`
 	Limits   limitsConfig   `koanf:"limits"`
 	Codes    codesConfig    `koanf:"codes"`
 	SMS      smsConfig      `koanf:"sms"`

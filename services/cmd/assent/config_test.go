@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/services/httpapi/accept"
+
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
 )
@@ -126,6 +128,24 @@ func TestCodesHaveAPageAndAnApp(t *testing.T) {
 	require.Equal(t, []string{
 		"codes.app_hash (ASSENT_CODES__APP_HASH): want the 11 characters of an app's hash",
 		"codes.origin (ASSENT_CODES__ORIGIN): want a host name such as example.com",
+	}, faults)
+}
+
+func TestScannersNetworksAreNamedOrKnown(t *testing.T) {
+	for file, want := range map[string]int{
+		"": len(accept.ScannerNetworks()), "links: {scanner_networks: [203.0.113.0/24, '2001:db8::/32']}": 2, "links: {scanner_networks: []}": 0,
+	} {
+		c, faults := up(t, file)
+		require.Empty(t, faults)
+		networks, faults := c.Links.networks()
+		require.Empty(t, faults)
+		require.Len(t, networks, want, file)
+	}
+	c, _ := up(t, "", "ASSENT_LINKS__SCANNER_NETWORKS=203.0.113.0/24, 198.51.100.0/24")
+	require.Equal(t, []string{"203.0.113.0/24", "198.51.100.0/24"}, c.Links.ScannerNetworks)
+	_, faults := up(t, "links: {scanner_networks: [203.0.113.0/24, 203.0.113.7]}")
+	require.Equal(t, []string{
+		"links.scanner_networks (ASSENT_LINKS__SCANNER_NETWORKS): entry 2: want a network such as 40.92.0.0/15 or 2a01:111:f400::/48",
 	}, faults)
 }
 

@@ -1,7 +1,8 @@
 // Package accept serves the page behind a link, /l/{token}: it shows who asks what
 // from where, and takes the person's answer. Looking never answers: GET and HEAD only
 // show, and a POST counts only from somebody who was shown the page and had time to
-// read it, so that mail scanners neither approve nor deny nor use the link up. The
+// read it, so that mail scanners neither approve nor deny nor use the link up; what
+// looks like one (scanner.go) is made to wait, and nobody is turned away. The
 // answer is published as an event; the verifier decides, and the page waits for its
 // word. No JavaScript is used or served. The HTTP server mounts the handler at /l/.
 package accept
@@ -14,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -48,6 +50,8 @@ type Verifications interface {
 	Await(ctx context.Context, id string, seen uint64) (*verification.Verification, error)
 	// Redirect is where the page leads after an approval; empty where it leads nowhere.
 	Redirect(ctx context.Context, id string) (string, error)
+	// NumberHash is the keyed hash of digits that came with an approval.
+	NumberHash(ctx context.Context, id, digits string) ([]byte, error)
 }
 
 // Responses publishes an answer, durably, before it returns.
@@ -65,16 +69,22 @@ type Config struct {
 	// PublicURL is where links start. Answers from pages of any other origin are refused.
 	PublicURL func() string
 	// MinReading is how long the page must have been shown before an answer counts; zero means 1.5 seconds.
+	// It is four times as long for a visit that looks like a scanner's.
 	MinReading time.Duration
-	Now        func() time.Time // nil: time.Now
-	Log        *slog.Logger     // nil: nothing is logged
-	Registerer prometheus.Registerer
+	// ScannerNetworks are where scanners of mail call from, by the address of the connection. None means that no
+	// address is a sign.
+	ScannerNetworks []netip.Prefix
+	Now             func() time.Time // nil: time.Now
+	Log             *slog.Logger     // nil: nothing is logged
+	Registerer      prometheus.Registerer
 }
 
 type handler struct {
 	Config
 	stylesheetPath string // below /l/
 	pages          *prometheus.CounterVec
+	signs          *prometheus.CounterVec
+	crowds         crowds
 }
 
 // New makes the handler of everything under /l/.
@@ -96,6 +106,10 @@ func New(cfg Config) http.Handler {
 			Name: "assent_link_pages_total",
 			Help: "Requests of accept pages, by what was shown or done.",
 		}, []string{"result"}),
+		signs: promauto.With(cfg.Registerer).NewCounterVec(prometheus.CounterOpts{
+			Name: "assent_link_signs_total",
+			Help: "Requests of accept pages with a sign that a program asks, by sign.",
+		}, []string{"sign"}),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/l/"+h.stylesheetPath, h.style)
@@ -121,6 +135,9 @@ const (
 	resultAsked       = "asked"
 	resultAnswered    = "answered"
 	resultTooSoon     = "too_soon"
+	resultSuspicious  = "suspicious"
+	resultNoNumber    = "no_number"
+	resultWrongNumber = "wrong_number"
 	resultNoCookie    = "no_cookie"
 	resultForeign     = "foreign_origin"
 	resultMalformed   = "malformed"
@@ -156,13 +173,18 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 			h.lead(ctx, w, r, v, token, sees, &p)
 		}
 		h.render(w, r, http.StatusOK, p)
-	case sees.answered != "":
+	case sees.awaits(v):
 		h.render(w, r, http.StatusOK, h.waiting(r, v))
 	default:
+		seen := h.signsOf(r, token, sees)
 		if r.Method == http.MethodGet {
 			h.remember(w, token, &sees)
 		}
-		h.render(w, r, http.StatusOK, h.question(r, v, h.newForm(token, sees), nil))
+		p := h.question(r, v, h.newForm(token, sees, form{shown: h.Now(), signs: seen, tried: v.ChecksUsed}))
+		if sees.answered != "" {
+			p.blame(fault{wrongNumber, resultWrongNumber})
+		}
+		h.render(w, r, http.StatusOK, p)
 	}
 }
 
@@ -219,48 +241,76 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	v = v.At(h.Now())
 	sees := h.visitor(r, token)
-	if v.Status.Closed() || sees.answered != "" {
+	if v.Status.Closed() || sees.awaits(v) {
 		h.pages.WithLabelValues(resultClosed).Inc()
 		h.toState(w, r, token)
 		return
 	}
-	decision := events.Decision(r.PostForm.Get("decision"))
-	shown, ok := h.shownAt(r.PostForm.Get("form"), token, sees)
-	switch {
-	case sees.nonce == "" || !ok:
+	h.consider(ctx, w, r, v, token, sees)
+}
+
+// consider reads what was pressed: an answer that counts is published, and for every other the page is
+// shown again with what was typed.
+func (h *handler) consider(ctx context.Context, w http.ResponseWriter, r *http.Request,
+	v verification.Verification, token verification.Token, sees visitor,
+) {
+	a := answerOf(r, v)
+	shown, ok := h.readForm(r.PostForm.Get("form"), token, sees)
+	again := func(status int, f fault) {
 		h.remember(w, token, &sees)
-		h.render(w, r, http.StatusForbidden, h.question(r, v, h.newForm(token, sees), &fault{cookieLost, resultNoCookie}))
-	case decision != events.Approve && decision != events.Deny && decision != events.NotMe:
-		h.render(w, r, http.StatusUnprocessableEntity, h.question(r, v, r.PostForm.Get("form"), &fault{noDecision, resultMalformed}))
-	case h.Now().Sub(shown) < h.MinReading:
-		h.render(w, r, http.StatusOK, h.question(r, v, r.PostForm.Get("form"), &fault{tooSoon, resultTooSoon}))
+		p := h.question(r, v, h.newForm(token, sees, shown))
+		p.Typed = a.typed
+		p.blame(f)
+		h.render(w, r, status, p)
+	}
+	if sees.nonce == "" || !ok {
+		h.count(noCookie)
+		shown = form{shown: h.Now(), signs: h.signsOf(r, token, sees), tried: v.ChecksUsed}
+		again(http.StatusForbidden, fault{cookieLost, resultNoCookie})
+		return
+	}
+	seen := shown.signs | sees.signs | h.signsOf(r, token, sees)
+	if h.Now().Sub(shown.shown) < hasteWithin {
+		h.count(hasty)
+		sees.signs |= hasty
+		seen |= hasty
+	}
+	switch {
+	case a.decision != events.Approve && a.decision != events.Deny && a.decision != events.NotMe:
+		again(http.StatusUnprocessableEntity, fault{noDecision, resultMalformed})
+	case !h.read(shown, seen):
+		sees.ask(a.decision, h.Now())
+		again(http.StatusOK, fault{tooSoon, resultTooSoon})
+	case a.decision == events.Approve && len(a.digits) != v.NumberLength:
+		again(http.StatusUnprocessableEntity, fault{noNumber, resultNoNumber})
+	case !h.meant(a, seen, sees):
+		sees.ask(a.decision, h.Now())
+		again(http.StatusOK, fault{tooSoon, resultSuspicious})
 	default:
-		h.respond(ctx, w, r, v, decision, token, sees)
+		h.respond(ctx, w, r, v, a, token, sees, shown)
 	}
 }
 
 func (h *handler) respond(ctx context.Context, w http.ResponseWriter, r *http.Request,
-	v verification.Verification, d events.Decision, token verification.Token, sees visitor,
+	v verification.Verification, a answer, token verification.Token, sees visitor, shown form,
 ) {
-	err := h.Responses.Respond(ctx, events.ResponseReceived{
-		Version: events.Version,
-		// Equal for equal answers, so that a button pressed twice is one event.
-		EventID: events.ResponseLink + ":" + v.ID + ":" + string(d),
-		ID:      v.ID, Kind: events.ResponseLink, Decision: d, Evidence: string(v.Channel), ReceivedAt: h.Now().UTC(),
-	})
+	event, err := h.response(ctx, v, a, shown)
+	if err == nil {
+		err = h.Responses.Respond(ctx, event)
+	}
 	if err != nil {
 		h.lost(w, r, v, err, sayNotSaved)
 		return
 	}
 	h.pages.WithLabelValues(resultAnswered).Inc()
 	h.Log.InfoContext(ctx, "answered on the accept page", "verification_id", v.ID, "channel", string(v.Channel),
-		"decision", string(d), "user_agent", userAgentClass(r.UserAgent()))
-	sees.answered = d
+		"decision", string(a.decision), "user_agent", userAgentClass(r.UserAgent()))
+	sees.answered, sees.tried = a.decision, shown.tried
 	h.remember(w, token, &sees)
 
 	waitCtx, cancel := context.WithTimeout(ctx, outcomeWithin)
 	defer cancel()
-	for !v.Status.Closed() && waitCtx.Err() == nil {
+	for tried := v.ChecksUsed; !v.Status.Closed() && v.ChecksUsed == tried && waitCtx.Err() == nil; {
 		changed, err := h.Verifications.Await(waitCtx, v.ID, v.Revision)
 		if err != nil {
 			break // the answer is safe; the next page says how it stands
@@ -319,22 +369,4 @@ func (h *handler) path(token verification.Token) string {
 		prefix = strings.TrimSuffix(public.EscapedPath(), "/")
 	}
 	return prefix + "/l/" + url.PathEscape(token.Reveal())
-}
-
-// userAgentClass says what kind of program called, without keeping what identifies it.
-func userAgentClass(agent string) string {
-	agent = strings.ToLower(agent)
-	for _, sign := range []string{"bot", "crawl", "scan", "spider", "preview", "headless", "curl", "python", "go-http"} {
-		if strings.Contains(agent, sign) {
-			return "program"
-		}
-	}
-	switch {
-	case agent == "":
-		return "none"
-	case strings.HasPrefix(agent, "mozilla/"):
-		return "browser"
-	default:
-		return "other"
-	}
 }

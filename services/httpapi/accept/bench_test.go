@@ -103,11 +103,22 @@ func (s *records) Respond(_ context.Context, r events.ResponseReceived) error {
 	if s.writeErr != nil {
 		return s.writeErr
 	}
+	for _, before := range s.answered { // as the broker drops what it has
+		if before.EventID == r.EventID {
+			return nil
+		}
+	}
 	s.answered = append(s.answered, r)
 	if !s.verifierAway {
-		s.apply(verification.Answered{Decision: verification.Decision(r.Decision)})
+		s.apply(verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number})
 	}
 	return nil
+}
+
+// NumberHash stands in for a keyed hash.
+func (s *records) NumberHash(_ context.Context, of, digits string) ([]byte, error) {
+	sum := sha256.Sum256([]byte("number " + of + " " + digits))
+	return sum[:], nil
 }
 
 func (s *records) apply(f verification.Fact) {
@@ -149,6 +160,12 @@ type failer interface {
 
 func setup(t failer, stop func(func()), change ...func(*accept.Config)) *bench {
 	t.Helper()
+	return serve(t, stop, httptest.NewServer, change...)
+}
+
+// serve is a bench whose address speaks as the given server does.
+func serve(t failer, stop func(func()), server func(http.Handler) *httptest.Server, change ...func(*accept.Config)) *bench {
+	t.Helper()
 	c := &clock{now: time.Date(2026, 11, 21, 14, 27, 3, 0, time.UTC)}
 	v, secrets, err := verification.New(verification.Params{
 		ID: id, Channel: verification.SMS, Challenge: verification.LinkChallenge, Brand: "Example Bank",
@@ -172,7 +189,7 @@ func setup(t failer, stop func(func()), change ...func(*accept.Config)) *bench {
 	for _, f := range change {
 		f(&cfg)
 	}
-	b.server = httptest.NewServer(accept.New(cfg))
+	b.server = server(accept.New(cfg))
 	stop(b.server.Close)
 	b.link = b.server.URL + "/l/" + secrets.Token.Reveal()
 	return b
@@ -181,6 +198,14 @@ func setup(t failer, stop func(func()), change ...func(*accept.Config)) *bench {
 func start(t *testing.T, change ...func(*accept.Config)) *bench {
 	t.Helper()
 	return setup(t, func(f func()) { t.Cleanup(f) }, change...)
+}
+
+// asksForANumber makes the page ask for 47.
+func (b *bench) asksForANumber() {
+	b.records.change(func(s *records) {
+		s.v.NumberLength, s.v.MaxChecks = verification.MatchedDigits, verification.MaxNumbers
+		s.v.NumberHash, _ = s.NumberHash(context.Background(), id, "47") // never fails
+	})
 }
 
 // browser is a person's browser without JavaScript: it keeps cookies and follows redirects.
@@ -194,7 +219,7 @@ type browser struct {
 func (b *bench) browser(ctx context.Context, t failer) *browser {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	return &browser{t, ctx, &http.Client{Jar: jar, Timeout: 10 * time.Second}, b}
+	return &browser{t, ctx, &http.Client{Jar: jar, Timeout: 10 * time.Second, Transport: b.server.Client().Transport}, b}
 }
 
 type answer struct {
@@ -251,4 +276,9 @@ func (p *browser) open() answer {
 
 func (p *browser) press(form, decision string, header ...string) answer {
 	return p.do(http.MethodPost, p.bench.link, url.Values{"form": {form}, "decision": {decision}}, header...)
+}
+
+// types answers with a number.
+func (p *browser) types(form, number, decision string, header ...string) answer {
+	return p.do(http.MethodPost, p.bench.link, url.Values{"form": {form}, "number": {number}, "decision": {decision}}, header...)
 }

@@ -5,8 +5,11 @@ import (
 	"regexp"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/services/verification"
 )
 
 // sentences collects every text of a language by its field's path.
@@ -46,4 +49,25 @@ func TestDurations(t *testing.T) {
 	require.Equal(t, "90 seconds", english.duration(90*time.Second))
 	require.Equal(t, "1 minute", english.duration(time.Minute))
 	require.Equal(t, "10 Minuten", german.duration(10*time.Minute))
+}
+
+// The words say two digits, and that a second wrong number refuses.
+func TestTheWordsSayHowManyDigitsAndTries(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 2, verification.MatchedDigits)
+	require.Equal(t, 2, verification.MaxNumbers)
+}
+
+func TestEveryRowOfDigitsIsReadWhole(t *testing.T) {
+	t.Parallel()
+	run := 0
+	for r := range rune(unicode.MaxRune + 1) {
+		if unicode.Is(unicode.Nd, r) {
+			require.Equal(t, byte('0'+run%10), digitOf(r), "%U", r)
+			run++
+			continue
+		}
+		require.Zero(t, run%10, "ten digits before %U", r)
+		run = 0
+	}
 }

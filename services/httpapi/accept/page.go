@@ -30,11 +30,15 @@ type page struct {
 	Words      *wording
 
 	// A question.
-	Form  string
-	Fault []part
-	Rows  []row
-	Note  []part
-	Open  []part
+	Form   string
+	Fault  []part
+	Bound  []row // what is agreed to
+	Rows   []row
+	Number bool   // asks for the number on the other screen
+	Typed  string // and this was typed before
+	Amiss  bool   // the fault is about the number
+	Note   []part
+	Open   []part
 
 	// A state.
 	Mark    string // good, bad, wait or none: never said by colour alone
@@ -46,6 +50,7 @@ type page struct {
 	Continue []part
 
 	result string
+	say    facts
 }
 
 // row is one line of what a person is told about the request.
@@ -75,14 +80,20 @@ func (h *handler) blank(r *http.Request, v verification.Verification) page {
 	return p
 }
 
-// question asks. Whatever kept an answer from counting is said above it, and the form token is
-// the caller's, so that the time since the page was first shown keeps running.
-func (h *handler) question(r *http.Request, v verification.Verification, form string, f *fault) page {
+// question asks, with the caller's form token.
+func (h *handler) question(r *http.Request, v verification.Verification, form string) page {
 	p := h.blank(r, v)
 	w, say := p.Words, factsOf(v, p.Words)
-	p.Heading, p.Note, p.Open = say.phrase(w.question), say.phrase(w.note), say.phrase(w.open)
-	p.Title = say.title(w.question)
-	p.Form, p.result = form, resultAsked
+	asks := w.question
+	if len(v.Context.Fields) > 0 {
+		asks = w.agree
+	}
+	p.Heading, p.Note, p.Open = say.phrase(asks), say.phrase(w.note), say.phrase(w.open)
+	p.Title, p.say = say.title(asks), say
+	p.Form, p.Number, p.result = form, v.NumberLength > 0, resultAsked
+	for _, f := range v.Context.Fields {
+		p.Bound = append(p.Bound, row{Label: f.Label, Value: f.Value})
+	}
 	add := func(kind, label, value, note string) {
 		if value != "" {
 			p.Rows = append(p.Rows, row{Kind: kind, Label: label, Value: value, Note: note})
@@ -93,11 +104,14 @@ func (h *handler) question(r *http.Request, v verification.Verification, form st
 	add("text", w.Device, v.Context.Device, "")
 	add("code", w.Network, v.Context.IP, "")
 	p.Rows = append(p.Rows, row{Label: w.Asked, At: []part{w.moment(v.CreatedAt)}})
-	if f != nil {
-		p.Fault, p.result = say.phrase(f.say(w)), f.result
-		p.Title = w.Error + ": " + p.Title
-	}
 	return p
+}
+
+// blame says above a question what kept an answer from counting.
+func (p *page) blame(f fault) {
+	p.Fault, p.result = p.say.phrase(f.say(p.Words)), f.result
+	p.Amiss = f.result == resultNoNumber || f.result == resultWrongNumber
+	p.Title = p.Words.Error + ": " + p.Title
 }
 
 // notice is a state of no verification in particular.
@@ -131,8 +145,11 @@ func (h *handler) closed(r *http.Request, v verification.Verification, sees visi
 		if sees.answered == events.NotMe && notMe {
 			say = sayNotMe
 		}
-		if sees.answered == events.Deny && !notMe {
+		if sees.answered == events.Deny && v.Reason == "" {
 			say = sayDenied
+		}
+		if sees.answered == events.Approve && v.Reason == verification.WrongNumber {
+			say = sayRefused
 		}
 	case verification.Expired:
 		say, answered = sayExpired, false

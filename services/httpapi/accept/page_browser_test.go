@@ -40,7 +40,8 @@ func chrome(t *testing.T) context.Context {
 	t.Helper()
 	require.FileExists(t, chromium, "this test needs Debian's chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()))
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("ignore-certificate-errors", true)) // of the tests' own server
 	// Not the test's own context: it ends before the clean-up, which closes the browser in good order.
 	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(stop)
@@ -78,6 +79,15 @@ func newTab(browser context.Context, t *testing.T) *tab {
 	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	return p
 }
+
+// person makes the browser one that a person holds: without a screen it says so otherwise.
+func (p *tab) person() *tab {
+	p.t.Helper()
+	call(p, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: personsAgent, AcceptLanguage: "en-GB,en;q=0.9"})
+	return p
+}
+
+const personsAgent = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36"
 
 func call[P, R any](p *tab, command cdp.Command[P, R], params P) {
 	p.t.Helper()
@@ -141,10 +151,11 @@ func TestARealBrowserWithoutScripts(t *testing.T) {
 	browser := chrome(t)
 	for button, want := range map[string]string{"approve": "Approved", "deny": "Denied.", "not_me": "Thank you."} {
 		b := start(t)
-		p := newTab(browser, t)
+		p := newTab(browser, t).person()
 		p.look(390, 844, false)
 		p.open(b.link)
-		require.Contains(t, p.press(button), "Read the details, then press your answer again.", "pressed at once")
+		b.clock.forward(time.Second)
+		require.Contains(t, p.press(button), "Read the details, then press your answer again.", "pressed too soon")
 		require.Empty(t, b.records.published())
 		focused := ask(p, chromedp.Evaluate[string](`document.activeElement.getAttribute("role")`))
 		require.Equal(t, "alert", focused, "what is wrong is read first")
@@ -169,7 +180,7 @@ func TestTheBrowserFindsTheOutcomeByItself(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	b.records.change(func(s *records) { s.verifierAway = true })
-	p := newTab(chrome(t), t)
+	p := newTab(chrome(t), t).person()
 	p.look(390, 844, true)
 	p.open(b.link)
 	b.clock.forward(2 * time.Second)
@@ -190,7 +201,7 @@ func TestTheBrowserIsLedOnByItselfAndBackDoesNotTrap(t *testing.T) {
 	t.Cleanup(app.Close)
 	b := start(t)
 	b.records.change(func(s *records) { s.redirect = app.URL + "/done?for=ana&step=2" })
-	p := newTab(chrome(t), t)
+	p := newTab(chrome(t), t).person()
 	p.look(390, 844, false)
 	p.open(b.link)
 	b.clock.forward(2 * time.Second)
@@ -209,39 +220,67 @@ func TestTheBrowserIsLedOnByItselfAndBackDoesNotTrap(t *testing.T) {
 	p.silent()
 }
 
+// screen is what a page is looked at on.
+type screen struct {
+	name          string
+	width, height int64
+	dark          bool
+}
+
+var screens = []screen{
+	{"phone-light", 390, 844, false},
+	{"phone-dark", 390, 844, true},
+	{"small", 500, 720, false},
+	{"narrow", 320, 700, true},
+	{"desktop-light", 1280, 800, false},
+	{"desktop-dark", 1280, 800, true},
+}
+
+// fits asserts that nothing of a page is cut or too small, and on a small screen that it needs no scrolling.
+func (p *tab) fits(s screen) {
+	p.t.Helper()
+	wide := ask(p, chromedp.Evaluate[float64](`document.documentElement.scrollWidth`))
+	high := ask(p, chromedp.Evaluate[float64](`document.documentElement.scrollHeight`))
+	button := ask(p, chromedp.Evaluate[float64](
+		`Math.min(...[...document.querySelectorAll("button, #number")].map(b => b.getBoundingClientRect().height))`))
+	require.LessOrEqual(p.t, wide, float64(s.width), "%s scrolls sideways", s.name)
+	require.GreaterOrEqual(p.t, button, 48.0)
+	if s.name == "small" {
+		require.LessOrEqual(p.t, high, float64(s.height), "%s scrolls", s.name)
+	}
+}
+
 func TestThePageFitsItsScreens(t *testing.T) {
 	t.Parallel()
 	b := start(t)
+	b.asksForANumber()
 	b.records.change(func(s *records) {
 		s.v.Brand, s.v.Context.Place = "Sparkasse Musterstadt-Umland", "Saint-Germain-en-Laye, Yvelines, France"
 	})
-	p := newTab(chrome(t), t)
+	p := newTab(chrome(t), t).person()
 	for _, lang := range []string{"en", "de", "es", "fr", "pt"} {
-		for _, screen := range []struct {
-			name          string
-			width, height int64
-			dark          bool
-		}{
-			{"phone-light", 390, 844, false},
-			{"phone-dark", 390, 844, true},
-			{"small", 500, 720, false},
-			{"narrow", 320, 700, true},
-			{"desktop-light", 1280, 800, false},
-			{"desktop-dark", 1280, 800, true},
-		} {
-			p.look(screen.width, screen.height, screen.dark)
+		for _, s := range screens {
+			p.look(s.width, s.height, s.dark)
 			p.open(b.link + "?lang=" + lang)
-			wide := ask(p, chromedp.Evaluate[float64](`document.documentElement.scrollWidth`))
-			high := ask(p, chromedp.Evaluate[float64](`document.documentElement.scrollHeight`))
-			button := ask(p, chromedp.Evaluate[float64](
-				`Math.min(...[...document.querySelectorAll("button")].map(b => b.getBoundingClientRect().height))`))
-			require.LessOrEqual(t, wide, float64(screen.width), "%s %s scrolls sideways", lang, screen.name)
-			require.GreaterOrEqual(t, button, 48.0)
-			if screen.name == "small" {
-				require.LessOrEqual(t, high, float64(screen.height), "%s scrolls", lang)
-			}
-			p.shoot("question-" + lang + "-" + screen.name)
+			p.fits(s)
+			p.shoot("question-" + lang + "-" + s.name)
 		}
+	}
+	b.records.change(func(s *records) {
+		s.v.Brand, s.v.Context.Action = "Example Bank", "Payment"
+		s.v.Context.Fields = []verification.Field{{Label: "Amount", Value: "€1,249.00"}, {Label: "Payee", Value: "Café Lumière Gesellschaft für Gastronomie mbH"}}
+	})
+	for _, s := range screens {
+		p.look(s.width, s.height, s.dark)
+		p.open(b.link)
+		if s.name != "small" { // what is agreed to is worth a scroll
+			p.fits(s)
+		}
+		size := `parseFloat(getComputedStyle(document.querySelector(SELECTOR)).fontSize)`
+		bound := ask(p, chromedp.Evaluate[float64](strings.Replace(size, "SELECTOR", `".bound dd"`, 1)))
+		heading := ask(p, chromedp.Evaluate[float64](strings.Replace(size, "SELECTOR", `"h1"`, 1)))
+		require.Greater(t, bound, heading, "what is agreed to is largest")
+		p.shoot("payment-" + s.name)
 	}
 	p.silent()
 }

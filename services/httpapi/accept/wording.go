@@ -32,6 +32,7 @@ func sayNotSavedOpen(w *wording) state { return w.notSavedOpen }
 func sayApproved(w *wording) state     { return w.approved }
 func sayDenied(w *wording) state       { return w.denied }
 func sayNotMe(w *wording) state        { return w.notMe }
+func sayRefused(w *wording) state      { return w.refused }
 func sayExpired(w *wording) state      { return w.expired }
 func sayAnswered(w *wording) state     { return w.answered }
 func sayWithdrawn(w *wording) state    { return w.withdrawn }
@@ -39,25 +40,29 @@ func sayFailed(w *wording) state       { return w.failed }
 func sayWaiting(w *wording) state      { return w.waiting }
 func sayWaitingLong(w *wording) state  { return w.waitingLong }
 
-func tooSoon(w *wording) phrase    { return w.tooSoon }
-func cookieLost(w *wording) phrase { return w.cookieLost }
-func noDecision(w *wording) phrase { return w.noDecision }
+func tooSoon(w *wording) phrase     { return w.tooSoon }
+func cookieLost(w *wording) phrase  { return w.cookieLost }
+func noDecision(w *wording) phrase  { return w.noDecision }
+func noNumber(w *wording) phrase    { return w.noNumber }
+func wrongNumber(w *wording) phrase { return w.wrongNumber }
 
 // wording is everything the page says in one language.
 type wording struct {
 	tag, name string
 
 	What, Where, Estimate, Device, Network, Asked string
+	Number, NumberHint                            string // of verification.MatchedDigits digits
 	Approve, Deny, NotMe                          string
 	Error, LookAgain, OtherLanguages              string
 
-	question, note, open            phrase
+	question, agree, note, open     phrase
 	tooSoon, cookieLost, noDecision phrase
+	noNumber, wrongNumber           phrase
 	answeredAt, askedAt             string
 	leading, onward                 string // with {host}
 
 	unknown, elsewhere, away, notSaved, notSavedOpen           state
-	approved, denied, notMe                                    state
+	approved, denied, notMe, refused                           state
 	expired, answered, withdrawn, failed, waiting, waitingLong state
 
 	// oneMinute, minutes, oneSecond and seconds hold {n}.
