@@ -103,6 +103,8 @@ var payloads = map[string]reflect.Type{
 	"ResponseReceived":       reflect.TypeFor[events.ResponseReceived](),
 	"DeliverySettled":        reflect.TypeFor[events.DeliverySettled](),
 	"FallbackStep":           reflect.TypeFor[events.FallbackStep](),
+	"ActionAudited":          reflect.TypeFor[events.ActionAudited](),
+	"ContextField":           reflect.TypeFor[events.Field](),
 	"TimerDue":               reflect.TypeFor[events.TimerDue](),
 	"WindowEntry":            reflect.TypeFor[events.WindowEntry](),
 	"DeadLetter":             reflect.TypeFor[events.DeadLetter](),
@@ -128,6 +130,8 @@ var payloads = map[string]reflect.Type{
 	"RefusedRecipient":       reflect.TypeFor[events.RefusedRecipient](),
 	"MessageReceipt":         reflect.TypeFor[events.MessageReceipt](),
 	"Suppression":            reflect.TypeFor[events.Suppression](),
+	"PromptsAsked":           reflect.TypeFor[events.PromptsAsked](),
+	"PromptAsked":            reflect.TypeFor[events.PromptAsked](),
 }
 
 func TestTheSchemasHaveTheFieldsOfThePayloads(t *testing.T) {
@@ -183,6 +187,11 @@ func shapeOf(name string, t reflect.Type) string {
 	case t.Kind() == reflect.Slice:
 		return "array of " + shapeOf("", t.Elem())
 	case t.Kind() == reflect.Struct:
+		for name, payload := range payloads { // a type without a name of its own has one in the document
+			if payload == t {
+				return "#/components/schemas/" + name
+			}
+		}
 		return "#/components/schemas/" + t.Name()
 	case t.Kind() == reflect.Map:
 		return "object"
@@ -337,6 +346,7 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"activation":   events.ActivationSubject("{channel}", "{id}"),
 		"outcome":      events.OutcomeSubject("{id}"),
+		"audit":        events.AuditSubject("{account}"),
 		"changed":      events.ChangedSubject("{id}"),
 		"asked":        events.AskedSubject("{id}"),
 		"response":     events.ResponseSubject("{kind}", "{id}"),
@@ -361,6 +371,8 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"later":        strings.TrimSuffix(events.LaterSubject("{channel}", "{id}", 0), "0") + "{part}",
 		"receipt":      strings.Replace(events.ReceiptSubject("{id}", 0), ".0.", ".{part}.", 1),
 		"suppression":  events.SuppressionSubject("{destination}", "{scope}"),
+		"audit-once":   events.AuditOnceSubject("{account}", "{action}", "{event}"),
+		"prompt":       strings.TrimSuffix(events.PromptSubjects, ">") + "{user}",
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)
 	require.Equal(t, events.AskedSubjects, doc.Channels["activation"].JetStream.Republish)
@@ -418,10 +430,11 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 			[]string{events.LetterUndecodable, events.LetterUndelivered}, schemas["DeadLetter"].Properties["kind"].Enum,
 		},
 		"channel of a suppression": {channels, schemas["Suppression"].Properties["channel"].Enum},
-		"cover of a suppression":   {[]string{events.CoversAll, events.CoversNotifications}, schemas["Suppression"].Properties["covers"].Enum},
+		"cover of a suppression":   {[]string{events.CoversAll, events.CoversNotifications, events.CoversVerifications}, schemas["Suppression"].Properties["covers"].Enum},
 		"cause of a suppression": {
 			[]string{
 				events.CauseStop, events.CauseBounce, events.CauseSpamReport, events.CauseDeviceGone, events.CauseManual, events.CauseImported,
+				events.CauseNotMe,
 			}, schemas["Suppression"].Properties["cause"].Enum,
 		},
 		"challenge": {

@@ -19,6 +19,9 @@ var update = flag.Bool("update", false, "write golden files that are missing; ne
 
 var at = time.Date(2026, 11, 21, 10, 4, 31, 123e6, time.UTC)
 
+// until is when a freeze ends.
+var until = at.Add(20 * time.Minute)
+
 func in(d time.Duration) *time.Time {
 	t := at.Add(d)
 	return &t
@@ -107,6 +110,21 @@ var golden = map[string]any{
 	"message_receipt.v1.json": events.MessageReceipt{
 		Version: 1, EventID: "twilio:SM1:failed", ID: "0199b1c2-0000-7000-8000-000000000007", Part: 1, Place: 7, Attempt: 2,
 		Status: events.DeliveryFailed, Provider: "twilio", ProviderID: "SM1", Reason: events.ReasonUndeliverable, Detail: "30003", At: at,
+	},
+	"verification_activated_link_number.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000009", Credential: "shop-prod", Channel: events.Email,
+		Challenge: events.Link, Send: 1, ToMasked: "a•••@example.com", Destination: "c2VjcmV0",
+		Context: events.Context{Action: "Pay", Fields: []events.Field{
+			{Label: "Amount", Value: "49.00 EUR"}, {Label: "Payee", Value: "Café Lumière"},
+		}},
+		SecretHash: []byte{1, 2, 3}, NumberHash: []byte{4, 5}, Number: &events.Sealed{KeyID: "k1", Box: []byte{8}},
+		KeyID: "k1", NumberLength: 2, MaxChecks: 2,
+		Content: events.Sealed{KeyID: "k1", Box: []byte{6}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+	},
+	"action_audited.v1.json": events.ActionAudited{
+		Version: 1, Account: "shop", EventID: "not_me-0199b1c2-0000-7000-8000-000000000001", Actor: "login-page",
+		Action: "credential.updated", Subject: "kiosk", UserID: "0199b1c2-0000-7000-8000-000000000002",
+		Reason: "Kiosk without a second screen", Details: map[string]string{"number_matching": "off"}, At: at,
 	},
 	"verification_changed.v1.json": events.VerificationChanged{
 		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000001", Status: "failed", Reason: "too_many_checks",
@@ -205,6 +223,22 @@ var golden = map[string]any{
 		Covers: events.CoversNotifications, Cause: events.CauseManual, Address: events.Sealed{KeyID: "k1", Box: []byte{1, 2}},
 		Note: &events.Sealed{KeyID: "k1", Box: []byte{3}}, At: at,
 	},
+	"suppression_not_me.v1.json": events.Suppression{
+		Version: 1, Destination: "AbCdEfGhIjKlMnOpQrStUv", Channel: events.Push, ToMasked: "push", Account: "shop",
+		Covers: events.CoversVerifications, Cause: events.CauseNotMe, Until: &until, UserID: "0199b1c2-0000-7000-8000-000000000003", At: at,
+	},
+	"action_audited_not_me.v1.json": events.ActionAudited{
+		Version: 1, Account: "shop", EventID: "0199b1c2-0000-7000-8000-000000000001-1795255471123", Actor: "person",
+		Action: "verification.not_me", Subject: "0199b1c2-0000-7000-8000-000000000001", UserID: "0199b1c2-0000-7000-8000-000000000003",
+		Details: map[string]string{
+			"answer": "push", "channel": "push", "device_id": "0199b1c2-0000-7000-8000-000000000004", "freeze": "device",
+			"until": "2026-11-21T10:24:31Z",
+		}, At: at,
+	},
+	"prompts_asked.v1.json": events.PromptsAsked{
+		Version: 1, Until: at.Add(time.Hour),
+		Prompts: []events.PromptAsked{{ID: "0199b1c2-0000-7000-8000-000000000001", At: at, ExpiresAt: at.Add(5 * time.Minute)}},
+	},
 }
 
 // decoders reads each kind of file with the reader that consumers use.
@@ -214,6 +248,7 @@ var decoders = map[string]func([]byte) (any, error){
 	"response_received":       func(b []byte) (any, error) { return events.Decode[events.ResponseReceived](b) },
 	"delivery_settled":        func(b []byte) (any, error) { return events.Decode[events.DeliverySettled](b) },
 	"window_entry":            func(b []byte) (any, error) { return events.Decode[events.WindowEntry](b) },
+	"action_audited":          func(b []byte) (any, error) { return events.Decode[events.ActionAudited](b) },
 	"timer_due":               func(b []byte) (any, error) { return events.Decode[events.TimerDue](b) },
 	"dead_letter":             func(b []byte) (any, error) { return events.Decode[events.DeadLetter](b) },
 	"governor_ask":            func(b []byte) (any, error) { return events.Decode[events.GovernorAsk](b) },
@@ -224,6 +259,7 @@ var decoders = map[string]func([]byte) (any, error){
 	"notification_queued":     func(b []byte) (any, error) { return events.Decode[events.NotificationQueued](b) },
 	"message_receipt":         func(b []byte) (any, error) { return events.Decode[events.MessageReceipt](b) },
 	"suppression":             func(b []byte) (any, error) { return events.Decode[events.Suppression](b) },
+	"prompts_asked":           func(b []byte) (any, error) { return events.Decode[events.PromptsAsked](b) },
 }
 
 func TestWhatIsWrittenTodayIsWhatTheGoldenFilesSay(t *testing.T) {
@@ -252,7 +288,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled"} {
+		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_not_me"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

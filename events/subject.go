@@ -28,6 +28,7 @@ const (
 	ProgressSubjects     = namespace + ".progress.>"
 	SuppressionSubjects  = namespace + ".suppression.>"
 	AuditSubjects        = namespace + ".audit.>"
+	PromptSubjects       = namespace + ".prompt.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
 	// AskedSubjects is where stored activations of app installs are republished for the phones that wait; core
@@ -148,6 +149,16 @@ func DueSubject(kind, id string) string { return fmt.Sprintf("%s.due.%s.%s", nam
 // AuditSubject is where the audit log of one account stands.
 func AuditSubject(account string) string { return namespace + ".audit." + account }
 
+// AuditOnceSubject is where the entry of an event stands that may come twice. There is at most one.
+func AuditOnceSubject(account, action, eventID string) string {
+	return fmt.Sprintf("%s.audit.%s.%s.%s", namespace, account, action, eventID)
+}
+
+// PromptSubject is where the unanswered push prompts of one user of an account stand.
+func PromptSubject(account, userID string) string {
+	return namespace + ".prompt." + hashed("prompt", account, userID)
+}
+
 // DeadLetterSubject is where a consumer puts what it cannot decode or deliver.
 func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }
 
@@ -207,6 +218,9 @@ func SuppressionScope(account, credential string) string {
 		return "e"
 	}
 }
+
+// FreezeScope is the end of the subject of what keeps an account's verifications back for a time.
+func FreezeScope(account string) string { return "f-" + account }
 
 // ParseSuppressionSubject takes the subject of an entry apart; ok tells that it is one.
 func ParseSuppressionSubject(subject string) (destination, scope string, ok bool) {

@@ -32,6 +32,8 @@ const (
 	Suppressions  = "ASSENT_SUPPRESSIONS"
 	// Audit holds who did what, for as long as disputes take.
 	Audit = "ASSENT_AUDIT"
+	// Prompts holds which push prompts of a user are unanswered.
+	Prompts = "ASSENT_PROMPTS"
 	// Providers is the bucket of the providers that an operator paused.
 	Providers = "ASSENT_PROVIDERS"
 )
@@ -165,6 +167,11 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			Name: Audit, Subjects: []string{events.AuditSubjects},
 			Description: "Who did what, when, and why.",
 			MaxAge:      auditAge, AllowDirect: true, Duplicates: duplicates, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Prompts, Subjects: []string{events.PromptSubjects},
+			Description:       "The unanswered push prompts of each user, by compare-and-set.",
+			MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
 		},
 	}
 }
