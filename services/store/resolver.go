@@ -22,6 +22,7 @@ type Resolver struct {
 	outcomes    *stream.Reader
 	deliveries  *stream.Reader
 	windows     *stream.Reader
+	prompts     *stream.Reader
 	recent      *recent
 	limits      Limits
 	now         func() time.Time
@@ -46,6 +47,7 @@ func NewResolver(ctx context.Context, js jetstream.JetStream, limits Limits, now
 		{&s.outcomes, stream.Outcomes},
 		{&s.deliveries, stream.Deliveries},
 		{&s.windows, stream.Windows},
+		{&s.prompts, stream.Prompts},
 	} {
 		var err error
 		if *r.reader, err = stream.NewReader(ctx, js, r.stream); err != nil {
