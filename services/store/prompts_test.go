@@ -235,7 +235,7 @@ func TestWhatIsNoPromptCostsNoRecord(t *testing.T) {
 	s := h.store(prompts(3))
 	ana := uuid.NewString()
 	for _, change := range []func(*verification.Params){
-		func(p *verification.Params) {},
+		func(*verification.Params) {},
 		func(p *verification.Params) { p.Challenge = verification.LinkChallenge },
 		func(p *verification.Params) { p.Challenge = verification.ApprovalChallenge },
 		func(p *verification.Params) { p.Channel = verification.Push },

@@ -54,6 +54,13 @@ type Resolver interface {
 type Verifier struct {
 	Verifications Resolver
 	Log           *slog.Logger
+	// Guard and Audit are told what people answered; without them nothing follows from an answer but the outcome.
+	Guard Guard
+	Audit Audit
+	// NotMe is what follows where a person says that a request was not theirs, and Warned counts it by channel; may
+	// be nil.
+	NotMe  NotMe
+	Warned func(channel string)
 	// Resolved counts what a fact came to, by its kind and the status after; may be nil.
 	Resolved func(kind, status string)
 }
@@ -64,7 +71,11 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 	if err != nil {
 		return err
 	}
-	return v.resolve(m.Context(), r.Kind, r.ID, verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number})
+	after, err := v.resolve(m.Context(), r.Kind, r.ID, verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number})
+	if err != nil {
+		return err
+	}
+	return v.follow(m.Context(), r, after)
 }
 
 // HandleDelivery applies that a message did not arrive. It is a Watermill handler.
@@ -129,16 +140,16 @@ func (v *Verifier) moved(kind, id, reason string, move verification.Move, err er
 	return nil
 }
 
-// resolve applies a fact.
-func (v *Verifier) resolve(ctx context.Context, kind, id string, f verification.Fact) error {
+// resolve applies a fact, and returns the verification as it reads after.
+func (v *Verifier) resolve(ctx context.Context, kind, id string, f verification.Fact) (verification.Verification, error) {
 	after, err := v.Verifications.Resolve(ctx, id, f)
 	log := v.Log.With("verification_id", id, "kind", kind)
 	if err != nil {
-		return v.refused(log, kind, err)
+		return after, v.refused(log, kind, err)
 	}
 	log.Info("verification resolved", "status", string(after.Status), "reason", string(after.Reason))
 	v.count(kind, string(after.Status))
-	return nil
+	return after, nil
 }
 
 // refused settles what comes too late, or what no verification waits for: delivering it again would change
