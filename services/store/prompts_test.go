@@ -44,7 +44,7 @@ func (h *house) status(s *store.Verifications, id string) (verification.Status, 
 	return v.Status, v.Reason
 }
 
-// answer applies a decision as the verifier does.
+// answer applies a decision as the verifier does, after a process of the api that did so itself.
 func (h *house) answer(s *store.Verifications, id string, d verification.Decision) {
 	h.t.Helper()
 	v, err := s.Resolve(h.t.Context(), id, verification.Answered{Decision: d})
