@@ -516,6 +516,7 @@ const (
 	SuppressionCauseDeviceGone SuppressionCause = "device_gone"
 	SuppressionCauseImported   SuppressionCause = "imported"
 	SuppressionCauseManual     SuppressionCause = "manual"
+	SuppressionCauseNotMe      SuppressionCause = "not_me"
 	SuppressionCauseSpamReport SuppressionCause = "spam_report"
 	SuppressionCauseStop       SuppressionCause = "stop"
 )
@@ -530,6 +531,8 @@ func (e SuppressionCause) Valid() bool {
 	case SuppressionCauseImported:
 		return true
 	case SuppressionCauseManual:
+		return true
+	case SuppressionCauseNotMe:
 		return true
 	case SuppressionCauseSpamReport:
 		return true
@@ -565,6 +568,7 @@ func (e SuppressionChannel) Valid() bool {
 const (
 	SuppressionCoversAll           SuppressionCovers = "all"
 	SuppressionCoversNotifications SuppressionCovers = "notifications"
+	SuppressionCoversVerifications SuppressionCovers = "verifications"
 )
 
 // Valid indicates whether the value is a known member of the SuppressionCovers enum.
@@ -573,6 +577,8 @@ func (e SuppressionCovers) Valid() bool {
 	case SuppressionCoversAll:
 		return true
 	case SuppressionCoversNotifications:
+		return true
+	case SuppressionCoversVerifications:
 		return true
 	default:
 		return false
@@ -709,7 +715,9 @@ type AddSuppression struct {
 	// Examples: newsletter
 	ClientID string `json:"client_id,omitempty"`
 
-	// Covers What is kept back. Under `notifications`, verifications are still sent.
+	// Covers What is kept back. Under `notifications`, verifications are still sent; under `verifications`, which entries of the cause `not_me`
+	// have and nobody can ask for, notifications are.
+	//
 	//
 	// Examples: all
 	Covers SuppressionCovers `json:"covers,omitempty"`
@@ -929,7 +937,8 @@ type CheckedVerification struct {
 	// somebody else asked. `undeliverable`: the address does not exist or cannot receive this channel. `unsubscribed`: the person told
 	// the carrier to refuse our messages. `region_blocked`: the account at the provider may not send to this country. `device_gone`:
 	// the app was removed, register it again. `message_refused`: the provider refuses this content. `not_configured`: this deployment
-	// cannot carry the challenge. `suppressed`: the last address to try came onto the list of those that get no messages. More may come.
+	// cannot carry the challenge. `suppressed`: the last address to try came onto the list of those that get no messages. `replaced`: the
+	// user was asked anew by push, and can answer the newest question only. More may come.
 	//
 	//
 	// Examples: too_many_checks
@@ -2690,13 +2699,16 @@ type Suppression struct {
 	// Examples: newsletter
 	ClientID string `json:"client_id,omitempty"`
 
-	// Covers What is kept back. Under `notifications`, verifications are still sent.
+	// Covers What is kept back. Under `notifications`, verifications are still sent; under `verifications`, which entries of the cause `not_me`
+	// have and nobody can ask for, notifications are.
+	//
 	//
 	// Examples: all
 	Covers SuppressionCovers `json:"covers"`
 
 	// Cause Why. `stop`: the person replied STOP, or unsubscribed. `bounce`: there is no such mailbox. `spam_report`: a mail was reported as spam.
-	// `device_gone`: the app is no longer installed. `manual`: added over the API. `imported`: from a list.
+	// `device_gone`: the app is no longer installed. `manual`: added over the API. `imported`: from a list. `not_me`: the person said that
+	// a request was not theirs; it ends by itself.
 	//
 	//
 	// Examples: stop
@@ -2719,10 +2731,21 @@ type Suppression struct {
 	//
 	// Examples: 2026-11-21T10:05:02.456Z
 	At time.Time `json:"at"`
+
+	// Until When it ends by itself. Entries of the cause `not_me` only.
+	//
+	// Examples: 2026-11-21T10:25:02.456Z
+	Until *time.Time `json:"until,omitempty"`
+
+	// UserID The user whose devices on the channel are all kept back, not only this one.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id,omitempty"`
 }
 
 // SuppressionCause Why. `stop`: the person replied STOP, or unsubscribed. `bounce`: there is no such mailbox. `spam_report`: a mail was reported as spam.
-// `device_gone`: the app is no longer installed. `manual`: added over the API. `imported`: from a list.
+// `device_gone`: the app is no longer installed. `manual`: added over the API. `imported`: from a list. `not_me`: the person said that
+// a request was not theirs; it ends by itself.
 //
 // Examples: stop
 type SuppressionCause string
@@ -2732,7 +2755,8 @@ type SuppressionCause string
 // Examples: sms
 type SuppressionChannel string
 
-// SuppressionCovers What is kept back. Under `notifications`, verifications are still sent.
+// SuppressionCovers What is kept back. Under `notifications`, verifications are still sent; under `verifications`, which entries of the cause `not_me`
+// have and nobody can ask for, notifications are.
 //
 // Examples: all
 type SuppressionCovers string
@@ -3121,7 +3145,8 @@ type Verification struct {
 	// somebody else asked. `undeliverable`: the address does not exist or cannot receive this channel. `unsubscribed`: the person told
 	// the carrier to refuse our messages. `region_blocked`: the account at the provider may not send to this country. `device_gone`:
 	// the app was removed, register it again. `message_refused`: the provider refuses this content. `not_configured`: this deployment
-	// cannot carry the challenge. `suppressed`: the last address to try came onto the list of those that get no messages. More may come.
+	// cannot carry the challenge. `suppressed`: the last address to try came onto the list of those that get no messages. `replaced`: the
+	// user was asked anew by push, and can answer the newest question only. More may come.
 	//
 	//
 	// Examples: too_many_checks

@@ -133,6 +133,8 @@ var payloads = map[string]reflect.Type{
 	"ApprovalProved":         reflect.TypeFor[events.ApprovalProved](),
 	"DeviceUsed":             reflect.TypeFor[events.DeviceUsed](),
 	"Suppression":            reflect.TypeFor[events.Suppression](),
+	"PromptsAsked":           reflect.TypeFor[events.PromptsAsked](),
+	"PromptAsked":            reflect.TypeFor[events.PromptAsked](),
 }
 
 func TestTheSchemasHaveTheFieldsOfThePayloads(t *testing.T) {
@@ -374,6 +376,8 @@ func TestTheAddressesAreTheSubjects(t *testing.T) {
 		"proof":        strings.TrimSuffix(events.ProofSubject("{id}", time.UnixMilli(0)), "0") + "{created}",
 		"lastuse":      events.LastUseSubject("{device}"),
 		"suppression":  events.SuppressionSubject("{destination}", "{scope}"),
+		"audit-once":   events.AuditOnceSubject("{account}", "{action}", "{event}"),
+		"prompt":       strings.TrimSuffix(events.PromptSubjects, ">") + "{user}",
 	}, addresses)
 	require.Equal(t, events.ChangedSubjects, doc.Channels["outcome"].JetStream.Republish)
 	require.Equal(t, events.AskedSubjects, doc.Channels["activation"].JetStream.Republish)
@@ -431,10 +435,11 @@ func TestTheListedWordsAreTheContracts(t *testing.T) {
 			[]string{events.LetterUndecodable, events.LetterUndelivered}, schemas["DeadLetter"].Properties["kind"].Enum,
 		},
 		"channel of a suppression": {channels, schemas["Suppression"].Properties["channel"].Enum},
-		"cover of a suppression":   {[]string{events.CoversAll, events.CoversNotifications}, schemas["Suppression"].Properties["covers"].Enum},
+		"cover of a suppression":   {[]string{events.CoversAll, events.CoversNotifications, events.CoversVerifications}, schemas["Suppression"].Properties["covers"].Enum},
 		"cause of a suppression": {
 			[]string{
 				events.CauseStop, events.CauseBounce, events.CauseSpamReport, events.CauseDeviceGone, events.CauseManual, events.CauseImported,
+				events.CauseNotMe,
 			}, schemas["Suppression"].Properties["cause"].Enum,
 		},
 		"challenge": {

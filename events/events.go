@@ -378,6 +378,21 @@ type ActionAudited struct {
 	At      time.Time         `json:"at"`
 }
 
+// PromptsAsked are the push approvals that one user was asked and has not answered, oldest first.
+type PromptsAsked struct {
+	Version int           `json:"version"`
+	Prompts []PromptAsked `json:"prompts"`
+	// Until is when none of them counts any more.
+	Until time.Time `json:"until"`
+}
+
+// PromptAsked is one of them.
+type PromptAsked struct {
+	ID        string    `json:"id"` // of the verification
+	At        time.Time `json:"at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // The kinds of dead letters.
 const (
 	LetterUndecodable = "undecodable"
@@ -397,7 +412,7 @@ func Encode(v any) ([]byte, error) {
 type versioned interface {
 	VerificationActivated | VerificationChanged | ResponseReceived | DeliverySettled | WindowEntry | DeadLetter | TimerDue |
 		NotificationQueued | NotificationProgressed | MessageReceipt | Suppression |
-		ActionAudited | ApprovalProved | DeviceUsed | GovernorAsk | GovernorAnswer | GovernorStates | ProviderPause
+		ActionAudited | PromptsAsked | ApprovalProved | DeviceUsed | GovernorAsk | GovernorAnswer | GovernorStates | ProviderPause
 	version() int
 }
 
@@ -409,6 +424,7 @@ func (e WindowEntry) version() int           { return e.Version }
 func (e DeadLetter) version() int            { return e.Version }
 func (e TimerDue) version() int              { return e.Version }
 func (e ActionAudited) version() int         { return e.Version }
+func (e PromptsAsked) version() int          { return e.Version }
 
 // Decode reads a payload and checks its version. Unknown fields are ignored, so that old
 // readers run beside new writers. Errors wrap ErrUndecodable and never quote the payload.

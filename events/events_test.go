@@ -19,6 +19,9 @@ var update = flag.Bool("update", false, "write golden files that are missing; ne
 
 var at = time.Date(2026, 11, 21, 10, 4, 31, 123e6, time.UTC)
 
+// until is when a freeze ends.
+var until = at.Add(20 * time.Minute)
+
 func in(d time.Duration) *time.Time {
 	t := at.Add(d)
 	return &t
@@ -248,6 +251,22 @@ var golden = map[string]any{
 		Covers: events.CoversNotifications, Cause: events.CauseManual, Address: events.Sealed{KeyID: "k1", Box: []byte{1, 2}},
 		Note: &events.Sealed{KeyID: "k1", Box: []byte{3}}, At: at,
 	},
+	"suppression_not_me.v1.json": events.Suppression{
+		Version: 1, Destination: "AbCdEfGhIjKlMnOpQrStUv", Channel: events.Push, ToMasked: "push", Account: "shop",
+		Covers: events.CoversVerifications, Cause: events.CauseNotMe, Until: &until, UserID: "0199b1c2-0000-7000-8000-000000000003", At: at,
+	},
+	"action_audited_not_me.v1.json": events.ActionAudited{
+		Version: 1, Account: "shop", EventID: "0199b1c2-0000-7000-8000-000000000001-1795255471123", Actor: "person",
+		Action: "verification.not_me", Subject: "0199b1c2-0000-7000-8000-000000000001", UserID: "0199b1c2-0000-7000-8000-000000000003",
+		Details: map[string]string{
+			"answer": "push", "channel": "push", "device_id": "0199b1c2-0000-7000-8000-000000000004", "freeze": "device",
+			"until": "2026-11-21T10:24:31Z",
+		}, At: at,
+	},
+	"prompts_asked.v1.json": events.PromptsAsked{
+		Version: 1, Until: at.Add(time.Hour),
+		Prompts: []events.PromptAsked{{ID: "0199b1c2-0000-7000-8000-000000000001", At: at, ExpiresAt: at.Add(5 * time.Minute)}},
+	},
 }
 
 // decoders reads each kind of file with the reader that consumers use.
@@ -270,6 +289,7 @@ var decoders = map[string]func([]byte) (any, error){
 	"approval_proved":         func(b []byte) (any, error) { return events.Decode[events.ApprovalProved](b) },
 	"device_used":             func(b []byte) (any, error) { return events.Decode[events.DeviceUsed](b) },
 	"suppression":             func(b []byte) (any, error) { return events.Decode[events.Suppression](b) },
+	"prompts_asked":           func(b []byte) (any, error) { return events.Decode[events.PromptsAsked](b) },
 }
 
 func TestWhatIsWrittenTodayIsWhatTheGoldenFilesSay(t *testing.T) {
@@ -298,7 +318,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof"} {
+		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof", "_not_me"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

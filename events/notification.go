@@ -216,12 +216,17 @@ type Suppression struct {
 	// a credential those of the whole account.
 	Account    string `json:"account,omitempty"`
 	Credential string `json:"credential,omitempty"`
-	// Covers is all, or notifications: then verifications are still sent.
+	// Covers is all; or notifications: then verifications are still sent; or verifications: then notifications are.
 	Covers string `json:"covers"`
-	// Cause is why: stop, bounce, spam_report, device_gone, manual, imported.
+	// Cause is why: stop, bounce, spam_report, device_gone, manual, imported, not_me.
 	Cause string `json:"cause"`
-	// Address is the address itself, sealed with the channel's key under Destination.
-	Address Sealed `json:"address"`
+	// Until is when an entry of the cause not_me ends by itself.
+	Until *time.Time `json:"until,omitempty"`
+	// UserID is whose devices on the channel are all kept back; Destination is then that of FreezeDestination.
+	UserID string `json:"user_id,omitempty"`
+	// Address is the address itself, sealed with the channel's key under Destination. The verifier, which has no
+	// keys, leaves it out.
+	Address Sealed `json:"address,omitzero"`
 	// Provider and Detail are who reported it and with which code, where a provider did.
 	Provider string `json:"provider,omitempty"`
 	Detail   string `json:"detail,omitempty"`
@@ -234,6 +239,7 @@ type Suppression struct {
 const (
 	CoversAll           = "all"
 	CoversNotifications = "notifications"
+	CoversVerifications = "verifications"
 )
 
 // The causes of suppressions.
@@ -244,6 +250,7 @@ const (
 	CauseDeviceGone = "device_gone"
 	CauseManual     = "manual"
 	CauseImported   = "imported"
+	CauseNotMe      = "not_me"
 )
 
 func (e NotificationQueued) version() int     { return e.Version }

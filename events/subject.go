@@ -32,6 +32,7 @@ const (
 	// ProofSubjects hold the archived proofs of answers, LastUseSubjects when each device was last used.
 	ProofSubjects   = namespace + ".proof.>"
 	LastUseSubjects = namespace + ".lastuse.>"
+	PromptSubjects  = namespace + ".prompt.>"
 	// ChangedSubjects is where stored outcomes are republished for whoever waits; core NATS, at most once.
 	ChangedSubjects = namespace + ".changed.>"
 	// AskedSubjects is where stored activations of app installs are republished for the phones that wait; core
@@ -164,6 +165,16 @@ func ProofsOf(id string) string { return namespace + ".proof." + id + ".*" }
 // LastUseSubject is where the last use of a device stands.
 func LastUseSubject(deviceID string) string { return namespace + ".lastuse." + deviceID }
 
+// AuditOnceSubject is where the entry of an event stands that may come twice. There is at most one.
+func AuditOnceSubject(account, action, eventID string) string {
+	return fmt.Sprintf("%s.audit.%s.%s.%s", namespace, account, action, eventID)
+}
+
+// PromptSubject is where the unanswered push prompts of one user of an account stand.
+func PromptSubject(account, userID string) string {
+	return namespace + ".prompt." + hashed("prompt", account, userID)
+}
+
 // DeadLetterSubject is where a consumer puts what it cannot decode or deliver.
 func DeadLetterSubject(consumer string) string { return namespace + ".deadletter." + consumer }
 
@@ -223,6 +234,9 @@ func SuppressionScope(account, credential string) string {
 		return "e"
 	}
 }
+
+// FreezeScope is the end of the subject of what keeps an account's verifications back for a time.
+func FreezeScope(account string) string { return "f-" + account }
 
 // ParseSuppressionSubject takes the subject of an entry apart; ok tells that it is one.
 func ParseSuppressionSubject(subject string) (destination, scope string, ok bool) {

@@ -29,7 +29,7 @@ const (
 // covers more; added tells that this one was stored.
 func (p *Publisher) Suppress(ctx context.Context, s events.Suppression) (added bool, err error) {
 	s.Version = events.Version
-	subject := events.SuppressionSubject(s.Destination, events.SuppressionScope(s.Account, s.Credential))
+	subject := events.SuppressionSubject(s.Destination, s.Scope())
 	data, err := events.Encode(s)
 	if err != nil {
 		return false, err
@@ -53,6 +53,34 @@ func (p *Publisher) Suppress(ctx context.Context, s events.Suppression) (added b
 		before = sequence
 	}
 	return false, fmt.Errorf("store suppression: %w", ErrConflict)
+}
+
+// Freeze keeps verifications back from an address for a life, until the time that s names. One that ends earlier gives
+// way to it, one that ends later stays. It returns once the broker has one of them.
+func (p *Publisher) Freeze(ctx context.Context, s events.Suppression, life time.Duration) error {
+	s.Version, s.Covers = events.Version, events.CoversVerifications
+	subject := events.SuppressionSubject(s.Destination, s.Scope())
+	data, err := events.Encode(s)
+	if err != nil {
+		return err
+	}
+	for range suppressTries {
+		stands, sequence, err := p.suppression(ctx, subject)
+		if err != nil {
+			return err
+		}
+		if stands != nil && stands.Until != nil && s.Until != nil && !stands.Until.Before(*s.Until) {
+			return nil
+		}
+		_, err = p.Put(ctx, subject, data, Expecting(sequence), WithTTL(life))
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return fmt.Errorf("store freeze: %w", err)
+		}
+	}
+	return fmt.Errorf("store freeze: %w", ErrConflict)
 }
 
 // Unsuppress takes the entry of an address in a scope off the list, where it is there and of one of the causes;
@@ -83,7 +111,7 @@ func (p *Publisher) MoveSuppression(ctx context.Context, from Record, s events.S
 	if err != nil || stands == nil || sequence != from.Sequence {
 		return false, err
 	}
-	if events.SuppressionSubject(s.Destination, events.SuppressionScope(s.Account, s.Credential)) == from.Subject {
+	if events.SuppressionSubject(s.Destination, s.Scope()) == from.Subject {
 		s.Version = events.Version
 		data, err := events.Encode(s)
 		if err != nil {
@@ -208,19 +236,27 @@ func (l *SuppressionList) Entry(ctx context.Context, account, credential, destin
 	if destination == "" {
 		return nil, nil //nolint:nilnil // what goes nowhere is kept back nowhere
 	}
-	scopes := [3]string{events.SuppressionScope("", ""), "", ""}
+	scopes := [4]string{events.SuppressionScope("", "")}
 	if account != "" {
 		scopes[1] = events.SuppressionScope(account, "")
 	}
 	if credential != "" {
 		scopes[2] = events.SuppressionScope(account, credential)
 	}
+	if account != "" && lane == events.LaneVerification {
+		scopes[3] = events.FreezeScope(account) // last: it ends by itself, and must not hide one that stays
+	}
 	for _, scope := range scopes {
-		if scope == "" || !l.hint(destination, scope) {
+		if scope == "" {
+			continue
+		}
+		known, last := l.hint(destination, scope)
+		if !known {
 			continue
 		}
 		rec, err := l.reader.Last(ctx, events.SuppressionSubject(destination, scope))
 		if errors.Is(err, ErrAbsent) {
+			l.forget(destination, scope, last)
 			continue
 		}
 		if err != nil {
@@ -237,11 +273,23 @@ func (l *SuppressionList) Entry(ctx context.Context, account, credential, destin
 	return nil, nil //nolint:nilnil // most addresses are on no list
 }
 
-func (l *SuppressionList) hint(destination, scope string) bool {
+// hint tells whether there may be an entry, and up to where the stream was known then.
+func (l *SuppressionList) hint(destination, scope string) (known bool, last uint64) {
 	h := l.hash(destination, scope)
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.listed.has(h)
+	return l.listed.has(h), l.last
+}
+
+// forget drops a hint that led nowhere: of an entry that ended by itself nobody tells. Where the stream was read
+// further since, the hint may be one of an entry that came meanwhile, and stays.
+func (l *SuppressionList) forget(destination, scope string, last uint64) {
+	h := l.hash(destination, scope)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == last {
+		l.listed.remove(h)
+	}
 }
 
 func (l *SuppressionList) hash(destination, scope string) uint64 {

@@ -34,6 +34,8 @@ const (
 	Audit = "ASSENT_AUDIT"
 	// Proofs holds the signed answers of phones with all that checking them takes, for as long as disputes take.
 	Proofs = "ASSENT_PROOFS"
+	// Prompts holds which push prompts of a user are unanswered.
+	Prompts = "ASSENT_PROMPTS"
 	// Providers is the bucket of the providers that an operator paused.
 	Providers = "ASSENT_PROVIDERS"
 )
@@ -176,6 +178,11 @@ func (t Topology) streams() []jetstream.StreamConfig {
 			Name: Proofs, Subjects: []string{events.ProofSubjects, events.LastUseSubjects},
 			Description:       "The signed answers of phones with all that checking them takes, and when each phone last gave one.",
 			MaxMsgsPerSubject: 1, MaxAge: t.KeepProofs, AllowDirect: true, MaxMsgSize: maxMessage,
+		},
+		{
+			Name: Prompts, Subjects: []string{events.PromptSubjects},
+			Description:       "The unanswered push prompts of each user, by compare-and-set.",
+			MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, MaxMsgSize: maxMessage,
 		},
 	}
 }

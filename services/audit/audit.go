@@ -10,6 +10,8 @@ type Entry struct {
 	// ID is the entry's place in the log. It is zero until the entry is stored.
 	ID      uint64
 	Account string
+	// EventID names what can be told twice, for RecordOnce: letters, digits and dashes.
+	EventID string
 	// Actor is the client id that did it, or Person.
 	Actor  string
 	Action Action
@@ -37,6 +39,8 @@ const (
 	DeviceReactivated Action = "device.reactivated"
 	// NotMe: the person said that somebody else asked in their name.
 	NotMe Action = "verification.not_me"
+	// SuppressionRemoved: an address gets messages again.
+	SuppressionRemoved Action = "suppression.removed"
 )
 
 // Filter is what the log is asked for. Its zero value fits all.

@@ -181,8 +181,11 @@ func withRetry(p api.Problem, seconds int) api.Problem {
 func limitProblem(e *verification.LimitError) (api.Problem, http.Header) {
 	wait := max(1, int(math.Ceil(e.RetryAfter.Seconds())))
 	text := "There were %[2]d wrong codes for this %[1]s in %[3]d seconds, which is the limit. Come back in %[4]d seconds."
-	if e.Policy == "destination" || e.Policy == "user" {
+	switch e.Policy {
+	case "destination", "user":
 		text = "This %s was sent %d messages in %d seconds, which is the limit. Come back in %d seconds."
+	case verification.PolicyPrompts:
+		text = "The user left %[2]d push requests unanswered in %[3]d seconds, which is the limit. Ask in another way, or come back in %[4]d seconds."
 	}
 	p := withRetry(problem(api.ProblemCodeLimitExceeded, fmt.Sprintf(text,
 		e.Policy, e.Quota, int(e.Window.Seconds()), wait), nil), wait)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,8 +81,8 @@ func (t entryReader) entry(row entryRow, cause suppression.Cause, now time.Time)
 		}
 	}
 	if row.Cause != "" {
-		if e.Cause = suppression.Cause(row.Cause); !e.Cause.Valid() {
-			t.add("cause", "must be "+choice(suppression.Causes()))
+		if e.Cause = suppression.Cause(row.Cause); !slices.Contains(suppression.Lasting(), e.Cause) {
+			t.add("cause", "must be "+choice(suppression.Lasting()))
 		}
 	}
 	if row.At != "" {

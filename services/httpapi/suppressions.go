@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/suppression"
@@ -142,7 +143,19 @@ func (s *Server) RemoveSuppression(w http.ResponseWriter, r *http.Request, id co
 		s.fail(w, r, err)
 		return
 	}
-	err = s.config.Suppressions.RemoveSuppression(r.Context(), client.Account, id)
+	e, err := s.config.Suppressions.Suppression(r.Context(), client.Account, id)
+	if err == nil && e.Scope == suppression.Everybody && client.Account != s.config.Operator {
+		err = suppression.ErrOperators // so that what is refused is not in the log
+	}
+	if err == nil {
+		err = s.audited(r.Context(), client, audit.Entry{
+			Action: audit.SuppressionRemoved, Subject: e.ID, UserID: e.UserID,
+			Details: map[string]string{"cause": string(e.Cause), "channel": string(e.Channel), "scope": string(e.Scope)},
+		})
+	}
+	if err == nil {
+		err = s.config.Suppressions.RemoveSuppression(r.Context(), client.Account, id)
+	}
 	if errors.Is(err, suppression.ErrOperators) {
 		err = operatorsOnly("This entry holds for all accounts")
 	}
@@ -154,20 +167,34 @@ func (s *Server) RemoveSuppression(w http.ResponseWriter, r *http.Request, id co
 }
 
 func suppressionWire(e suppression.Entry) api.Suppression {
-	return api.Suppression{
+	wire := api.Suppression{
 		ID: e.ID, To: e.ToMasked, Channel: api.SuppressionChannel(e.Channel), Scope: api.SuppressionScope(e.Scope), ClientID: e.ClientID,
 		Covers: api.SuppressionCovers(e.Covers), Cause: api.SuppressionCause(e.Cause), Provider: e.Provider, Detail: e.Detail,
-		Note: e.Note, At: e.At.UTC().Truncate(time.Millisecond),
+		Note: e.Note, At: e.At.UTC().Truncate(time.Millisecond), UserID: e.UserID,
 	}
+	if !e.Until.IsZero() {
+		until := e.Until.UTC().Truncate(time.Millisecond)
+		wire.Until = &until
+	}
+	return wire
 }
 
-// suppressedDetail says of an address why nothing is sent there, since when, and what ends it.
+// suppressedDetail says of an address why nothing is sent there, since or until when, and what ends it.
 func suppressedDetail(e suppression.Entry) string {
 	ends := fmt.Sprintf("DELETE /v1/suppressions/%s lets them through again", e.ID)
 	if e.Scope == suppression.Everybody {
 		ends += ", which is the operator's to ask for"
 	}
-	return fmt.Sprintf("gets no messages since %s: %s; %s", e.At.UTC().Format(time.RFC3339), e.Cause.Explain(), ends)
+	at := e.At.UTC().Format(time.RFC3339)
+	switch {
+	case e.Until.IsZero():
+		return fmt.Sprintf("gets no messages since %s: %s; %s", at, e.Cause.Explain(), ends)
+	case e.UserID != "":
+		return fmt.Sprintf("gets no verifications until %s: %s at %s, which stops all devices of the user on this channel; %s",
+			e.Until.UTC().Format(time.RFC3339), e.Cause.Explain(), at, ends)
+	default:
+		return fmt.Sprintf("gets no verifications until %s: %s at %s; %s", e.Until.UTC().Format(time.RFC3339), e.Cause.Explain(), at, ends)
+	}
 }
 
 // explainSuppressed names the fields of a request whose addresses are on the list.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -36,14 +37,28 @@ const (
 // Record returns once the entry is durable. Whoever does something records it first, so that nothing is done that
 // is not in the log; what failed afterwards stands there too. It fails with verification.ErrUnavailable.
 func (a *Audit) Record(ctx context.Context, e audit.Entry) error {
+	return a.put(ctx, events.AuditSubject(e.Account), e)
+}
+
+// RecordOnce is Record for what can be told twice: of entries with one EventID the first stays, however much later the
+// next comes. first tells that it was this one.
+func (a *Audit) RecordOnce(ctx context.Context, e audit.Entry) (first bool, err error) {
+	err = a.put(ctx, events.AuditOnceSubject(e.Account, string(e.Action), e.EventID), e, stream.Expecting(0))
+	if errors.Is(err, stream.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (a *Audit) put(ctx context.Context, subject string, e audit.Entry, options ...stream.Option) error {
 	data, err := events.Encode(events.ActionAudited{
-		Version: events.Version, Account: e.Account, Actor: e.Actor, Action: string(e.Action), Subject: e.Subject,
+		Version: events.Version, Account: e.Account, EventID: e.EventID, Actor: e.Actor, Action: string(e.Action), Subject: e.Subject,
 		UserID: e.UserID, Reason: e.Reason, Details: e.Details, At: e.At.UTC(),
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := a.pub.Put(ctx, events.AuditSubject(e.Account), data); err != nil {
+	if _, err := a.pub.Put(ctx, subject, data, options...); err != nil {
 		return fmt.Errorf("record in audit log: %w", unavailable(err))
 	}
 	return nil
@@ -59,7 +74,7 @@ func (a *Audit) Entries(ctx context.Context, account string, filter audit.Filter
 			return false, nil //nolint:nilerr // one that this program cannot read is one of a later version
 		}
 		entry := audit.Entry{
-			ID: r.Sequence, Account: e.Account, Actor: e.Actor, Action: audit.Action(e.Action), Subject: e.Subject,
+			ID: r.Sequence, Account: e.Account, EventID: e.EventID, Actor: e.Actor, Action: audit.Action(e.Action), Subject: e.Subject,
 			UserID: e.UserID, Reason: e.Reason, Details: e.Details, At: e.At,
 		}
 		if !filter.Fits(entry) {

@@ -23,6 +23,7 @@ type Resolver struct {
 	deliveries  *stream.Reader
 	windows     *stream.Reader
 	proofs      *stream.Reader
+	prompts     *stream.Reader
 	recent      *recent
 	limits      Limits
 	now         func() time.Time
@@ -48,6 +49,7 @@ func NewResolver(ctx context.Context, js jetstream.JetStream, limits Limits, now
 		{&s.deliveries, stream.Deliveries},
 		{&s.windows, stream.Windows},
 		{&s.proofs, stream.Proofs},
+		{&s.prompts, stream.Prompts},
 	} {
 		var err error
 		if *r.reader, err = stream.NewReader(ctx, js, r.stream); err != nil {

@@ -27,24 +27,32 @@ func (s *Resolver) suppressed(ctx context.Context, e events.VerificationActivate
 		return nil
 	}
 	var places []suppression.Place
-	look := func(step int, channel events.Channel, destination string) error {
-		entry, err := s.list.Entry(ctx, e.Credential, e.Client, destination, events.LaneVerification)
-		if err != nil {
-			return unavailable(err)
+	look := func(step int, channel events.Channel, destination, deviceID string) error {
+		looked := []string{destination}
+		if e.UserID != "" && deviceID != "" {
+			looked = append(looked, events.FreezeDestination(e.UserID, channel))
 		}
-		if entry != nil {
+		for _, d := range looked {
+			entry, err := s.list.Entry(ctx, e.Credential, e.Client, d, events.LaneVerification)
+			if err != nil {
+				return unavailable(err)
+			}
+			if entry == nil || suppressionOf(*entry).Ended(s.now()) {
+				continue
+			}
 			places = append(places, suppression.Place{Step: step, Entry: suppressionOf(*entry)})
 			if s.kept != nil {
 				s.kept(string(channel))
 			}
+			break
 		}
 		return nil
 	}
-	if err := look(0, e.Channel, e.Destination); err != nil {
+	if err := look(0, e.Channel, e.Destination, e.DeviceID); err != nil {
 		return err
 	}
 	for i, f := range e.Fallback {
-		if err := look(i+1, f.Channel, f.Destination); err != nil {
+		if err := look(i+1, f.Channel, f.Destination, f.DeviceID); err != nil {
 			return err
 		}
 	}

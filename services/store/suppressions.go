@@ -59,7 +59,7 @@ func (s *Suppressions) AddSuppression(ctx context.Context, e suppression.Entry) 
 		return e, false, unavailable(err)
 	}
 	if !added {
-		before, err := s.read(ctx, event.Destination, events.SuppressionScope(event.Account, event.Credential))
+		before, err := s.read(ctx, event.Destination, event.Scope())
 		if err == nil {
 			event = before
 		} else if !errors.Is(err, verification.ErrNotFound) { // else somebody removed it just now
@@ -160,7 +160,7 @@ func (s *Suppressions) RemoveSuppression(ctx context.Context, account, id string
 	if event.Account == "" && account != s.cfg.Operator {
 		return suppression.ErrOperators
 	}
-	removed, err := s.pub.Unsuppress(ctx, event.Destination, events.SuppressionScope(event.Account, event.Credential))
+	removed, err := s.pub.Unsuppress(ctx, event.Destination, event.Scope())
 	if err != nil {
 		return unavailable(err)
 	}
@@ -229,12 +229,13 @@ func (s *Suppressions) wanted(account string, f suppression.Filter, r stream.Rec
 		return suppression.Entry{}, false
 	}
 	e := s.shown(*event)
-	return e, f.Fits(e)
+	return e, f.Fits(e) && !e.Ended(s.cfg.Now())
 }
 
 // ExportSuppressions is all entries of an account with their full addresses, oldest first. Those for
 // everybody are in that of the operator only: others know these addresses masked. One that cannot be opened comes
-// without its address and with suppression.ErrSealed, and others follow; any other error is the last.
+// without its address and with suppression.ErrSealed, and others follow; any other error is the last. Entries that end
+// by themselves are left out.
 func (s *Suppressions) ExportSuppressions(ctx context.Context, account string) iter.Seq2[suppression.Entry, error] {
 	return func(yield func(suppression.Entry, error) bool) {
 		for from := uint64(1); ; {
@@ -249,7 +250,7 @@ func (s *Suppressions) ExportSuppressions(ctx context.Context, account string) i
 			for _, r := range records {
 				from = r.Sequence + 1
 				event, err := stream.Suppression(r)
-				if err != nil || event == nil || event.Account != account && (event.Account != "" || account != s.cfg.Operator) {
+				if err != nil || event == nil || event.Covers == events.CoversVerifications || event.Account != account && (event.Account != "" || account != s.cfg.Operator) {
 					continue
 				}
 				if !yield(s.opened(*event)) {
@@ -290,7 +291,7 @@ func (s *Suppressions) read(ctx context.Context, destination, scope string) (eve
 	if err != nil {
 		return events.Suppression{}, err
 	}
-	if event == nil {
+	if event == nil || suppressionOf(*event).Ended(s.cfg.Now()) {
 		return events.Suppression{}, verification.ErrNotFound
 	}
 	return *event, nil
@@ -365,10 +366,13 @@ func (s *Suppressions) opened(event events.Suppression) (suppression.Entry, erro
 func suppressionOf(event events.Suppression) suppression.Entry {
 	channel, _ := suppression.Of(string(event.Channel)) // a worker for calls writes numbers under its own
 	e := suppression.Entry{
-		ID:      suppression.ID(event.Destination, events.SuppressionScope(event.Account, event.Credential)),
+		ID:      suppression.ID(event.Destination, event.Scope()),
 		Channel: channel, ToMasked: event.ToMasked, Scope: suppression.Everybody, Account: event.Account, ClientID: event.Credential,
 		Covers: suppression.Covers(event.Covers), Cause: suppression.Cause(event.Cause),
-		Provider: event.Provider, Detail: event.Detail, At: event.At,
+		Provider: event.Provider, Detail: event.Detail, At: event.At, UserID: event.UserID,
+	}
+	if event.Until != nil {
+		e.Until = *event.Until
 	}
 	switch {
 	case event.Credential != "":

@@ -29,7 +29,9 @@ import (
 type Config struct {
 	Keys *keyring.Keyring
 	Limits
-	Now func() time.Time
+	// Prompts limits unanswered push approvals; its zero value does not.
+	Prompts PromptLimits
+	Now     func() time.Time
 	// Autofill is what holds for the codes of text messages whose requests name no origin or app of their own.
 	Autofill autofill.Hint
 	// Authenticators compares the codes of authenticator apps; without it verifications on channel totp
@@ -146,8 +148,8 @@ func (s *Verifications) replay(ctx context.Context, again events.VerificationAct
 	return fold(first, nil, 0), nil
 }
 
-// publish takes the send windows, then stores the activation. What was taken is given back when
-// the activation is refused.
+// publish takes the send windows, stores the activation, and closes the push approvals that it replaces. What was
+// taken is given back when the activation is refused.
 func (s *Verifications) publish(ctx context.Context, event events.VerificationActivated, options ...stream.Option) (verification.Verification, bool, error) {
 	data, err := events.Encode(event)
 	if err != nil {
@@ -156,14 +158,21 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 	if err := s.suppressed(ctx, event); err != nil {
 		return verification.Verification{}, false, err
 	}
+	v := fold(event, nil, 0)
+	asked, err := s.takePrompt(ctx, v)
+	if err != nil {
+		return verification.Verification{}, false, err
+	}
 	giveBack, err := s.takeWindows(ctx, event, "")
 	if err != nil {
+		asked.giveBack(ctx)
 		return verification.Verification{}, false, err
 	}
 	if len(event.Fallback) > 0 {
 		// Before the record: a timer without one changes nothing, and one that is missing would never be.
 		if err := s.timeStep(ctx, event, 1); err != nil {
 			giveBack(ctx)
+			asked.giveBack(ctx)
 			return verification.Verification{}, false, unavailable(err)
 		}
 	}
@@ -171,12 +180,13 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 	if _, err := s.pub.Put(ctx, events.ActivationSubject(event.Channel, event.ID), data, options...); err != nil {
 		if errors.Is(err, stream.ErrConflict) {
 			giveBack(ctx)
-			return verification.Verification{}, false, err
+			return verification.Verification{}, false, err // the prompt in the record is that of who was first
 		}
 		return verification.Verification{}, false, unavailable(err)
 	}
 	s.recent.put(event)
-	return fold(event, nil, 0), false, nil
+	asked.replace(ctx)
+	return v, false, nil
 }
 
 // activated turns an activation into its event: the secrets hashed and sealed, the address hashed.

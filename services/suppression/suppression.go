@@ -31,7 +31,14 @@ type Entry struct {
 	// Note is what the one who added it wanted to remember.
 	Note string
 	At   time.Time
+	// Until is when it ends by itself; zero: it does not.
+	Until time.Time
+	// UserID is whose devices on the channel are all kept back; empty where it is the one address.
+	UserID string
 }
+
+// Ended tells whether an entry that ends by itself has.
+func (e Entry) Ended(now time.Time) bool { return !e.Until.IsZero() && !now.Before(e.Until) }
 
 // Channel is the kind of an address.
 type Channel string
@@ -85,9 +92,10 @@ type Covers string
 const (
 	All           Covers = "all"
 	Notifications Covers = "notifications" // verifications are still sent
+	Verifications Covers = "verifications" // notifications are still sent; of the cause NotMe only
 )
 
-// Valid tells whether c is one of them.
+// Valid tells whether c is one that can be asked for.
 func (c Covers) Valid() bool { return c == All || c == Notifications }
 
 // Cause is why an address is on the list.
@@ -101,10 +109,15 @@ const (
 	DeviceGone Cause = "device_gone"
 	Manual     Cause = "manual"
 	Imported   Cause = "imported"
+	// NotMe: the person said that a request was not theirs. It ends by itself.
+	NotMe Cause = "not_me"
 )
 
 // Causes lists all causes.
-func Causes() []Cause { return []Cause{Stop, Bounce, SpamReport, DeviceGone, Manual, Imported} }
+func Causes() []Cause { return append(Lasting(), NotMe) }
+
+// Lasting lists those of entries that stay until somebody removes them.
+func Lasting() []Cause { return []Cause{Stop, Bounce, SpamReport, DeviceGone, Manual, Imported} }
 
 // Valid tells whether c is one of the causes.
 func (c Cause) Valid() bool { return slices.Contains(Causes(), c) }
@@ -124,6 +137,8 @@ func (c Cause) Explain() string {
 		return "it was put on the list by hand"
 	case Imported:
 		return "it was on an imported list"
+	case NotMe:
+		return "the person said that a request was not theirs"
 	default:
 		return "it is on the list"
 	}
@@ -169,7 +184,7 @@ func (e *RefusedError) Error() string {
 	return "address gets no messages: " + strings.Join(why, ", ")
 }
 
-var idForm = regexp.MustCompile(`^([A-Za-z0-9_-]{22})\.(e|a-[A-Za-z0-9_-]{1,64}|c-[A-Za-z0-9_-]{1,64}~[A-Za-z0-9_-]{1,64})$`)
+var idForm = regexp.MustCompile(`^([A-Za-z0-9_-]{22})\.(e|[af]-[A-Za-z0-9_-]{1,64}|c-[A-Za-z0-9_-]{1,64}~[A-Za-z0-9_-]{1,64})$`)
 
 // ID is the id of the entry of a destination in a scope, as both stand in its subject.
 func ID(destination, scope string) string { return destination + "." + scope }

@@ -57,11 +57,15 @@ var (
 	ErrUnavailable = errors.New("event broker is not available")
 )
 
+// PolicyPrompts is the limit of pushes to a user that nobody answered.
+const PolicyPrompts = "prompts"
+
 // LimitError says that a limit is used up, and when to come back.
 type LimitError struct {
-	// Policy is destination or user for sends; for guesses it is what was guessed.
+	// Policy is destination or user for sends, and PolicyPrompts for pushes that nobody answered; for guesses it is
+	// what was guessed.
 	Policy string
-	// Quota sends, or wrong guesses, are allowed in each rolling Window.
+	// Quota sends, unanswered pushes, or wrong guesses, are allowed in each rolling Window.
 	Quota  int
 	Window time.Duration
 	// RetryAfter is how long until the oldest of them leaves the window; at least a second.

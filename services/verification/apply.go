@@ -56,11 +56,15 @@ type Undelivered struct {
 // Cancel says that the client withdrew its question.
 type Cancel struct{}
 
+// Replaced says that the same person was asked anew, and that only the newest question counts.
+type Replaced struct{}
+
 func (Checked) fact()     {}
 func (Compared) fact()    {}
 func (Answered) fact()    {}
 func (Undelivered) fact() {}
 func (Cancel) fact()      {}
+func (Replaced) fact()    {}
 
 // Decision is what a person answered.
 type Decision string
@@ -95,6 +99,8 @@ func Apply(v Verification, f Fact, now time.Time) (Verification, error) {
 		return v.close(Failed, f.Reason, now), nil
 	case Cancel:
 		return v.close(Canceled, "", now), nil
+	case Replaced:
+		return v.close(Canceled, Overtaken, now), nil
 	default:
 		return v, ErrChallenge
 	}

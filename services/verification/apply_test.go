@@ -59,6 +59,7 @@ func facts() map[string]verification.Fact {
 		"undelivered":      verification.Undelivered{Send: 1, Reason: "undeliverable"},
 		"old undelivered":  verification.Undelivered{Send: 0, Reason: "undeliverable"},
 		"cancel":           verification.Cancel{},
+		"replaced":         verification.Replaced{},
 	}
 }
 
@@ -105,12 +106,13 @@ func TestEveryFactOnAPendingVerification(t *testing.T) {
 	notMe := want{status: verification.Denied, reason: verification.NotMe}
 	undelivered := want{status: verification.Failed, reason: "undeliverable"}
 	canceled := want{status: verification.Canceled}
+	replaced := want{status: verification.Canceled, reason: verification.Overtaken}
 	checked, missed := want{status: verification.Approved, checks: 1}, want{status: verification.Pending, checks: 1}
 	answers := map[string]want{
 		"right code": refused, "wrong code": refused, "no code": refused, "right elsewhere": refused, "wrong elsewhere": refused,
 		"approve": approved, "right number": approved, "wrong number": approved, // nobody asked for one
 		"deny": denied, "number and deny": denied, "not me": notMe, "no decision": refused, "unknown decision": refused,
-		"undelivered": undelivered, "old undelivered": same, "cancel": canceled,
+		"undelivered": undelivered, "old undelivered": same, "cancel": canceled, "replaced": replaced,
 	}
 	numbers := maps.Clone(answers)
 	numbers["approve"], numbers["right number"], numbers["wrong number"] = same, checked, missed
@@ -120,7 +122,7 @@ func TestEveryFactOnAPendingVerification(t *testing.T) {
 			"right code": checked, "wrong code": missed, "no code": missed, "right elsewhere": checked, "wrong elsewhere": missed,
 			"approve": refused, "right number": refused, "wrong number": refused,
 			"deny": refused, "number and deny": refused, "not me": refused, "no decision": refused, "unknown decision": refused,
-			"undelivered": undelivered, "old undelivered": same, "cancel": canceled,
+			"undelivered": undelivered, "old undelivered": same, "cancel": canceled, "replaced": replaced,
 		},
 		"link": answers, "approval": answers, "number": numbers,
 	} {
@@ -206,6 +208,7 @@ func FuzzApply(f *testing.F) {
 		verification.Undelivered{Send: 1, Reason: "undeliverable"},
 		verification.Undelivered{},
 		verification.Cancel{},
+		verification.Replaced{},
 	}
 	kinds := everyKind()
 	names := slices.Sorted(maps.Keys(kinds))

@@ -29,6 +29,8 @@ const (
 	NotMe Reason = "not_me"
 	// WrongNumber closes as denied: the numbers that came with the approval were not the one shown.
 	WrongNumber Reason = "wrong_number"
+	// Overtaken closes as canceled: the person was asked anew by push, and answers the newest question only.
+	Overtaken Reason = "replaced"
 )
 
 // At is the verification as it reads at now: a pending one past its end is expired. Nothing is

@@ -128,6 +128,12 @@ type Verification struct {
 	Revision uint64
 }
 
+// Prompts tells whether it is a question that comes up on a user's phone by itself and takes a yes: what somebody can
+// be worn down with.
+func (v Verification) Prompts() bool {
+	return v.Channel == Push && v.Challenge == ApprovalChallenge && v.UserID != ""
+}
+
 // ChecksLeft is how many more codes may be compared: zero once closed, and for challenges without a code.
 func (v Verification) ChecksLeft() int {
 	if v.Challenge != CodeChallenge || v.Status.Closed() {

@@ -59,6 +59,13 @@ type Resolver interface {
 type Verifier struct {
 	Verifications Resolver
 	Log           *slog.Logger
+	// Guard and Audit are told what people answered; without them nothing follows from an answer but the outcome.
+	Guard Guard
+	Audit Audit
+	// NotMe is what follows where a person says that a request was not theirs, and Warned counts it by channel; may
+	// be nil.
+	NotMe  NotMe
+	Warned func(channel string)
 	// Resolved counts what a fact came to, by its kind and the status after; may be nil.
 	Resolved func(kind, status string)
 }
@@ -74,12 +81,18 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 		return v.refused(v.Log.With("verification_id", r.ID, "kind", r.Kind), r.Kind, err)
 	}
 	answered := verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number, Proof: proof}
-	if err := v.resolve(m.Context(), r.Kind, r.ID, answered); err != nil || proof == nil {
+	after, err := v.resolve(m.Context(), r.Kind, r.ID, answered)
+	if err != nil {
 		return err
 	}
 	// After the outcome, which somebody waits for, and before the ack: whoever is killed between is followed by one
-	// that finds the verification closed by this very proof.
-	return v.archive(m.Context(), r.ID, *proof)
+	// that finds the verification closed by this very answer.
+	if proof != nil {
+		if err := v.archive(m.Context(), r.ID, *proof); err != nil {
+			return err
+		}
+	}
+	return v.follow(m.Context(), r, after)
 }
 
 // archive keeps a proof.
@@ -153,16 +166,16 @@ func (v *Verifier) moved(kind, id, reason string, move verification.Move, err er
 	return nil
 }
 
-// resolve applies a fact.
-func (v *Verifier) resolve(ctx context.Context, kind, id string, f verification.Fact) error {
+// resolve applies a fact, and returns the verification as it reads after.
+func (v *Verifier) resolve(ctx context.Context, kind, id string, f verification.Fact) (verification.Verification, error) {
 	after, err := v.Verifications.Resolve(ctx, id, f)
 	log := v.Log.With("verification_id", id, "kind", kind)
 	if err != nil {
-		return v.refused(log, kind, err)
+		return after, v.refused(log, kind, err)
 	}
 	log.Info("verification resolved", "status", string(after.Status), "reason", string(after.Reason))
 	v.count(kind, string(after.Status))
-	return nil
+	return after, nil
 }
 
 // refused settles what comes too late, or what no verification waits for: delivering it again would change

@@ -173,7 +173,7 @@ func (p *process) keep(ctx context.Context, keys *keyring.Keyring) (kept, error)
 		return k, err
 	}
 	k.verifications, err = store.NewVerifications(ctx, p.js, store.Config{
-		Keys: keys, Limits: p.cfg.Limits.store(), Now: p.now, Authenticators: k.users,
+		Keys: keys, Limits: p.cfg.Limits.store(), Prompts: p.cfg.Approvals.PromptLimits, Now: p.now, Authenticators: k.users,
 		Suppressions: list, Suppressed: p.metrics.suppress, Autofill: autofill.Hint(p.cfg.Codes),
 	})
 	if err != nil {

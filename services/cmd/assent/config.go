@@ -14,6 +14,7 @@ import (
 	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verification"
+	"github.com/assent-io/assent/services/verifier"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/email"
 	"github.com/assent-io/assent/workers/governor"
@@ -42,21 +43,23 @@ type config struct {
 	BootstrapClientID     string `koanf:"bootstrap_client_id"`
 	BootstrapClientSecret string `koanf:"bootstrap_client_secret"`
 
-	Log      logConfig      `koanf:"log"`
-	TLS      tlsConfig      `koanf:"tls"`
-	NATS     natsConfig     `koanf:"nats"`
-	Links    linksConfig    `koanf:"links"`
-	Limits   limitsConfig   `koanf:"limits"`
-	Codes    codesConfig    `koanf:"codes"`
-	SMS      smsConfig      `koanf:"sms"`
-	Workers  workersConfig  `koanf:"workers"`
-	Twilio   twilio.Config  `koanf:"twilio"`
-	SendGrid sendgridConfig `koanf:"sendgrid"`
-	SMTP     smtp.Config    `koanf:"smtp"`
-	Email    email.Config   `koanf:"email"`
-	APNs     apns.Config    `koanf:"apns"`
-	FCM      fcm.Config     `koanf:"fcm"`
-	Sandbox  sandboxConfig  `koanf:"sandbox"`
+	Log    logConfig    `koanf:"log"`
+	TLS    tlsConfig    `koanf:"tls"`
+	NATS   natsConfig   `koanf:"nats"`
+	Links  linksConfig  `koanf:"links"`
+	Limits limitsConfig `koanf:"limits"`
+	Codes  codesConfig  `koanf:"codes"`
+	// Approvals keeps people from being worn down with questions.
+	Approvals approvalsConfig `koanf:"approvals"`
+	SMS       smsConfig       `koanf:"sms"`
+	Workers   workersConfig   `koanf:"workers"`
+	Twilio    twilio.Config   `koanf:"twilio"`
+	SendGrid  sendgridConfig  `koanf:"sendgrid"`
+	SMTP      smtp.Config     `koanf:"smtp"`
+	Email     email.Config    `koanf:"email"`
+	APNs      apns.Config     `koanf:"apns"`
+	FCM       fcm.Config      `koanf:"fcm"`
+	Sandbox   sandboxConfig   `koanf:"sandbox"`
 	// Adapters are the operator's own programs in front of other carriers, by name: docs/adapters.md.
 	Adapters map[string]adapter.Config `koanf:"adapters"`
 	// Routes says who carries what. Without rules the configured providers of a channel are tried in order:
@@ -98,6 +101,16 @@ type limitsConfig struct {
 
 func (l limitsConfig) store() store.Limits {
 	return store.Limits{SendQuota: l.Sends, SendWindow: l.Window}
+}
+
+// approvalsConfig is how many pushes a user may leave unanswered, and what follows a "this wasn't me".
+type approvalsConfig struct {
+	store.PromptLimits `koanf:",squash"`
+	NotMe              verifier.NotMe `koanf:"not_me"`
+}
+
+func (a approvalsConfig) check() []string {
+	return append(complete("approvals", a.PromptLimits.Validate), complete("approvals.not_me", a.NotMe.Validate)...)
 }
 
 // codesConfig is what holds for the codes of text messages whose requests do not say it.
@@ -202,6 +215,7 @@ func defaults() config {
 		Log:               logConfig{Level: "info", Format: "json"},
 		NATS:              natsConfig{URL: "nats://127.0.0.1:4222", Replicas: 1},
 		Limits:            limitsConfig{Sends: stream.DefaultSendQuota, Window: stream.DefaultSendWindow},
+		Approvals:         approvalsConfig{store.DefaultPromptLimits(), verifier.DefaultNotMe()},
 		Workers: workersConfig{
 			MaxInFlight: 256, SendTimeout: delivery.DefaultSendTimeout, Grace: 25 * time.Second,
 			Unknown: unknownConfig{
@@ -268,7 +282,7 @@ func (c config) check(run []role) []string {
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
 		add("nats.replicas", "want 1 to 5")
 	}
-	faults = append(faults, c.Codes.check()...)
+	faults = append(append(faults, c.Codes.check()...), c.Approvals.check()...)
 	faults = append(faults, complete("lanes", c.Lanes.Validate)...)
 	for _, r := range run {
 		faults = append(faults, r.check(c)...)

@@ -17,6 +17,8 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/services/store"
+	"github.com/assent-io/assent/services/verifier"
 )
 
 // up loads a configuration as `assent up` would and returns everything that is wrong with it.
@@ -117,6 +119,25 @@ public_url: example.com
 	require.NotContains(t, all, "hunter2")
 	require.NotContains(t, all, "many")
 	require.Len(t, faults, 11)
+}
+
+func TestApprovalsAreLimitedAndFrozenAsTheOperatorSays(t *testing.T) {
+	c, faults := up(t, "")
+	require.Empty(t, faults)
+	require.Equal(t, approvalsConfig{
+		store.PromptLimits{MaxUnanswered: 5, UnansweredFor: time.Hour}, verifier.NotMe{Freeze: "device", For: 20 * time.Minute},
+	}, c.Approvals)
+	c, faults = up(t, "approvals: {max_unanswered: 0, unanswered_for: 10m, not_me: {freeze: off, for: 1h}}",
+		"ASSENT_APPROVALS__MAX_UNANSWERED=3", "ASSENT_APPROVALS__NOT_ME__FOR=2h")
+	require.Empty(t, faults)
+	require.Equal(t, approvalsConfig{
+		store.PromptLimits{MaxUnanswered: 3, UnansweredFor: 10 * time.Minute}, verifier.NotMe{Freeze: "off", For: 2 * time.Hour},
+	}, c.Approvals)
+	_, faults = up(t, "approvals: {max_unanswered: 101, unanswered_for: 1s, not_me: {freeze: all, for: 25h}}")
+	require.Len(t, faults, 4)
+	for i, key := range []string{"approvals.max_unanswered", "approvals.not_me.for", "approvals.not_me.freeze", "approvals.unanswered_for"} {
+		require.Contains(t, faults[i], key)
+	}
 }
 
 func TestCodesHaveAPageAndAnApp(t *testing.T) {

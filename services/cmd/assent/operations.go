@@ -22,6 +22,7 @@ type metrics struct {
 	deadLetters *prometheus.CounterVec
 	resolved    *prometheus.CounterVec
 	suppressed  *prometheus.CounterVec
+	notMe       *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -39,12 +40,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.suppressed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "assent_suppressed_total", Help: "Messages that were kept back because their address gets none.",
 	}, []string{"channel", "lane"})
+	m.notMe = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "assent_not_me_total", Help: "Requests of which the person said that they were not theirs.",
+	}, []string{"channel"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "assent_build_info", Help: "What this process was built from.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	info.Set(1)
-	r.MustRegister(m.ready, m.deadLetters, m.resolved, m.suppressed, info)
+	r.MustRegister(m.ready, m.deadLetters, m.resolved, m.suppressed, m.notMe, info)
 	return m
 }
 
@@ -54,6 +58,9 @@ func (m *metrics) bury(consumer, kind string) { m.deadLetters.WithLabelValues(co
 func (m *metrics) suppress(channel string) {
 	m.suppressed.WithLabelValues(channel, string(events.LaneVerification)).Inc()
 }
+
+// warn counts a request that the person said was not theirs.
+func (m *metrics) warn(channel string) { m.notMe.WithLabelValues(channel).Inc() }
 
 func (m *metrics) resolve(kind, result string) { m.resolved.WithLabelValues(kind, result).Inc() }
 

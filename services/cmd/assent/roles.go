@@ -114,7 +114,14 @@ func startVerifier(ctx context.Context, p *process) error {
 		return err
 	}
 	resolver.Honour(list, p.metrics.suppress)
-	v := &verifier.Verifier{Verifications: resolver, Log: p.log.With("role", "verifier"), Resolved: p.metrics.resolve}
+	log, err := store.NewAudit(ctx, p.js)
+	if err != nil {
+		return err
+	}
+	v := &verifier.Verifier{
+		Verifications: resolver, Guard: resolver, Audit: log, NotMe: p.cfg.Approvals.NotMe,
+		Log: p.log.With("role", "verifier"), Resolved: p.metrics.resolve, Warned: p.metrics.warn,
+	}
 	return p.consume(ctx, "verifier", map[string]handler{
 		verifier.ResponsesConsumer: v.HandleResponse, verifier.DeliveriesConsumer: v.HandleDelivery,
 		verifier.TimersConsumer: v.HandleTimer,

@@ -29,7 +29,7 @@ type suppressionsCommand struct {
 
 type suppressionsListCommand struct {
 	To    string `help:"Only entries of this number or mailbox." placeholder:"ADDRESS"`
-	Cause string `help:"Only of this cause: stop, bounce, spam_report, device_gone, manual or imported." placeholder:"CAUSE"`
+	Cause string `help:"Only of this cause: stop, bounce, spam_report, device_gone, manual, imported or not_me." placeholder:"CAUSE"`
 	Limit int    `help:"How many at most, 1 to 1000 (default: 50)." default:"50" placeholder:"N"`
 	apiAccess
 }
@@ -38,7 +38,7 @@ type suppressionsListCommand struct {
 func (c suppressionsListCommand) Run(p *program) error {
 	switch {
 	case c.Cause != "" && !api.SuppressionCause(c.Cause).Valid():
-		return &usageError{errors.New("--cause must be stop, bounce, spam_report, device_gone, manual or imported")}
+		return &usageError{errors.New("--cause must be stop, bounce, spam_report, device_gone, manual, imported or not_me")}
 	case c.Limit < 1 || c.Limit > mostListed:
 		return &usageError{errors.New("--limit must be 1 to 1000")}
 	}
@@ -50,13 +50,18 @@ func (c suppressionsListCommand) Run(p *program) error {
 		return writeIndented(p.stdout, list)
 	}
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(t, "ID\tADDRESS\tSCOPE\tCOVERS\tCAUSE\tSINCE\tNOTE")
+	fmt.Fprintln(t, "ID\tADDRESS\tSCOPE\tCOVERS\tCAUSE\tSINCE\tUNTIL\tNOTE")
 	for _, s := range list.Data {
 		scope := string(s.Scope)
 		if s.ClientID != "" {
 			scope += " " + s.ClientID
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(s.ID), printable(s.To), printable(scope), s.Covers, s.Cause, moment(s.At), orDash(s.Note))
+		until := "-"
+		if s.Until != nil {
+			until = moment(*s.Until)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			printable(s.ID), printable(s.To), printable(scope), s.Covers, s.Cause, moment(s.At), until, orDash(s.Note))
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("list suppressions: %w", err)

@@ -129,8 +129,11 @@ func faultFor(err error) *fault {
 func limited(e *verification.LimitError) *fault {
 	seconds := strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds()))))
 	much := "Too many wrong answers"
-	if e.Policy == "destination" || e.Policy == "user" {
+	switch e.Policy {
+	case "destination", "user":
 		much = "Too many messages to this " + e.Policy
+	case verification.PolicyPrompts:
+		much = "Too many push requests that the user did not answer"
 	}
 	return &fault{
 		status: http.StatusTooManyRequests, message: much + "; come back in " + seconds + " seconds",

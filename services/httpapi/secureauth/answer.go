@@ -100,9 +100,13 @@ func faultFor(err error) *fault {
 		return &fault{code: http.StatusRequestEntityTooLarge, status: statusInvalid, message: "The body is over 64 KiB."}
 	case errors.As(err, &limit):
 		seconds := max(1, int(math.Ceil(limit.RetryAfter.Seconds())))
+		much := "Too many requests for this " + limit.Policy
+		if limit.Policy == verification.PolicyPrompts {
+			much = "Too many push requests that the user did not answer"
+		}
 		return &fault{
 			code: http.StatusOK, status: statusInvalid,
-			message: fmt.Sprintf("Request validation failed with: Too many requests for this %s. Try again in %d seconds.", limit.Policy, seconds),
+			message: fmt.Sprintf("Request validation failed with: %s. Try again in %d seconds.", much, seconds),
 			header:  http.Header{"Retry-After": {fmt.Sprint(seconds)}},
 		}
 	case errors.As(err, &quiet):

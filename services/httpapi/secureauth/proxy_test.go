@@ -53,19 +53,19 @@ func TestTwoProcessesBehindARoundRobinProxyLoseNoReference(t *testing.T) {
 	base := roundRobin(t, counted(one.door, &atOne), counted(two.door, &atTwo))
 	c := one.client()
 
-	const people, each = 50, 4 // each person gets four messages, within the limit of five
+	const people, each = 50, 4 // of two persons one gets three messages, and the other one: the newest push replaces the one before
 	var references []string    // by their paths
 	for range people {
 		u := one.user(username(fmt.Sprintf("josé %d", one.people.Load())))
-		phone := factorID(one.app(u))
-		for _, ask := range [each]struct{ kind, factor, path string }{
-			{"push_accept", phone, "/api/v1/auth/"},
-			{"email_link", "Email1", "/api/v1/auth/link/"},
-			{"push_accept_symbol", phone, "/api/v2/auth/"},
-			{"sms_link", "Phone1", "/api/v2/auth/link/"},
+		v := one.user(username(fmt.Sprintf("zoë %d", one.people.Load())))
+		for _, ask := range [each]struct{ name, kind, factor, path string }{
+			{u.Username, "push_accept", factorID(one.app(u)), "/api/v1/auth/"},
+			{u.Username, "email_link", "Email1", "/api/v1/auth/link/"},
+			{v.Username, "push_accept_symbol", factorID(one.app(v)), "/api/v2/auth/"},
+			{u.Username, "sms_link", "Phone1", "/api/v2/auth/link/"},
 		} {
 			a := c.over(base, c.request(http.MethodPost, "/api/v1/auth", map[string]string{
-				"user_id": u.Username, "type": ask.kind, "factor_id": ask.factor,
+				"user_id": ask.name, "type": ask.kind, "factor_id": ask.factor,
 			})).says(http.StatusOK, "valid", "")
 			require.NotEmpty(t, a.text("reference_id"))
 			references = append(references, ask.path+a.text("reference_id"))
@@ -96,18 +96,21 @@ func TestACookieIsOfferedForPushesAndLinksAndNeverNeeded(t *testing.T) {
 	h := setup(t)
 	plain := h.process(func(c *secureauth.Config) { c.PublicURL = func() string { return "http://assent.example" } })
 	c := h.client()
-	u := h.user()
-	ask := map[string]string{"user_id": u.Username, "type": "push_accept", "factor_id": factorID(h.app(u))}
+	var u device.User
+	ask := func() map[string]string { // somebody of their own: the newest push replaces the one before
+		u = h.user()
+		return map[string]string{"user_id": u.Username, "type": "push_accept", "factor_id": factorID(h.app(u))}
+	}
 	form := regexp.MustCompile(`^INGRESSCOOKIE=([a-z0-9]{16,}); Path=/; Max-Age=120; HttpOnly(; Secure)?$`)
-	first := c.post("/api/v1/auth", ask).is(http.StatusOK)
-	second := c.post("/api/v1/auth", ask).is(http.StatusOK)
+	first := c.post("/api/v1/auth", ask()).is(http.StatusOK)
+	second := c.post("/api/v1/auth", ask()).is(http.StatusOK)
 	one := form.FindStringSubmatch(first.header.Get("Set-Cookie"))
 	two := form.FindStringSubmatch(second.header.Get("Set-Cookie"))
 	require.NotNil(t, one, first.header)
 	require.NotNil(t, two, second.header)
 	require.NotEqual(t, one[1], two[1])
 	require.NotEmpty(t, one[2], "the public URL has TLS")
-	bare := form.FindStringSubmatch(c.of(plain).post("/api/v1/auth", ask).is(http.StatusOK).header.Get("Set-Cookie"))
+	bare := form.FindStringSubmatch(c.of(plain).post("/api/v1/auth", ask()).is(http.StatusOK).header.Get("Set-Cookie"))
 	require.NotNil(t, bare)
 	require.Empty(t, bare[2], "without TLS a client would not send it back")
 

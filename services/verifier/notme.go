@@ -1,0 +1,131 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/audit"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// Guard keeps people from being asked more than is good for them. All it does bears repetition.
+type Guard interface {
+	// Answered takes what the person answered out of what they left unanswered.
+	Answered(ctx context.Context, v verification.Verification) error
+	// Roads are those of a verification that an answer of this kind, with this evidence, may have come back on; at
+	// least one.
+	Roads(ctx context.Context, id, kind, evidence string) ([]events.FallbackStep, error)
+	// Freeze keeps the account's verifications back until a time: from a road's address, or, where whole is set,
+	// from all devices that the user has on its channel.
+	Freeze(ctx context.Context, v verification.Verification, road events.FallbackStep, whole bool, until time.Time) error
+}
+
+// Audit keeps the audit log.
+type Audit interface {
+	// RecordOnce stores the first entry of an EventID and no other; first tells that it was this one.
+	RecordOnce(ctx context.Context, e audit.Entry) (first bool, err error)
+}
+
+// NotMe is what follows where a person says that a request was not theirs.
+type NotMe struct {
+	// Freeze is what gets no verifications for the time For: the device that answered, all devices of its user on
+	// that channel, or nothing.
+	Freeze string        `koanf:"freeze"`
+	For    time.Duration `koanf:"for"`
+}
+
+// What may be frozen.
+const (
+	FreezeDevice  = "device"
+	FreezeChannel = "channel"
+	FreezeOff     = "off"
+)
+
+// DefaultNotMe freezes the device for longer than a code or a prompt that is on its way lives.
+func DefaultNotMe() NotMe { return NotMe{Freeze: FreezeDevice, For: 20 * time.Minute} }
+
+// Validate lists what is wrong, each as "key: what is wanted".
+func (n NotMe) Validate() []error {
+	var faults []error
+	if !slices.Contains([]string{FreezeDevice, FreezeChannel, FreezeOff}, n.Freeze) {
+		faults = append(faults, errors.New("freeze: want device, channel or off"))
+	}
+	if n.For < time.Minute || n.For > 24*time.Hour {
+		faults = append(faults, errors.New("for: want 1m to 24h"))
+	}
+	return faults
+}
+
+// follow does what follows from an answer beyond its outcome. The same event that comes again after its outcome was
+// stored comes here again, and finishes what a process that was killed left undone.
+func (v *Verifier) follow(ctx context.Context, r events.ResponseReceived, after verification.Verification) error {
+	if v.Guard == nil || after.ID == "" { // nothing has this id
+		return nil
+	}
+	if err := v.Guard.Answered(ctx, after); err != nil {
+		return fmt.Errorf("note an answer: %w", err)
+	}
+	if r.Decision != events.NotMe || after.Status != verification.Denied || after.Reason != verification.NotMe {
+		return nil
+	}
+	return v.warn(ctx, r, after)
+}
+
+// warn tells the audit log that a request was not the person's, and freezes. All that is stored follows from the
+// verification alone, so that it is the same however often it is stored.
+func (v *Verifier) warn(ctx context.Context, r events.ResponseReceived, after verification.Verification) error {
+	roads, err := v.Guard.Roads(ctx, after.ID, r.Kind, r.Evidence)
+	if err != nil {
+		return fmt.Errorf("find who said that it was not them: %w", err)
+	}
+	until := after.ClosedAt.Add(v.NotMe.For)
+	details := map[string]string{
+		"channel": listed(roads, func(s events.FallbackStep) string { return string(s.Channel) }), "answer": r.Kind, "freeze": v.NotMe.Freeze,
+	}
+	if devices := listed(roads, func(s events.FallbackStep) string { return s.DeviceID }); devices != "" {
+		details["device_id"] = devices
+	}
+	if v.NotMe.Freeze != FreezeOff {
+		details["until"] = until.UTC().Format(time.RFC3339)
+	}
+	first, err := v.Audit.RecordOnce(ctx, audit.Entry{
+		// An id that comes from an idempotency key may return in another life.
+		EventID: fmt.Sprintf("%s-%d", after.ID, after.ClosedAt.UnixMilli()), Account: after.Credential, Actor: audit.Person,
+		Action: audit.NotMe, Subject: after.ID, UserID: after.UserID, Details: details, At: after.ClosedAt,
+	})
+	if err != nil {
+		return fmt.Errorf("audit %s: %w", audit.NotMe, err)
+	}
+	if first {
+		v.Log.Warn("a person says that a request was not theirs", "verification_id", after.ID, "kind", r.Kind)
+		if v.Warned != nil {
+			v.Warned(string(roads[0].Channel))
+		}
+	}
+	if v.NotMe.Freeze == FreezeOff {
+		return nil
+	}
+	for _, road := range roads {
+		whole := v.NotMe.Freeze == FreezeChannel && after.UserID != "" && road.DeviceID != ""
+		if err := v.Guard.Freeze(ctx, after, road, whole, until); err != nil {
+			return fmt.Errorf("freeze: %w", err)
+		}
+	}
+	return nil
+}
+
+// listed are the different values of roads, such as "sms,email".
+func listed(roads []events.FallbackStep, value func(events.FallbackStep) string) string {
+	var all []string
+	for _, r := range roads {
+		if x := value(r); x != "" && !slices.Contains(all, x) {
+			all = append(all, x)
+		}
+	}
+	return strings.Join(all, ",")
+}

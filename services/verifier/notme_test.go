@@ -1,0 +1,250 @@
+package verifier_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/audit"
+	"github.com/assent-io/assent/services/store"
+	"github.com/assent-io/assent/services/suppression"
+	"github.com/assent-io/assent/services/verification"
+	"github.com/assent-io/assent/services/verifier"
+)
+
+// guarded is a verifier that freezes and keeps the audit log, as change leaves it. told holds the channels of its
+// warnings.
+func (h *house) guarded(change ...func(*verifier.Verifier)) (told chan string) {
+	h.t.Helper()
+	told = make(chan string, 64)
+	h.verifyWith(func(v *verifier.Verifier) {
+		resolver, err := store.NewResolver(h.t.Context(), h.connect(), store.Limits{}, h.clock.now)
+		require.NoError(h.t, err)
+		v.Verifications, v.Guard, v.Audit, v.NotMe = resolver, resolver, h.log(), verifier.DefaultNotMe()
+		v.Warned = func(channel string) { told <- channel }
+		for _, c := range change {
+			c(v)
+		}
+	})
+	return told
+}
+
+func (h *house) log() *store.Audit {
+	h.t.Helper()
+	log, err := store.NewAudit(h.t.Context(), h.connect())
+	require.NoError(h.t, err)
+	return log
+}
+
+// warnings are the entries of the audit log, and frozen what of the list is of this cause, newest first.
+func (h *house) warnings() []audit.Entry {
+	h.t.Helper()
+	page, _, err := h.log().Entries(h.t.Context(), "shop", audit.Filter{Action: audit.NotMe, Limit: 100})
+	require.NoError(h.t, err)
+	return page
+}
+
+func (h *house) frozen() []suppression.Entry {
+	h.t.Helper()
+	list, err := store.NewSuppressions(h.t.Context(), h.connect(), store.SuppressionsConfig{Keys: h.keys, Now: h.clock.now})
+	require.NoError(h.t, err)
+	page, _, err := list.Suppressions(h.t.Context(), "shop", suppression.Filter{Cause: suppression.NotMe, Limit: 100})
+	require.NoError(h.t, err)
+	return page
+}
+
+// asked creates a verification to an address of its own, as change leaves it.
+func (h *house) asked(change func(*verification.Params)) verification.Verification {
+	h.t.Helper()
+	p := verification.Params{
+		ID: uuid.NewString(), Credential: "shop", Channel: verification.SMS, Challenge: verification.ApprovalChallenge, ToMasked: "masked",
+	}
+	change(&p)
+	v, secrets, err := verification.New(p, h.clock.now(), rand.Reader)
+	require.NoError(h.t, err)
+	a := verification.Activation{Verification: v, Secrets: secrets, To: "to-" + p.ID}
+	if p.Channel == verification.Push {
+		a.Platform = "fcm"
+	}
+	v, _, err = h.store.Create(h.t.Context(), a)
+	require.NoError(h.t, err)
+	return v
+}
+
+// tells is an answer that comes back on a road.
+func (h *house) tells(v verification.Verification, kind string, d events.Decision) {
+	h.t.Helper()
+	require.NoError(h.t, h.pub.Respond(h.t.Context(), events.ResponseReceived{
+		EventID: uuid.NewString(), ID: v.ID, Kind: kind, Decision: d, Evidence: v.DeviceID, ReceivedAt: h.clock.now(),
+	}))
+}
+
+func TestNotMeIsAuditedAndFreezesOnEveryRoad(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	told := h.guarded()
+	for kind, change := range map[string]func(*verification.Params){
+		events.ResponseSMS:   func(*verification.Params) {},
+		events.ResponseVoice: func(p *verification.Params) { p.Channel = verification.Voice },
+		events.ResponsePush: func(p *verification.Params) {
+			p.Channel, p.UserID, p.DeviceID = verification.Push, "ana", uuid.NewString()
+		},
+		events.ResponseLink: func(p *verification.Params) { p.Channel, p.Challenge = verification.Email, verification.LinkChallenge },
+	} {
+		v := h.asked(change)
+		h.tells(v, kind, events.NotMe)
+		require.Equal(t, string(v.Channel), next(t, told), kind)
+		require.Equal(t, kind+" denied", next(t, h.counted))
+		require.Equal(t, "+ACK", next(t, h.settled))
+		after := h.get(v.ID)
+
+		e := h.warnings()[0]
+		require.Equal(t, audit.Person, e.Actor)
+		require.Equal(t, v.ID, e.Subject)
+		require.Equal(t, v.UserID, e.UserID)
+		require.WithinDuration(t, after.ClosedAt, e.At, 0)
+		until := after.ClosedAt.Add(20 * time.Minute)
+		want := map[string]string{
+			"channel": string(v.Channel), "answer": kind, "freeze": "device", "until": until.UTC().Format(time.RFC3339),
+		}
+		if v.DeviceID != "" {
+			want["device_id"] = v.DeviceID
+		}
+		require.Equal(t, want, e.Details)
+
+		f := h.frozen()[0]
+		require.WithinDuration(t, until, f.Until, 0)
+		require.Equal(t, "masked", f.ToMasked)
+		require.Empty(t, f.UserID)
+	}
+	require.Len(t, h.warnings(), 4)
+	require.Len(t, h.frozen(), 4)
+
+	denied := h.asked(func(*verification.Params) {})
+	h.tells(denied, events.ResponseSMS, events.Deny)
+	require.Equal(t, "sms denied", next(t, h.counted))
+	require.Equal(t, "+ACK", next(t, h.settled))
+	h.tells(denied, events.ResponseSMS, events.NotMe)
+	require.Equal(t, "sms late", next(t, h.counted))
+	require.Equal(t, "+ACK", next(t, h.settled))
+	require.Len(t, h.warnings(), 4, "a plain denial warns nobody, and nobody can change it into one that does")
+	require.Empty(t, told)
+}
+
+func TestWhatIsFrozenIsTheOperatorsToSay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		freeze  string
+		user    string
+		entries int
+		whole   string
+	}{
+		"the device":                    {verifier.FreezeDevice, "ana", 1, ""},
+		"the channel":                   {verifier.FreezeChannel, "ana", 1, "ana"},
+		"the channel without a user":    {verifier.FreezeChannel, "", 1, ""},
+		"nothing, but the log knows it": {verifier.FreezeOff, "ana", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := build(t)
+			told := h.guarded(func(v *verifier.Verifier) { v.NotMe = verifier.NotMe{Freeze: c.freeze, For: time.Hour} })
+			v := h.asked(func(p *verification.Params) {
+				p.Channel, p.UserID = verification.Push, c.user
+				if c.user != "" {
+					p.DeviceID = uuid.NewString()
+				}
+			})
+			h.tells(v, events.ResponsePush, events.NotMe)
+			require.Equal(t, "push", next(t, told))
+			require.Equal(t, "+ACK", next(t, h.settled))
+			require.Len(t, h.warnings(), 1)
+			require.Equal(t, c.freeze, h.warnings()[0].Details["freeze"])
+			require.Equal(t, c.freeze == verifier.FreezeOff, h.warnings()[0].Details["until"] == "")
+			entries := h.frozen()
+			require.Len(t, entries, c.entries)
+			for _, e := range entries {
+				require.Equal(t, c.whole, e.UserID)
+			}
+		})
+	}
+}
+
+// broken is a guard and a log that fail as often as a test says, each after what came before it was stored.
+type broken struct {
+	verifier.Guard
+	verifier.Audit
+	fails func(what string) error
+}
+
+func (b broken) Answered(ctx context.Context, v verification.Verification) error {
+	if err := b.fails("answered"); err != nil {
+		return err
+	}
+	return b.Guard.Answered(ctx, v)
+}
+
+func (b broken) RecordOnce(ctx context.Context, e audit.Entry) (bool, error) {
+	if err := b.fails("audit"); err != nil {
+		return false, err
+	}
+	return b.Audit.RecordOnce(ctx, e)
+}
+
+func (b broken) Freeze(ctx context.Context, v verification.Verification, road events.FallbackStep, whole bool, until time.Time) error {
+	if err := b.fails("freeze"); err != nil {
+		return err
+	}
+	return b.Guard.Freeze(ctx, v, road, whole, until)
+}
+
+func TestWhatAKilledVerifierLeftUndoneIsDoneByTheNext(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"answered", "audit", "freeze", ""} { // "": after all, before the acknowledgement
+		t.Run("killed before "+at, func(t *testing.T) {
+			t.Parallel()
+			h := build(t)
+			var failed tally
+			told := h.guarded(func(v *verifier.Verifier) {
+				b := broken{v.Guard, v.Audit, func(what string) error {
+					if failed.add(what); what == at && failed.of(what) == 1 {
+						return errors.New("the process ends here")
+					}
+					return nil
+				}}
+				v.Guard, v.Audit = b, b
+			})
+			v := h.asked(func(p *verification.Params) {
+				p.Channel, p.UserID, p.DeviceID = verification.Push, "ana", uuid.NewString()
+			})
+			h.tells(v, events.ResponsePush, events.NotMe)
+			require.Equal(t, "push", next(t, told))
+			if at != "" {
+				require.Equal(t, "-NAK", next(t, h.settled))
+			}
+			require.Equal(t, "+ACK", next(t, h.settled))
+			until := h.frozen()[0].Until
+
+			// The same answer once more, much later: its acknowledgement was lost.
+			h.clock.forward(3 * time.Minute)
+			h.tells(v, events.ResponsePush, events.NotMe)
+			require.Equal(t, "+ACK", next(t, h.settled))
+			require.Len(t, h.warnings(), 1, "one entry for one event")
+			require.Len(t, h.frozen(), 1)
+			require.Equal(t, until, h.frozen()[0].Until, "a repetition prolongs nothing")
+			require.Empty(t, told, "it is counted once")
+		})
+	}
+}
+
+func TestNotMeNamesAllItsFaults(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, verifier.DefaultNotMe().Validate())
+	require.Len(t, verifier.NotMe{Freeze: "all", For: time.Second}.Validate(), 2)
+	require.Len(t, verifier.NotMe{Freeze: verifier.FreezeOff, For: 25 * time.Hour}.Validate(), 1)
+}
