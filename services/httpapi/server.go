@@ -76,6 +76,8 @@ type Users interface {
 	// Devices lists the user's devices, pending ones too.
 	Devices(ctx context.Context, account, userID string) ([]device.Device, error)
 	DeleteDevice(ctx context.Context, account, id string) error
+	// OrderDevices stores which devices the user is asked by first, and returns the user as stored.
+	OrderDevices(ctx context.Context, account, userID string, ids []string) (device.User, error)
 }
 
 // Credentials knows the clients, and keeps them apart for each account. What belongs to another
@@ -215,6 +217,7 @@ type Config struct {
 	Responses     Responses
 	Notifications Notifications
 	Audit         Audit
+	Recovery      Recovery
 	// Listed is asked before a notification is queued for an address. Nil: nobody is on the list.
 	Listed Listed
 	// Phones knows the apps that speak for themselves.
@@ -288,7 +291,7 @@ func New(c Config) (*Server, error) {
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
 			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{}, api.AddSuppression{},
-			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{},
+			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.OrderDevices{}, api.CreateBypassToken{}, api.RecoverUser{},
 		),
 	}
 	s.handler = s.routes(document)

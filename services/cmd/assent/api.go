@@ -78,7 +78,7 @@ func startAPI(ctx context.Context, p *process) error {
 	server, err := httpapi.New(httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
-		Notifications: k.notifications, Audit: k.audit, Listed: p.list, Responses: pub,
+		Notifications: k.notifications, Audit: k.audit, Recovery: k.users, Listed: p.list, Responses: pub,
 		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
