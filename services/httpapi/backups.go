@@ -17,7 +17,7 @@ import (
 // so, and the id of the user is empty.
 func (s *Server) reachable(ctx context.Context, account, id string, note func(detail string)) (device.User, error) {
 	var u device.User
-	err := error(verification.ErrNotFound)
+	err := verification.ErrNotFound
 	if events.ValidID(id) {
 		u, err = s.config.Users.User(ctx, account, id)
 	}

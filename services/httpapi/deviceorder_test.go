@@ -189,20 +189,28 @@ func TestBackupsAreTheOtherDevicesInOrder(t *testing.T) {
 		after  time.Duration
 	}{
 		"a code": {
-			[]api.Device{phone}, `"backups":{"after":30}`, phone,
-			[]step{{mailbox, verification.Email}, {app, verification.Push}, {second, verification.SMS}}, 30 * time.Second,
+			[]api.Device{phone},
+			`"backups":{"after":30}`, phone,
+			[]step{{mailbox, verification.Email}, {app, verification.Push}, {second, verification.SMS}},
+			30 * time.Second,
 		},
 		"an approval, which no mailbox carries": {
-			[]api.Device{app}, `"backups":{"after":20}`, app,
-			[]step{{phone, verification.SMS}, {second, verification.SMS}, {third, verification.SMS}}, 20 * time.Second,
+			[]api.Device{app},
+			`"backups":{"after":20}`, app,
+			[]step{{phone, verification.SMS}, {second, verification.SMS}, {third, verification.SMS}},
+			20 * time.Second,
 		},
 		"a channel that is not of the first": {
-			[]api.Device{phone, mailbox}, `"channel":"email","challenge":"link","backups":{"after":30}`, mailbox,
-			[]step{{phone, verification.SMS}, {second, verification.SMS}, {third, verification.SMS}}, 30 * time.Second,
+			[]api.Device{phone, mailbox},
+			`"channel":"email","challenge":"link","backups":{"after":30}`, mailbox,
+			[]step{{phone, verification.SMS}, {second, verification.SMS}, {third, verification.SMS}},
+			30 * time.Second,
 		},
 		"as many as have their time": {
-			[]api.Device{phone}, `"expires_in":60,"backups":{"after":25}`, phone,
-			[]step{{mailbox, verification.Email}, {app, verification.Push}}, 25 * time.Second,
+			[]api.Device{phone},
+			`"expires_in":60,"backups":{"after":25}`, phone,
+			[]step{{mailbox, verification.Email}, {app, verification.Push}},
+			25 * time.Second,
 		},
 	} {
 		b.order(u, test.order...)

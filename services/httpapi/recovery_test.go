@@ -230,8 +230,13 @@ func TestBadRecoveryRequestsAreRefused(t *testing.T) {
 		require.JSONEq(t, nothingElse, b.said(b.recover(u, wrongCode)))
 	}
 	for _, test := range []struct{ call, body string }{
-		{"POST /recovery-codes", ""}, {"GET /recovery-codes", ""}, {"DELETE /recovery-codes", ""}, {"POST /bypass-tokens", `{"reason":"x"}`},
-		{"GET /bypass-tokens", ""}, {"DELETE /bypass-tokens/x", ""}, {"POST /recover", `{"code":"` + wrongCode + `"}`},
+		{"POST /recovery-codes", ""},
+		{"GET /recovery-codes", ""},
+		{"DELETE /recovery-codes", ""},
+		{"POST /bypass-tokens", `{"reason":"x"}`},
+		{"GET /bypass-tokens", ""},
+		{"DELETE /bypass-tokens/x", ""},
+		{"POST /recover", `{"code":"` + wrongCode + `"}`},
 		{"PUT /device-order", `{"device_ids":[]}`},
 	} {
 		method, end, _ := strings.Cut(test.call, " ")

@@ -22,12 +22,14 @@ const (
 
 	// DefaultLife is how long a bypass token works where nothing else is asked for.
 	DefaultLife = time.Hour
-	// MinLife and MaxLife bound what may be asked for.
+	// MinLife is the shortest life that may be asked for.
 	MinLife = time.Minute
+	// MaxLife is the longest.
 	MaxLife = 24 * time.Hour
-	// DefaultUses is how often a bypass token works where nothing else is asked for, MaxUses how often at most.
+	// DefaultUses is how often a bypass token works where nothing else is asked for.
 	DefaultUses = 1
-	MaxUses     = 10
+	// MaxUses is how often it works at most.
+	MaxUses = 10
 )
 
 const (
