@@ -453,6 +453,24 @@ func (e RealmBlockNetworkTypes) Valid() bool {
 	}
 }
 
+// Defines values for RecoveryKind.
+const (
+	RecoveryKindCode  RecoveryKind = "recovery_code"
+	RecoveryKindToken RecoveryKind = "bypass_token"
+)
+
+// Valid indicates whether the value is a known member of the RecoveryKind enum.
+func (e RecoveryKind) Valid() bool {
+	switch e {
+	case RecoveryKindCode:
+		return true
+	case RecoveryKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
 	ScopeAuthenticationOnly Scope = "authentication_only"
@@ -848,7 +866,7 @@ type AuditEntry struct {
 	// Examples: 2026-11-21T10:05:02.456Z
 	At time.Time `json:"at"`
 
-	// Action What was done, such as `credential.updated` or `verification.not_me`. More may come.
+	// Action What was done, such as `credential.updated`, `user.recovered` or `verification.not_me`. More may come.
 	//
 	// Examples: verification.not_me
 	Action string `json:"action"`
@@ -890,6 +908,49 @@ type AuditList struct {
 	Next *string `json:"next"`
 }
 
+// Backups Goes on to the user's further devices while nobody answers, in their order: those that carry the challenge, at most three, and as many
+// as have their time before the verification expires. They are steps of its `fallback`. With `user_id` only, and not together with `fallback`.
+type Backups struct {
+	// After Seconds that each device has. Less than `expires_in`.
+	//
+	// Examples: 30
+	After int `json:"after"`
+}
+
+// BypassToken An open bypass token.
+type BypassToken struct {
+	// ID Opaque.
+	//
+	// Examples: 019aa5c3-0f64-7d0b-9e52-6a1b2c3d4e5f
+	ID string `json:"id"`
+
+	// Reason Why it was given out.
+	//
+	// Examples: Phone stolen, passport seen at the desk
+	Reason string `json:"reason"`
+
+	// UsesLeft How often it still works.
+	//
+	// Examples: 1
+	UsesLeft int `json:"uses_left"`
+
+	// CreatedAt When it was made.
+	//
+	// Examples: 2026-11-21T10:01:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt When it ends.
+	//
+	// Examples: 2026-11-21T11:01:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// BypassTokenList defines model for BypassTokenList.
+type BypassTokenList struct {
+	// Data The oldest first.
+	Data []BypassToken `json:"data"`
+}
+
 // Challenge What the person answers with. SMS carries all three, voice `code` and `approval`, email `code` and `link`, push `approval` and `code`.
 //
 // Examples: code
@@ -903,7 +964,7 @@ type ChangePhone struct {
 	PushToken string `json:"push_token"`
 }
 
-// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 //
 // Examples: sms
 type Channel string
@@ -944,7 +1005,7 @@ type CheckedVerification struct {
 	// Examples: too_many_checks
 	Reason string `json:"reason,omitempty"`
 
-	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -1053,6 +1114,24 @@ type ContextField struct {
 	Value string `json:"value"`
 }
 
+// CreateBypassToken Why, for how long and how often.
+type CreateBypassToken struct {
+	// Reason Why it is given out; the audit log keeps it. No control characters.
+	//
+	// Examples: Phone stolen, passport seen at the desk
+	Reason string `json:"reason"`
+
+	// ExpiresIn Seconds until it ends.
+	//
+	// Examples: 3600
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// Uses How often it works.
+	//
+	// Examples: 1
+	Uses *int `json:"uses,omitempty"`
+}
+
 // CreateCredential A new client of the own account.
 type CreateCredential struct {
 	// ClientID The client id; made where it is not given.
@@ -1144,7 +1223,7 @@ type CreateNotification struct {
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id,omitempty"`
 
-	// UserID A user: the message goes to the `preferred_channel`, else to the device that was registered first.
+	// UserID A user: the message goes to the `preferred_channel`, else to the first of their devices.
 	//
 	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 	UserID string `json:"user_id,omitempty"`
@@ -1261,7 +1340,7 @@ type CreateRecipient struct {
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id,omitempty"`
 
-	// UserID A user: the message goes to the `preferred_channel`, else to the device that was registered first.
+	// UserID A user: the message goes to the `preferred_channel`, else to the first of their devices.
 	//
 	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 	UserID string `json:"user_id,omitempty"`
@@ -1299,17 +1378,19 @@ type CreateUser struct {
 
 // CreateVerification Whom to ask, how, and what to show them.
 type CreateVerification struct {
-	// To A phone number in international form (E.164) for `sms` and `voice`, an email address for `email`. Not together with `device_id`.
+	// To A phone number in international form (E.164) for `sms` and `voice`, an email address for `email`. One of `to`, `device_id` and `user_id`.
+	//
 	//
 	// Examples: +14155550123
 	To string `json:"to,omitempty"`
 
-	// Channel Required with `to`. With `device_id` the default is the device's first channel.
+	// Channel Required with `to`. With `device_id` the default is the device's first channel; with `user_id` it picks the first device that has it.
+	//
 	//
 	// Examples: sms
 	Channel Channel `json:"channel,omitempty"`
 
-	// DeviceID A registered device instead of an address. The only way for `push`.
+	// DeviceID A registered device instead of an address. The only way for `push`, beside `user_id`.
 	//
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id,omitempty"`
@@ -1370,6 +1451,15 @@ type CreateVerification struct {
 	//
 	// Examples: FA+9qCX9VSu
 	AppHash string `json:"app_hash,omitempty"`
+
+	// UserID A user instead of an address, asked by their default device; with `channel` or `challenge` by the first in order that carries it.
+	//
+	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
+	UserID string `json:"user_id,omitempty"`
+
+	// Backups Goes on to the user's further devices while nobody answers, in their order: those that carry the challenge, at most three, and as many
+	// as have their time before the verification expires. They are steps of its `fallback`. With `user_id` only, and not together with `fallback`.
+	Backups *Backups `json:"backups,omitempty"`
 }
 
 // CreatedCredential The new credential with its secret.
@@ -1634,7 +1724,7 @@ type Delivery struct {
 	// Examples: sent
 	Status string `json:"status"`
 
-	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -1756,6 +1846,11 @@ type Device struct {
 	//
 	// Examples: device_gone
 	Unreachable string `json:"unreachable,omitempty"`
+
+	// Default True for the device that the user is asked by first. Only in lists.
+	//
+	// Examples: true
+	Default bool `json:"default,omitempty"`
 }
 
 // DeviceActivation What a phone joins with.
@@ -1788,7 +1883,7 @@ type DeviceKind string
 
 // DeviceList defines model for DeviceList.
 type DeviceList struct {
-	// Data Newest first.
+	// Data In the order in which they are asked, the default first.
 	Data []Device `json:"data"`
 }
 
@@ -1804,8 +1899,8 @@ type FallbackStep struct {
 	// Examples: 30
 	After int `json:"after"`
 
-	// To The address. By default that of the verification, where it has the channel, else the one of the user's devices that was registered
-	// first for it. Masked in answers.
+	// To The address. By default that of the verification, where it has the channel, else the first of the user's devices in their order
+	// that has it. Masked in answers.
 	//
 	//
 	// Examples: +14155550123
@@ -2096,6 +2191,39 @@ type MessageState string
 // Examples: {"order":"4711"}
 type Metadata map[string]string
 
+// NewBypassToken A new bypass token.
+type NewBypassToken struct {
+	// ID Opaque.
+	//
+	// Examples: 019aa5c3-0f64-7d0b-9e52-6a1b2c3d4e5f
+	ID string `json:"id"`
+
+	// Token What the person types.
+	//
+	// Examples: K7QF-2M9X-4T8B-W3HN
+	Token string `json:"token"`
+
+	// Reason Why it was given out.
+	//
+	// Examples: Phone stolen, passport seen at the desk
+	Reason string `json:"reason"`
+
+	// UsesLeft How often it works.
+	//
+	// Examples: 1
+	UsesLeft int `json:"uses_left"`
+
+	// CreatedAt When it was made.
+	//
+	// Examples: 2026-11-21T10:01:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt When it ends.
+	//
+	// Examples: 2026-11-21T11:01:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // Notification What was accepted, and how far it is.
 type Notification struct {
 	// ID Opaque.
@@ -2189,6 +2317,14 @@ type Notification struct {
 // Examples: sending
 type NotificationState string
 
+// OrderDevices Which devices come first.
+type OrderDevices struct {
+	// DeviceIDs Ids of the user's devices, the default first, each once.
+	//
+	// Examples: ["019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d"]
+	DeviceIDs []string `json:"device_ids"`
+}
+
 // PauseProvider defines model for PauseProvider.
 type PauseProvider struct {
 	// Channel Only this channel; without it all.
@@ -2212,7 +2348,7 @@ type PreviewDraft struct {
 	// Template One version of a template. All of it together is at most 512 KiB.
 	Template PutTemplate `json:"template"`
 
-	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -2230,7 +2366,7 @@ type PreviewDraft struct {
 
 // PreviewTemplate Whose message to show.
 type PreviewTemplate struct {
-	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -2380,7 +2516,7 @@ type Provider struct {
 	// Name Examples: twilio
 	Name string `json:"name"`
 
-	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -2614,6 +2750,68 @@ type ReceivedAnswer struct {
 	Status Status `json:"status"`
 }
 
+// RecoverUser What the person typed.
+type RecoverUser struct {
+	// Code A recovery code of 12 letters and digits, or a bypass token of 16. Dashes, spaces and case do not matter.
+	//
+	// Examples: K7QF-2M9X-4T8B
+	Code string `json:"code"`
+}
+
+// Recovered What came of the code.
+type Recovered struct {
+	// Valid Whether it was one that works. Nothing else is told where it was not.
+	//
+	// Examples: true
+	Valid bool `json:"valid"`
+
+	// Kind What the person recovered with.
+	//
+	// Examples: recovery_code
+	Kind RecoveryKind `json:"kind,omitempty"`
+
+	// CodesLeft How many recovery codes are left, after one was used.
+	//
+	// Examples: 9
+	CodesLeft *int `json:"codes_left,omitempty"`
+
+	// UsesLeft How often the bypass token still works, after it was used.
+	//
+	// Examples: 0
+	UsesLeft *int `json:"uses_left,omitempty"`
+}
+
+// RecoveryCodes New recovery codes.
+type RecoveryCodes struct {
+	// Codes The codes. No character in them looks like another.
+	//
+	// Examples: ["K7QF-2M9X-4T8B","W3HN-8YRC-5PVA"]
+	Codes []string `json:"codes"`
+
+	// CreatedAt When they were made.
+	//
+	// Examples: 2026-11-21T10:01:00Z
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// RecoveryKind What the person recovered with.
+//
+// Examples: recovery_code
+type RecoveryKind string
+
+// RecoveryStock What is left of a user's recovery codes.
+type RecoveryStock struct {
+	// Left How many work.
+	//
+	// Examples: 9
+	Left int `json:"left"`
+
+	// CreatedAt When they were made. Absent where none were given.
+	//
+	// Examples: 2026-11-21T10:01:00Z
+	CreatedAt *time.Time `json:"created_at,omitempty"`
+}
+
 // RefusedRecipient A recipient to whom nothing is sent.
 type RefusedRecipient struct {
 	// Index Its place in `recipients`.
@@ -2829,7 +3027,7 @@ type TemplatePreview struct {
 	// Examples: 3
 	Version int `json:"version,omitempty"`
 
-	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -2916,7 +3114,7 @@ type TemplateVariableType string
 
 // TemplateVariant The text on one channel in one language. `{{name}}` stands for a variable; there are no functions or conditions.
 type TemplateVariant struct {
-	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -3110,6 +3308,16 @@ type User struct {
 	//
 	// Examples: sms
 	PreferredChannel MessageChannel `json:"preferred_channel,omitempty"`
+
+	// DefaultDeviceID The device that the user is asked by first. Absent without devices, and in lists of users.
+	//
+	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
+	DefaultDeviceID string `json:"default_device_id,omitempty"`
+
+	// DeviceOrder All devices of the user in the order in which they are asked, the default first. Absent without devices, and in lists of users.
+	//
+	// Examples: ["019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d"]
+	DeviceOrder []string `json:"device_order,omitempty"`
 }
 
 // UserList defines model for UserList.
@@ -3152,7 +3360,7 @@ type Verification struct {
 	// Examples: too_many_checks
 	Reason string `json:"reason,omitempty"`
 
-	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`.
+	// Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
 	//
 	// Examples: sms
 	Channel Channel `json:"channel"`
@@ -3225,6 +3433,9 @@ type Waiting struct {
 	// Examples: twilio
 	Provider string `json:"provider,omitempty"`
 }
+
+// BypassTokenID Examples: 019aa5c3-0f64-7d0b-9e52-6a1b2c3d4e5f
+type BypassTokenID = string
 
 // ClientID Examples: login-page
 type ClientID = string
@@ -3535,8 +3746,17 @@ type PreviewTemplateJSONRequestBody = PreviewTemplate
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUser
 
+// CreateBypassTokenJSONRequestBody defines body for CreateBypassToken for application/json ContentType.
+type CreateBypassTokenJSONRequestBody = CreateBypassToken
+
+// OrderDevicesJSONRequestBody defines body for OrderDevices for application/json ContentType.
+type OrderDevicesJSONRequestBody = OrderDevices
+
 // CreateDeviceJSONRequestBody defines body for CreateDevice for application/json ContentType.
 type CreateDeviceJSONRequestBody = CreateDevice
+
+// RecoverUserJSONRequestBody defines body for RecoverUser for application/json ContentType.
+type RecoverUserJSONRequestBody = RecoverUser
 
 // CreateVerificationJSONRequestBody defines body for CreateVerification for application/json ContentType.
 type CreateVerificationJSONRequestBody = CreateVerification

@@ -41,6 +41,7 @@ const (
 	Records     Use = "records"      // sealed addresses of registered devices
 	Tokens      Use = "tokens"       // access tokens of the token endpoint
 	Pages       Use = "pages"        // form tokens of the accept page
+	Recovery    Use = "recovery"     // hashes of recovery codes and bypass tokens
 	Tickets     Use = "tickets"      // names and contents of tickets, and whose guesses are counted
 	Idempotency Use = "idempotency"  // ids and body fingerprints of idempotent requests
 	Sandbox     Use = "sandbox"      // accounts of the sandbox carriers

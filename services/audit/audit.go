@@ -37,6 +37,14 @@ const (
 	CredentialRevoked Action = "credential.revoked"
 	// DeviceReactivated: an activation code was given out with which another phone takes a device's place.
 	DeviceReactivated Action = "device.reactivated"
+	// What stands in for a lost device was given out, taken back, or brought by the person.
+	RecoveryCodesCreated Action = "recovery_codes.created"
+	RecoveryCodesRemoved Action = "recovery_codes.removed"
+	BypassTokenCreated   Action = "bypass_token.created"
+	BypassTokenRemoved   Action = "bypass_token.removed"
+	UserRecovered        Action = "user.recovered"
+	// DevicesOrdered: others of a user's devices come first.
+	DevicesOrdered Action = "device_order.changed"
 	// NotMe: the person said that somebody else asked in their name.
 	NotMe Action = "verification.not_me"
 	// SuppressionRemoved: an address gets messages again.

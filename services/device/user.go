@@ -29,8 +29,11 @@ type User struct {
 	ExternalID string
 	Name       string
 	CreatedAt  time.Time
-	// PreferredChannel is how the user wants to be told things; empty: by the device that was registered first.
+	// PreferredChannel is how the user wants to be told things; empty: by the first of their devices.
 	PreferredChannel string
+	// DeviceOrder are the ids of the devices that the user is asked by before all others, see InOrder. It may hold ones
+	// that have gone.
+	DeviceOrder []string
 
 	// Username and Email name the user at a login, in either case of letters; each is unique within
 	// the account when set. Like all that follows they are stored sealed.

@@ -186,35 +186,21 @@ func (d *draft) notBarred(ctx context.Context, p *person, userID, field, detail 
 	return nil
 }
 
-// byUser takes the user's device that was registered first: on the channel that is asked for, else on the one
+// byUser takes the first of the user's devices in their order: on the channel that is asked for, else on the one
 // that the user prefers, else on any.
 func (d *draft) byUser(ctx context.Context, p *person) error {
-	const unknown = "is not a registered user"
-	if !events.ValidID(p.asked.UserID) {
-		p.f.add(p.field("user_id"), unknown)
-		return nil
+	u, err := d.s.reachable(ctx, d.client.Account, p.asked.UserID, func(detail string) { p.f.add(p.field("user_id"), detail) })
+	if err != nil || u.ID == "" {
+		return err
 	}
-	u, err := d.s.config.Users.User(ctx, d.client.Account, p.asked.UserID)
-	if errors.Is(err, verification.ErrNotFound) {
-		p.f.add(p.field("user_id"), unknown)
-		return nil
-	}
+	devices, err := d.s.devicesInOrder(ctx, u)
 	if err != nil {
-		return fmt.Errorf("read user of notification: %w", err)
+		return err
 	}
-	if u.Barred() {
-		p.f.add(p.field("user_id"), "is a user who is locked or disabled")
-		return nil
-	}
-	devices, err := d.s.config.Users.Devices(ctx, d.client.Account, u.ID)
-	if err != nil && !errors.Is(err, verification.ErrNotFound) {
-		return fmt.Errorf("list devices of user: %w", err)
-	}
-	slices.SortStableFunc(devices, func(a, b device.Device) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	wanted := cmp.Or(string(p.asked.Channel), u.PreferredChannel)
 	for _, dev := range devices {
 		channels := noticeChannels(dev.Kind)
-		if !dev.Active() || len(channels) == 0 || wanted != "" && !contains(channels, wanted) {
+		if len(channels) == 0 || wanted != "" && !contains(channels, wanted) {
 			continue
 		}
 		p.take(dev, cmp.Or(wanted, channels[0]))

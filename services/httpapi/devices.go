@@ -133,33 +133,32 @@ func decodeKey(s string) ([]byte, error) {
 	return b, nil
 }
 
-// ListDevices lists a user's devices.
+// ListDevices lists a user's devices in the order in which they are asked.
 func (s *Server) ListDevices(w http.ResponseWriter, r *http.Request, userID contract.UserID) {
 	client, err := s.authenticate(w, r, credential.ReadPeople)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if _, err := s.user(r, client.Account, userID); err != nil {
+	u, err := s.user(r, client.Account, userID)
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	devices, err := s.config.Users.Devices(r.Context(), client.Account, userID)
+	devices, err := s.devicesInOrder(r.Context(), u)
 	if err != nil {
-		s.fail(w, r, fmt.Errorf("list devices: %w", err))
+		s.fail(w, r, err)
 		return
 	}
 	list := api.DeviceList{Data: make([]api.Device, 0, len(devices))}
-	for _, d := range devices {
-		if !d.Active() {
-			continue
-		}
-		shown, err := s.deviceShown(r.Context(), client, d)
+	for i, d := range devices {
+		listed, err := s.deviceShown(r.Context(), client, d)
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
-		list.Data = append(list.Data, shown)
+		listed.Default = i == 0
+		list.Data = append(list.Data, listed)
 	}
 	writeJSON(w, http.StatusOK, list)
 }

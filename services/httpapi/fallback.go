@@ -98,7 +98,7 @@ func (t stepReader) take(d device.Device, into *verification.Step, road *verific
 }
 
 // known finds the address of a step that names none: the verification's own where that has the channel,
-// else that of the user's device that was registered first for it.
+// else that of the first of the user's devices in their order that has it.
 func (t stepReader) known(into *verification.Step, road *verification.Road) error {
 	if into.Channel == "" {
 		t.f.add(t.field("channel"), "is required without device_id")
@@ -110,13 +110,12 @@ func (t stepReader) known(into *verification.Step, road *verification.Road) erro
 		return nil
 	}
 	if t.p.UserID != "" {
-		devices, err := t.s.config.Users.Devices(t.r.Context(), t.account, t.p.UserID)
-		if err != nil && !errors.Is(err, verification.ErrNotFound) {
-			return fmt.Errorf("list devices of user: %w", err)
+		devices, err := t.devices()
+		if err != nil {
+			return err
 		}
-		slices.SortStableFunc(devices, func(a, b device.Device) int { return a.CreatedAt.Compare(b.CreatedAt) })
 		for _, d := range devices {
-			if d.Active() && contains(d.Kind.Channels(), string(into.Channel)) {
+			if contains(d.Kind.Channels(), string(into.Channel)) {
 				t.take(d, into, road)
 				return nil
 			}
@@ -126,4 +125,16 @@ func (t stepReader) known(into *verification.Step, road *verification.Road) erro
 		t.f.add(t.field("channel"), fmt.Sprintf("has no address: there is none for %s to go to; give to, or the device_id of another device", into.Channel))
 	}
 	return nil
+}
+
+// devices are those of the verification's user, in their order.
+func (t stepReader) devices() ([]device.Device, error) {
+	u, err := t.s.config.Users.User(t.r.Context(), t.account, t.p.UserID)
+	if errors.Is(err, verification.ErrNotFound) { // removed this moment
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read user of fallback: %w", err)
+	}
+	return t.s.devicesInOrder(t.r.Context(), u)
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/assent-io/assent/services/recovery"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -22,6 +24,8 @@ type metrics struct {
 	limited  *prometheus.CounterVec
 	accepted *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+	// recoveries are counted beside checks: they belong to no verification.
+	recoveries *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -54,8 +58,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "assent_notifications_refused_total", Help: "Recipients of notifications to whom nothing is sent, by lane and code; of requests that were refused as a whole, too.",
 		}, []string{"lane", "code"}),
+		recoveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "assent_recoveries_total", Help: "Recovery codes and bypass tokens compared, by result: recovery_code, bypass_token, or invalid.",
+		}, []string{"result"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.parked, m.created, m.checks, m.closed, m.limited, m.accepted, m.refused} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.parked, m.created, m.checks, m.closed, m.limited, m.accepted, m.refused, m.recoveries} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of the api: %w", err)
 		}
@@ -65,6 +72,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	}
 	for _, result := range []string{"valid", "invalid"} {
 		m.checks.WithLabelValues(result)
+	}
+	for _, result := range []string{string(recovery.Code), string(recovery.Token), wrongRecovery} {
+		m.recoveries.WithLabelValues(result)
 	}
 	return m, nil
 }
@@ -89,6 +99,13 @@ func (m *metrics) observe(rec *recorder, took time.Duration) {
 	if errors.As(rec.err, &limit) {
 		m.limited.WithLabelValues(limit.Policy).Inc()
 	}
+}
+
+// wrongRecovery is the result of what was neither a recovery code nor a bypass token.
+const wrongRecovery = "invalid"
+
+func (m *metrics) countRecovery(r recovery.Recovered) {
+	m.recoveries.WithLabelValues(cmp.Or(string(r.Kind), wrongRecovery)).Inc()
 }
 
 func (m *metrics) countClosed(v verification.Verification) {

@@ -359,7 +359,7 @@ func TestEveryOperationWasUsed(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html>")
 	})
-	b, _ := withList(t, func(c *httpapi.Config) { c.Reference, c.Templates = page, realTemplates(t) }, withApps(&apps{}),
+	b, _ := withList(t, func(c *httpapi.Config) { c.Reference, c.Templates = page, realTemplates(t) }, withApps(&apps{}), realRecovery(t),
 		withProviders(&carriers{paused: map[string]string{}}))
 	good := func(a answer) answer {
 		t.Helper()
@@ -393,6 +393,7 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.post("/v1/users/"+u.ID+"/devices", `{"kind":"phone","address":"+14155550123"}`)).json(t, &d)
 	good(b.get("/v1/users/" + u.ID + "/devices"))
 	good(b.get("/v1/devices/" + d.ID))
+	b.recoverEverything(u, d, good)
 	good(b.do(call{method: http.MethodDelete, path: "/v1/devices/" + d.ID}))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/users/" + u.ID}))
 	joined := b.joinPhone()
@@ -472,7 +473,7 @@ func TestTheDocumentsExamplesWork(t *testing.T) {
 	for name, example := range b.document.doc.Paths.Value("/v1/verifications").Post.RequestBody.Value.Content["application/json"].Examples {
 		body, err := json.Marshal(example.Value.Value)
 		require.NoError(t, err)
-		text := strings.Replace(string(body), "019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d", push, 1)
+		text := strings.NewReplacer("019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d", push, "019aa5bf-11aa-7b6e-9d3c-2e4f60718293", u.ID).Replace(string(body))
 		a := b.post("/v1/verifications", text)
 		require.Equal(t, http.StatusCreated, a.StatusCode, "%s: %s", name, a.body)
 	}

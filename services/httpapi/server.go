@@ -78,6 +78,8 @@ type Users interface {
 	// Devices lists the user's devices, pending ones too.
 	Devices(ctx context.Context, account, userID string) ([]device.Device, error)
 	DeleteDevice(ctx context.Context, account, id string) error
+	// OrderDevices stores which devices the user is asked by first, and returns the user as stored.
+	OrderDevices(ctx context.Context, account, userID string, ids []string) (device.User, error)
 }
 
 // Credentials knows the clients, and keeps them apart for each account. What belongs to another
@@ -217,6 +219,7 @@ type Config struct {
 	Responses     Responses
 	Notifications Notifications
 	Audit         Audit
+	Recovery      Recovery
 	// Listed is asked before a notification is queued for an address. Nil: nobody is on the list.
 	Listed Listed
 	// Proofs is the archive of signed answers.
@@ -297,6 +300,8 @@ func New(c Config) (*Server, error) {
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
 			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{}, api.AddSuppression{},
 			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.ChangePhone{},
+
+			api.OrderDevices{}, api.CreateBypassToken{}, api.RecoverUser{},
 		),
 	}
 	s.handler = s.routes(document)

@@ -363,6 +363,18 @@ func (m *memory) DeleteDevice(ctx context.Context, credential, id string) error 
 	return nil
 }
 
+func (m *memory) OrderDevices(_ context.Context, credential, userID string, ids []string) (device.User, error) {
+	err := m.lock()
+	defer m.mu.Unlock()
+	for i, u := range m.users {
+		if u.Credential == credential && u.ID == userID {
+			m.users[i].DeviceOrder = ids
+			return m.users[i], err
+		}
+	}
+	return device.User{}, firstErr(err, verification.ErrNotFound)
+}
+
 func (m *memory) Respond(_ context.Context, r events.ResponseReceived) error {
 	err := m.lock()
 	defer m.mu.Unlock()

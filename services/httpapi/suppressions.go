@@ -212,10 +212,15 @@ func explainSuppressed(request api.CreateVerification, err error) error {
 
 // fieldOfStep is the field that a step's address came from.
 func fieldOfStep(request api.CreateVerification, step int) string {
-	if step == 0 || step > len(request.Fallback) {
-		if request.DeviceID != "" {
-			return "device_id"
-		}
+	switch {
+	case step > 0 && step <= len(request.Fallback):
+	case step > 0 && request.Backups != nil:
+		return "backups"
+	case request.UserID != "":
+		return "user_id"
+	case request.DeviceID != "":
+		return "device_id"
+	default:
 		return "to"
 	}
 	field := fmt.Sprintf("fallback/%d/", step-1)

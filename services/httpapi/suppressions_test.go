@@ -344,6 +344,9 @@ func TestWhatIsExportedCanBeImported(t *testing.T) {
 
 func TestAVerificationForWhoIsOnTheListNamesTheField(t *testing.T) {
 	b := setup(t)
+	ana := b.register(`{}`)
+	b.phoneOf(ana, "+14155550123")
+	b.mailboxOf(ana, "ana@example.com")
 	entry := suppression.Entry{
 		ID: "AbCdEfGhIjKlMnOpQrStUv.e", Cause: suppression.Stop, ToMasked: "+1••••••0123", At: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC),
 	}
@@ -362,6 +365,7 @@ func TestAVerificationForWhoIsOnTheListNamesTheField(t *testing.T) {
 		`{"to":"+14155550123","channel":"sms","fallback":[{"channel":"voice","after":30},{"channel":"email","to":"ana@example.com","after":30}]}`: {
 			places(0, 1, 2), []string{"#/to", "#/fallback/0/channel", "#/fallback/1/to"},
 		},
+		`{"user_id":"` + ana.ID + `","backups":{"after":30}}`: {places(0, 1), []string{"#/user_id", "#/backups"}},
 	} {
 		b.store.failOnly(want.err)
 		a := b.post("/v1/verifications", body)

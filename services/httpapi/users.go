@@ -116,7 +116,7 @@ func cursor(next string) *string {
 	return &c
 }
 
-// GetUser reads a user.
+// GetUser reads a user, with the order of their devices.
 func (s *Server) GetUser(w http.ResponseWriter, r *http.Request, id contract.UserID) {
 	client, err := s.authenticate(w, r, credential.ReadPeople)
 	if err != nil {
@@ -128,7 +128,12 @@ func (s *Server) GetUser(w http.ResponseWriter, r *http.Request, id contract.Use
 		s.fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, userWire(u))
+	devices, err := s.devicesInOrder(r.Context(), u)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, orderedUserWire(u, devices))
 }
 
 // DeleteUser removes a user and their devices.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -129,11 +130,18 @@ func checkTexts(f *faults, request api.CreateVerification) {
 	}
 }
 
-// addressee finds out whom to ask: an address with its channel, or a registered device.
+// addressee finds out whom to ask: an address with its channel, a registered device, or a user.
 func (s *Server) addressee(
 	r *http.Request, request api.CreateVerification, account string, f *faults, p *verification.Params, a *verification.Activation,
 ) error {
+	checkBackups(f, request)
 	switch {
+	case request.UserID != "" && (request.To != "" || request.DeviceID != ""):
+		f.add("user_id", "must not be given together with to or device_id")
+		p.Channel = cmp.Or(p.Channel, verification.SMS) // so that the domain does not miss a channel too
+		return nil
+	case request.UserID != "":
+		return s.byUser(r.Context(), request, account, f, p, a)
 	case request.To != "" && request.DeviceID != "":
 		f.add("device_id", "must not be given together with to")
 		return nil
@@ -143,7 +151,7 @@ func (s *Server) addressee(
 		f.add("device_id", "is required for the channel "+string(request.Channel))
 		return nil
 	case request.To == "":
-		f.add("to", "is required, or device_id instead")
+		f.add("to", "is required, or device_id or user_id instead")
 	}
 	if request.Channel == "" {
 		f.add("channel", "is required with to")

@@ -28,6 +28,8 @@ import (
 //	         external.<account>.<hash>    the id of the user with this external id;
 //	         username.…, email.…          likewise
 //	         number.<account>.<number>    the id of the user with this number
+//	         recovery.<account>.<id>      the user's recovery codes
+//	         bypass.<account>.<id>        the user's open bypass tokens
 //	devices  device.<account>.<id>        the device
 //	         of.<account>.<user>.<id>     says that the user has it
 //	         number.<account>.<number>    the id of the device with this number
@@ -284,8 +286,8 @@ func (u *Users) inTurn(ctx context.Context, read func(context.Context) error) er
 	}
 }
 
-// DeleteUser removes a user and their devices. The devices go first, so that a user whose removal
-// was cut short can be removed again.
+// DeleteUser removes a user, their devices and what they could recover with. The user goes last, so that
+// a user whose removal was cut short can be removed again.
 func (u *Users) DeleteUser(ctx context.Context, account, id string) error {
 	user, err := u.User(ctx, account, id)
 	if err != nil {
@@ -302,6 +304,9 @@ func (u *Users) DeleteUser(ctx context.Context, account, id string) error {
 	}
 	left, err := u.entries(ctx, account, id, namesOf(user))
 	if err != nil {
+		return err
+	}
+	if err := u.dropRecovery(ctx, account, id); err != nil {
 		return err
 	}
 	if err := u.users.remove(ctx, userKey(account, id)); err != nil {
@@ -340,6 +345,8 @@ type userRecord struct {
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
 	// PreferredChannel is not personal.
 	PreferredChannel string `json:"preferred_channel,omitempty"`
+	// DeviceOrder are ids, which are not personal either.
+	DeviceOrder []string `json:"device_order,omitempty"`
 	// Person is the sealed person.
 	Person *events.Sealed `json:"person,omitempty"`
 	// ExternalID and Name stand here in records of the time before Person only.
@@ -377,7 +384,8 @@ func (u *Users) encodeUser(user device.User) ([]byte, error) {
 	}
 	b, err = json.Marshal(userRecord{
 		Version: events.Version, ID: user.ID, Number: user.Number, Locked: user.Locked, Disabled: user.Disabled,
-		CreatedAt: user.CreatedAt, UpdatedAt: user.UpdatedAt, PreferredChannel: user.PreferredChannel, Person: &sealed,
+		CreatedAt: user.CreatedAt, UpdatedAt: user.UpdatedAt, PreferredChannel: user.PreferredChannel, DeviceOrder: user.DeviceOrder,
+		Person: &sealed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode user: %w", err)
@@ -401,8 +409,8 @@ func (u *Users) decodeUser(account, id string, b []byte, revision uint64) (devic
 		}
 	}
 	return device.User{
-		PreferredChannel: r.PreferredChannel,
-		ID:               id, Number: r.Number, Credential: account, ExternalID: p.ExternalID, Name: p.Name, CreatedAt: r.CreatedAt,
+		PreferredChannel: r.PreferredChannel, DeviceOrder: r.DeviceOrder,
+		ID: id, Number: r.Number, Credential: account, ExternalID: p.ExternalID, Name: p.Name, CreatedAt: r.CreatedAt,
 		Username: p.Username, Email: p.Email, Phone: p.Phone, GivenName: p.GivenName, FamilyName: p.FamilyName,
 		Password: p.Password, Locked: r.Locked, Disabled: r.Disabled, UpdatedAt: r.UpdatedAt, PasswordChangedAt: p.PasswordChangedAt,
 		LastLogin: p.LastLogin, Attributes: p.Attributes, Revision: revision,

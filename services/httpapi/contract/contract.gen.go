@@ -153,12 +153,36 @@ type ServerInterface interface {
 	// GetUser Read a user
 	// (GET /v1/users/{id})
 	GetUser(w http.ResponseWriter, r *http.Request, id UserID)
+	// ListBypassTokens List a user's open bypass tokens
+	// (GET /v1/users/{id}/bypass-tokens)
+	ListBypassTokens(w http.ResponseWriter, r *http.Request, id UserID)
+	// CreateBypassToken Let a user in for a while without their device
+	// (POST /v1/users/{id}/bypass-tokens)
+	CreateBypassToken(w http.ResponseWriter, r *http.Request, id UserID)
+	// RemoveBypassToken Take a bypass token back
+	// (DELETE /v1/users/{id}/bypass-tokens/{token_id})
+	RemoveBypassToken(w http.ResponseWriter, r *http.Request, id UserID, tokenID BypassTokenID)
+	// OrderDevices Say which device a user is asked by first
+	// (PUT /v1/users/{id}/device-order)
+	OrderDevices(w http.ResponseWriter, r *http.Request, id UserID)
 	// ListDevices List the devices of a user
 	// (GET /v1/users/{id}/devices)
 	ListDevices(w http.ResponseWriter, r *http.Request, id UserID)
 	// CreateDevice Register a device of a user
 	// (POST /v1/users/{id}/devices)
 	CreateDevice(w http.ResponseWriter, r *http.Request, id UserID)
+	// RecoverUser Check a recovery code or bypass token
+	// (POST /v1/users/{id}/recover)
+	RecoverUser(w http.ResponseWriter, r *http.Request, id UserID)
+	// RemoveRecoveryCodes Take a user's recovery codes back
+	// (DELETE /v1/users/{id}/recovery-codes)
+	RemoveRecoveryCodes(w http.ResponseWriter, r *http.Request, id UserID)
+	// GetRecoveryCodes Read how many recovery codes a user has left
+	// (GET /v1/users/{id}/recovery-codes)
+	GetRecoveryCodes(w http.ResponseWriter, r *http.Request, id UserID)
+	// CreateRecoveryCodes Give a user new recovery codes
+	// (POST /v1/users/{id}/recovery-codes)
+	CreateRecoveryCodes(w http.ResponseWriter, r *http.Request, id UserID)
 	// CreateVerification Ask a person
 	// (POST /v1/verifications)
 	CreateVerification(w http.ResponseWriter, r *http.Request, params CreateVerificationParams)
@@ -1684,6 +1708,119 @@ func (siw *ServerInterfaceWrapper) GetUser(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// ListBypassTokens operation middleware
+func (siw *ServerInterfaceWrapper) ListBypassTokens(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBypassTokens(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateBypassToken operation middleware
+func (siw *ServerInterfaceWrapper) CreateBypassToken(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateBypassToken(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveBypassToken operation middleware
+func (siw *ServerInterfaceWrapper) RemoveBypassToken(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "token_id" -------------
+	var tokenID BypassTokenID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token_id", r.PathValue("token_id"), &tokenID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "token_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveBypassToken(w, r, id, tokenID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// OrderDevices operation middleware
+func (siw *ServerInterfaceWrapper) OrderDevices(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OrderDevices(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListDevices operation middleware
 func (siw *ServerInterfaceWrapper) ListDevices(w http.ResponseWriter, r *http.Request) {
 
@@ -1727,6 +1864,110 @@ func (siw *ServerInterfaceWrapper) CreateDevice(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateDevice(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RecoverUser operation middleware
+func (siw *ServerInterfaceWrapper) RecoverUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RecoverUser(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveRecoveryCodes operation middleware
+func (siw *ServerInterfaceWrapper) RemoveRecoveryCodes(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveRecoveryCodes(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRecoveryCodes operation middleware
+func (siw *ServerInterfaceWrapper) GetRecoveryCodes(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRecoveryCodes(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateRecoveryCodes operation middleware
+func (siw *ServerInterfaceWrapper) CreateRecoveryCodes(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateRecoveryCodes(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2205,6 +2446,14 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users/{id}", wrapper.GetUser)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users/{id}/devices", wrapper.ListDevices)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/devices", wrapper.CreateDevice)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/users/{id}/device-order", wrapper.OrderDevices)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.RemoveRecoveryCodes)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.GetRecoveryCodes)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.CreateRecoveryCodes)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users/{id}/bypass-tokens", wrapper.ListBypassTokens)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/bypass-tokens", wrapper.CreateBypassToken)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/users/{id}/bypass-tokens/{token_id}", wrapper.RemoveBypassToken)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/recover", wrapper.RecoverUser)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/devices/{id}", wrapper.DeleteDevice)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/devices/{id}", wrapper.GetDevice)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/devices/{id}/activation", wrapper.ReactivateDevice)

@@ -24,7 +24,7 @@ func (s *Server) listDevices(c *call) error {
 		Auth    string `json:"auth_factor_name"`
 		Default bool   `json:"default"`
 	}
-	first := preferred(devices)
+	first := preferred(u, devices)
 	list := []item{}
 	for _, d := range devices {
 		if f, _ := factorOf(d); d.Active() {

@@ -97,7 +97,7 @@ func (s *Server) listLegacyDevices(c *call) error {
 	data := struct {
 		Devices []legacyDevice `json:"otp_devices"`
 	}{[]legacyDevice{}}
-	first := preferred(devices)
+	first := preferred(u, devices)
 	for _, d := range devices {
 		f, _ := factorOf(d)
 		form := legacyForm(d, f, first)
@@ -145,7 +145,7 @@ func (s *Server) enrolLegacy(c *call) error {
 	if err != nil {
 		return err
 	}
-	form := legacyForm(e.Device, f, preferred(devices))
+	form := legacyForm(e.Device, f, preferred(u, devices))
 	form.StateToken = token
 	writeJSON(c.w, http.StatusOK, answerV1{Status: success, Data: []legacyDevice{form}})
 	return nil

@@ -105,8 +105,12 @@ func (s *Server) enrolledDevices(c *call, u device.User) ([]device.Device, error
 	return devices, nil
 }
 
-// preferred is the user's default device: the first one that was proved.
-func preferred(devices []device.Device) string {
+// preferred is the user's default device: the first in the order that was set for them, or else the first one that
+// was proved.
+func preferred(u device.User, devices []device.Device) string {
+	if len(u.DeviceOrder) > 0 {
+		devices = device.InOrder(devices, u.DeviceOrder)
+	}
 	for _, d := range devices {
 		if d.Active() {
 			return d.ID

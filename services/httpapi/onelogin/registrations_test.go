@@ -311,3 +311,36 @@ func TestThePolicyShortensAndTestsMayAskForLess(t *testing.T) {
 	}
 	c.enrol(h.user(), sms, fields{"expires_in": 1}).refused(http.StatusUnprocessableEntity, "expires_in")
 }
+
+func TestTheDefaultDeviceIsTheFirstInTheOrderThatWasSet(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	c, u := h.client(), h.user()
+	c.vouched(u, sms)
+	c.vouched(u, email)
+	defaults := func() (ids []string) { // the numbers of those that are, in both versions
+		for _, d := range c.get(mfa(u, "devices")).is(http.StatusOK).list() {
+			if d["default"] == true {
+				ids = append(ids, d["auth_factor_name"].(string))
+			}
+		}
+		for _, d := range c.get(v1(u, "otp_devices")).is(http.StatusOK).data()["otp_devices"].([]any) {
+			if one := d.(fields); one["default"] == true {
+				ids = append(ids, one["auth_factor_name"].(string))
+			}
+		}
+		return ids
+	}
+	before := defaults()
+	stored, err := h.users.Devices(t.Context(), shop, u.ID)
+	require.NoError(t, err)
+	require.Len(t, stored, 2)
+	_, err = h.users.OrderDevices(t.Context(), shop, u.ID, []string{stored[0].ID}) // the one that was enrolled last
+	require.NoError(t, err)
+	after := defaults()
+	require.Len(t, before, 2)
+	require.Len(t, after, 2)
+	require.NotEqual(t, before, after)
+	require.NoError(t, h.users.DeleteDevice(t.Context(), shop, stored[0].ID))
+	require.Equal(t, before, defaults())
+}
