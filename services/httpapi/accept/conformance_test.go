@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -273,10 +274,15 @@ func TestAScannerAfterThePersonChangesNothing(t *testing.T) {
 	require.Equal(t, verification.Approved, b.records.v.Status)
 }
 
+// links is held by who changes docs/links.md: its tables come from tests that run side by side.
+var links sync.Mutex
+
 // documented asserts that a table stands in docs/links.md as it is; with -update it is put there.
 func documented(t *testing.T, name, table string) {
 	t.Helper()
 	const path = "../../../docs/links.md"
+	links.Lock()
+	defer links.Unlock()
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
 	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
