@@ -13,6 +13,9 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
+// issuer is what an app shows beside the user until it has joined.
+const issuer = "Assent"
+
 // Renew gives out an activation code with which a phone takes the place of an active app install: same device, another
 // key. The phone before goes on until then. It fails with verification.ErrNotFound, ErrFactor for a device without an
 // app, and ErrLocked.
@@ -46,7 +49,7 @@ func (e *Enrolments) Renew(ctx context.Context, account, deviceID string) (Enrol
 		return Enrolment{}, fmt.Errorf("store activation code: %w", err)
 	}
 	return Enrolment{
-		Device: d, State: Pending, ExpiresAt: e.end(Request{}), JoinCode: code, URI: device.KeyURI("", shown(owner), code),
+		Device: d, State: Pending, ExpiresAt: e.end(Request{}), JoinCode: code, URI: device.KeyURI(issuer, shown(owner), code),
 	}, nil
 }
 

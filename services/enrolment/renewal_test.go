@@ -2,6 +2,7 @@ package enrolment_test
 
 import (
 	"crypto/rand"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,6 +36,8 @@ func TestAPhoneTakesThePlaceOfAnother(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, enrolment.Pending, e.State)
 	require.WithinDuration(t, d.Now().Add(verification.DefaultLife), e.ExpiresAt, time.Minute)
+	require.True(t, strings.HasPrefix(e.URI, "otpauth://totp/Assent:ana-"), e.URI)
+	require.Contains(t, e.URI, "secret="+e.JoinCode)
 	stored, err := d.users.Device(t.Context(), "shop", before.Device.ID)
 	require.NoError(t, err)
 	require.Equal(t, []byte("key"), stored.PublicKey, "the phone before goes on until another joins")

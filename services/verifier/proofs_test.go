@@ -308,7 +308,7 @@ func TestAnAnswerWithoutAValidProofIsNeverApplied(t *testing.T) {
 			p := h.askPhone(2)
 			r := make(h, p)
 			h.respond(r)
-			require.Equal(t, string(r.Kind)+" unproved", next(t, h.counted))
+			require.Equal(t, r.Kind+" unproved", next(t, h.counted))
 			require.Equal(t, "+ACK", next(t, h.settled))
 			require.Equal(t, verification.Pending, h.get(p.v.ID).Status)
 			require.Zero(t, h.writes())

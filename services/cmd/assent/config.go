@@ -73,6 +73,8 @@ type config struct {
 	OneLogin onelogin.Settings `koanf:"onelogin"`
 	// SecureAuth is the door for clients of SecureAuth's API.
 	SecureAuth secureauthConfig `koanf:"secureauth"`
+	// Proofs is how long the signed answers of phones are kept.
+	Proofs proofsConfig `koanf:"proofs"`
 
 	publicURLSet bool
 }
@@ -112,6 +114,20 @@ type approvalsConfig struct {
 func (a approvalsConfig) check() []string {
 	return append(complete("approvals", a.PromptLimits.Validate), complete("approvals.not_me", a.NotMe.Validate)...)
 }
+
+// proofsConfig is about the archive of signed answers.
+type proofsConfig struct {
+	// Keep is in days.
+	Keep int `koanf:"keep"`
+}
+
+const (
+	day = 24 * time.Hour
+	// longestKeep is ten years, in days.
+	longestKeep = 3650
+)
+
+func (p proofsConfig) age() time.Duration { return time.Duration(p.Keep) * day }
 
 // codesConfig is what holds for the codes of text messages whose requests do not say it.
 type codesConfig struct {
@@ -226,6 +242,7 @@ func defaults() config {
 		Lanes:      governor.DefaultShares(),
 		Sandbox:    sandboxConfig{Listen: "127.0.0.1:8081"},
 		SecureAuth: secureauthConfig{ClockWindow: defaultClockWindow},
+		Proofs:     proofsConfig{Keep: int(stream.DefaultKeepProofs / day)},
 	}
 }
 
@@ -281,6 +298,9 @@ func (c config) check(run []role) []string {
 	}
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
 		add("nats.replicas", "want 1 to 5")
+	}
+	if c.Proofs.Keep < 1 || c.Proofs.Keep > longestKeep {
+		add("proofs.keep", "want 1 to 3650 days")
 	}
 	faults = append(append(faults, c.Codes.check()...), c.Approvals.check()...)
 	faults = append(faults, complete("lanes", c.Lanes.Validate)...)

@@ -95,6 +95,7 @@ func TestAllFaultsAreToldAtOnceWithTheirKeysAndNoValues(t *testing.T) {
 	_, faults := up(t, `
 lisen: 127.0.0.1:1
 limits: {sends: many, window: soon}
+proofs: {keep: 0}
 nats: {sync_always: perhaps}
 log: {level: loud}
 twilio: {from: "+15005550006"}
@@ -106,6 +107,7 @@ public_url: example.com
 		"limits.sends (ASSENT_LIMITS__SENDS): want a whole number",
 		"limits.window (ASSENT_LIMITS__WINDOW): want a length of time such as 200ms, 10s or 5m",
 		"nats.sync_always (ASSENT_NATS__SYNC_ALWAYS): want true or false",
+		"proofs.keep (ASSENT_PROOFS__KEEP): want 1 to 3650 days",
 		"log.level (ASSENT_LOG__LEVEL): want debug, info, warn or error",
 		"twilio.account_sid (ASSENT_TWILIO__ACCOUNT_SID): missing",
 		"twilio.auth_token (ASSENT_TWILIO__AUTH_TOKEN): missing",
@@ -118,7 +120,7 @@ public_url: example.com
 	}
 	require.NotContains(t, all, "hunter2")
 	require.NotContains(t, all, "many")
-	require.Len(t, faults, 11)
+	require.Len(t, faults, 12)
 }
 
 func TestApprovalsAreLimitedAndFrozenAsTheOperatorSays(t *testing.T) {

@@ -168,6 +168,7 @@ func (p *process) prepare(ctx context.Context) error {
 		}
 		return stream.Ensure(ctx, p.js, stream.Topology{
 			Replicas: p.cfg.NATS.Replicas, SendQuota: p.cfg.Limits.Sends, SendWindow: p.cfg.Limits.Window,
+			KeepProofs: p.cfg.Proofs.age(),
 		})
 	}
 	said := false
