@@ -118,7 +118,7 @@ func setup(t *testing.T, options ...func(*onelogin.Config)) *house {
 	t.Cleanup(h.credentials.Close)
 	verifications, err := store.NewVerifications(t.Context(), js, store.Config{
 		Keys: keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: h.clock.now, Authenticators: h.users,
-		Prompts: store.DefaultPromptLimits(),
+		Prompts:      store.DefaultPromptLimits(),
 		Suppressions: h.silence,
 	})
 	require.NoError(t, err)

@@ -188,7 +188,7 @@ func (b *broker) process(options ...func(*secureauth.Config)) *house {
 	require.NoError(t, err)
 	verifications, err := store.NewVerifications(ctx, b.js, store.Config{
 		Keys: b.keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: now, Authenticators: h.users,
-		Prompts: store.DefaultPromptLimits(),
+		Prompts:      store.DefaultPromptLimits(),
 		Suppressions: h.silence,
 	})
 	require.NoError(t, err)
