@@ -404,6 +404,7 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get("/v1/verifications/" + pushed.ID + "/proof"))
 	good(b.post("/v1/credentials", `{"client_id":"page","scope":"authentication_only"}`))
 	good(b.get("/v1/credentials"))
+	good(b.get("/v1/audit"))
 	good(b.get("/v1/credentials/page"))
 	good(b.do(call{method: http.MethodPatch, path: "/v1/credentials/page", body: `{"name":"Login page"}`}))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/credentials/page"}))
