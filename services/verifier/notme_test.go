@@ -12,6 +12,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/audit"
+	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/suppression"
 	"github.com/assent-io/assent/services/verification"
@@ -59,8 +60,8 @@ func (h *house) frozen() []suppression.Entry {
 	return page
 }
 
-// asked creates a verification to an address of its own, as change leaves it.
-func (h *house) asked(change func(*verification.Params)) verification.Verification {
+// asked creates a verification to an address of its own, as change leaves it. A push goes to a phone of its own.
+func (h *house) asked(change func(*verification.Params)) (verification.Verification, phone) {
 	h.t.Helper()
 	p := verification.Params{
 		ID: uuid.NewString(), Credential: "shop", Channel: verification.SMS, Challenge: verification.ApprovalChallenge, ToMasked: "masked",
@@ -69,20 +70,25 @@ func (h *house) asked(change func(*verification.Params)) verification.Verificati
 	v, secrets, err := verification.New(p, h.clock.now(), rand.Reader)
 	require.NoError(h.t, err)
 	a := verification.Activation{Verification: v, Secrets: secrets, To: "to-" + p.ID}
+	app := phone{h: h, id: p.DeviceID}
+	app.key, app.public = newKey(h.t)
 	if p.Channel == verification.Push {
-		a.Platform = "fcm"
+		a.Platform, a.PublicKey = device.FCM, app.public
 	}
 	v, _, err = h.store.Create(h.t.Context(), a)
 	require.NoError(h.t, err)
-	return v
+	app.v = v
+	return v, app
 }
 
 // tells is an answer that comes back on a road.
-func (h *house) tells(v verification.Verification, kind string, d events.Decision) {
+func (h *house) tells(v verification.Verification, app phone, kind string, d events.Decision) {
 	h.t.Helper()
-	require.NoError(h.t, h.pub.Respond(h.t.Context(), events.ResponseReceived{
-		EventID: uuid.NewString(), ID: v.ID, Kind: kind, Decision: d, Evidence: v.DeviceID, ReceivedAt: h.clock.now(),
-	}))
+	r := events.ResponseReceived{EventID: uuid.NewString(), ID: v.ID, Kind: kind, Decision: d, ReceivedAt: h.clock.now()}
+	if kind == events.ResponsePush {
+		r = app.answer(d, "")
+	}
+	require.NoError(h.t, h.pub.Respond(h.t.Context(), r))
 }
 
 func TestNotMeIsAuditedAndFreezesOnEveryRoad(t *testing.T) {
@@ -97,8 +103,8 @@ func TestNotMeIsAuditedAndFreezesOnEveryRoad(t *testing.T) {
 		},
 		events.ResponseLink: func(p *verification.Params) { p.Channel, p.Challenge = verification.Email, verification.LinkChallenge },
 	} {
-		v := h.asked(change)
-		h.tells(v, kind, events.NotMe)
+		v, app := h.asked(change)
+		h.tells(v, app, kind, events.NotMe)
 		require.Equal(t, string(v.Channel), next(t, told), kind)
 		require.Equal(t, kind+" denied", next(t, h.counted))
 		require.Equal(t, "+ACK", next(t, h.settled))
@@ -126,11 +132,11 @@ func TestNotMeIsAuditedAndFreezesOnEveryRoad(t *testing.T) {
 	require.Len(t, h.warnings(), 4)
 	require.Len(t, h.frozen(), 4)
 
-	denied := h.asked(func(*verification.Params) {})
-	h.tells(denied, events.ResponseSMS, events.Deny)
+	denied, app := h.asked(func(*verification.Params) {})
+	h.tells(denied, app, events.ResponseSMS, events.Deny)
 	require.Equal(t, "sms denied", next(t, h.counted))
 	require.Equal(t, "+ACK", next(t, h.settled))
-	h.tells(denied, events.ResponseSMS, events.NotMe)
+	h.tells(denied, app, events.ResponseSMS, events.NotMe)
 	require.Equal(t, "sms late", next(t, h.counted))
 	require.Equal(t, "+ACK", next(t, h.settled))
 	require.Len(t, h.warnings(), 4, "a plain denial warns nobody, and nobody can change it into one that does")
@@ -154,13 +160,10 @@ func TestWhatIsFrozenIsTheOperatorsToSay(t *testing.T) {
 			t.Parallel()
 			h := build(t)
 			told := h.guarded(func(v *verifier.Verifier) { v.NotMe = verifier.NotMe{Freeze: c.freeze, For: time.Hour} })
-			v := h.asked(func(p *verification.Params) {
-				p.Channel, p.UserID = verification.Push, c.user
-				if c.user != "" {
-					p.DeviceID = uuid.NewString()
-				}
+			v, app := h.asked(func(p *verification.Params) {
+				p.Channel, p.UserID, p.DeviceID = verification.Push, c.user, uuid.NewString()
 			})
-			h.tells(v, events.ResponsePush, events.NotMe)
+			h.tells(v, app, events.ResponsePush, events.NotMe)
 			require.Equal(t, "push", next(t, told))
 			require.Equal(t, "+ACK", next(t, h.settled))
 			require.Len(t, h.warnings(), 1)
@@ -219,10 +222,10 @@ func TestWhatAKilledVerifierLeftUndoneIsDoneByTheNext(t *testing.T) {
 				}}
 				v.Guard, v.Audit = b, b
 			})
-			v := h.asked(func(p *verification.Params) {
+			v, app := h.asked(func(p *verification.Params) {
 				p.Channel, p.UserID, p.DeviceID = verification.Push, "ana", uuid.NewString()
 			})
-			h.tells(v, events.ResponsePush, events.NotMe)
+			h.tells(v, app, events.ResponsePush, events.NotMe)
 			require.Equal(t, "push", next(t, told))
 			if at != "" {
 				require.Equal(t, "-NAK", next(t, h.settled))
@@ -232,7 +235,7 @@ func TestWhatAKilledVerifierLeftUndoneIsDoneByTheNext(t *testing.T) {
 
 			// The same answer once more, much later: its acknowledgement was lost.
 			h.clock.forward(3 * time.Minute)
-			h.tells(v, events.ResponsePush, events.NotMe)
+			h.tells(v, app, events.ResponsePush, events.NotMe)
 			require.Equal(t, "+ACK", next(t, h.settled))
 			require.Len(t, h.warnings(), 1, "one entry for one event")
 			require.Len(t, h.frozen(), 1)
