@@ -367,7 +367,7 @@ func TestTheInboxPage(t *testing.T) {
 		phone := b.phone(t, "fcm")
 		ask := func(action, data string) {
 			require.Equal(t, http.StatusOK, b.fcm(t, `{"message":{"token":"`+phone.PushToken+`","data":{"verification_id":"v1","device_id":"d1","brand":"Example Bank","action":"`+action+`",`+data+
-				`,"context":"{}","number_salt":"`+aSalt+`","respond_to":"`+b.assent.url+`/v1/verifications/v1/responses"}}}`).status)
+				`,"context":"{}","number_salt":"pXk2Jq0cT1m5l8S3vRwZbA","respond_to":"`+b.assent.url+`/v1/verifications/v1/responses"}}}`).status)
 			p.sees("#list li:first-child", action)
 			p.click("#list li:first-child a")
 			p.sees(".push", action)
