@@ -339,6 +339,7 @@ func TestAReplayedAnswerIsOneEventAndOneProof(t *testing.T) {
 		h.respond(r) // the broker keeps one
 	}
 	require.Equal(t, "push approved", next(t, h.counted))
+	require.Equal(t, "+ACK", next(t, h.settled))
 	first, err := h.proofs().Proof(t.Context(), "shop", p.v.ID)
 	require.NoError(t, err)
 	late := p.answer(events.Deny, "", func(a *device.Answer) { a.AnsweredAt = h.clock.now().Add(time.Second).UTC().Format(time.RFC3339) })
