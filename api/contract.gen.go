@@ -1031,7 +1031,7 @@ type CheckedVerification struct {
 	DeviceID string `json:"device_id,omitempty"`
 
 	// MatchNumber The number that the person must match: show it where they began, and nowhere else. Whoever approves enters it. While
-	// pending only, and where a number is asked for.
+	// pending only, where a number is asked for, and for credentials that may ask people.
 	//
 	//
 	// Examples: 47
@@ -3386,7 +3386,7 @@ type Verification struct {
 	DeviceID string `json:"device_id,omitempty"`
 
 	// MatchNumber The number that the person must match: show it where they began, and nowhere else. Whoever approves enters it. While
-	// pending only, and where a number is asked for.
+	// pending only, where a number is asked for, and for credentials that may ask people.
 	//
 	//
 	// Examples: 47

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/httpapi/contract"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -40,16 +39,17 @@ type query struct {
 	wait      time.Duration
 	preferred bool // the wait came by Prefer
 	parks     bool
+	numbers   bool // the client may see the number to match
 	// known is the state that the client has by its tag, empty where it sent none that fits.
 	known string
 }
 
 func (s *Server) readQuery(w http.ResponseWriter, r *http.Request, id string, params contract.GetVerificationParams) (*query, error) {
-	v, err := s.owned(w, r, id, credential.Verify, credential.ReadPeople)
+	v, numbers, err := s.readable(w, r, id)
 	if err != nil {
 		return nil, err
 	}
-	q := &query{v: &v, params: params}
+	q := &query{v: &v, params: params, numbers: numbers}
 	if q.wait, q.preferred, err = readWait(r, params); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (s *Server) answerQuery(w http.ResponseWriter, r *http.Request, q *query, e
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	s.writeVerification(w, r, http.StatusOK, *q.v)
+	s.writeShown(w, r, http.StatusOK, *q.v, q.numbers)
 }
 
 // readWait is the wait that the query asks for, or the Prefer header where the query is silent.
@@ -169,7 +169,7 @@ func (s *Server) liftDeadlines(w http.ResponseWriter, longest time.Duration) {
 // StreamVerification sends the present state and every change as server-sent events, and ends
 // after the closing one. A reader that has seen the closing one gets 204, which ends its reconnects.
 func (s *Server) StreamVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID, params contract.StreamVerificationParams) {
-	v, err := s.owned(w, r, id, credential.Verify, credential.ReadPeople)
+	v, numbers, err := s.readable(w, r, id)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -191,7 +191,7 @@ func (s *Server) StreamVerification(w http.ResponseWriter, r *http.Request, id c
 	defer stop()
 	unpark := s.park(w, parkedEvents)
 	defer unpark()
-	if err := s.stream(ctx, w, v); err != nil {
+	if err := s.stream(ctx, w, v, numbers); err != nil {
 		if rec := observed(w); rec != nil && ctx.Err() == nil {
 			rec.err = err
 		}
@@ -200,7 +200,7 @@ func (s *Server) StreamVerification(w http.ResponseWriter, r *http.Request, id c
 
 // stream writes events until the closing one, or until ctx ends. A broken store ends the stream;
 // the reader reconnects and is told by the status then.
-func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verification.Verification) error {
+func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verification.Verification, numbers bool) error {
 	out := http.NewResponseController(w)
 	send := func(text string) error {
 		s.liftDeadlines(w, s.config.Heartbeat+slack)
@@ -212,7 +212,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verificati
 		}
 		return nil
 	}
-	present, err := s.event(ctx, v)
+	present, err := s.event(ctx, v, numbers)
 	if err == nil {
 		err = send("retry: 2000\n\n" + present)
 	}
@@ -233,7 +233,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verificati
 		}
 		text := ":\n\n" // a comment keeps proxies from closing a quiet connection
 		if revision(*at) != seen {
-			if text, err = s.event(ctx, *at); err != nil {
+			if text, err = s.event(ctx, *at, numbers); err != nil {
 				return err
 			}
 		}
@@ -244,8 +244,8 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, v verificati
 	return nil
 }
 
-func (s *Server) event(ctx context.Context, v verification.Verification) (string, error) {
-	shown, err := s.shown(ctx, v)
+func (s *Server) event(ctx context.Context, v verification.Verification, numbers bool) (string, error) {
+	shown, err := s.shown(ctx, v, numbers)
 	if err != nil {
 		return "", err
 	}

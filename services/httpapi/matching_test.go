@@ -10,6 +10,7 @@ import (
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/services/audit"
+	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -33,6 +34,18 @@ func TestALinkAndAnApprovalShowTheNumberToTheClientThatAsked(t *testing.T) {
 		canceled := b.post("/v1/verifications/"+v.ID+"/cancel", "").verification(t)
 		require.Empty(t, canceled.MatchNumber, "nothing waits for it any more")
 	}
+}
+
+func TestWhoMayAskNobodySeesNoNumber(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	v, _ := b.create(linkByMail)
+	b.store.clients = append(b.store.clients, client{
+		credential.Credential{ClientID: "helpdesk", Account: shop, Scope: credential.ReadAll, Compat: credential.CompatDefault}, shopSecret, "token-of-helpdesk",
+	})
+	read := b.do(call{method: http.MethodGet, path: "/v1/verifications/" + v.ID, client: "helpdesk"}).verification(t)
+	require.Equal(t, v.ID, read.ID)
+	require.Empty(t, read.MatchNumber)
 }
 
 func TestARepeatedCreateShowsTheSameNumber(t *testing.T) {

@@ -230,6 +230,8 @@ type Config struct {
 	// MaxSegments is how many are allowed. Zero: any number, and nothing is counted.
 	Segments    func(verification.Activation) int
 	MaxSegments int
+	// PushBytes is how large the push that asks a new verification can become. Nil: nothing is counted.
+	PushBytes func(verification.Activation) int
 	// Autofill is what holds for the codes of text messages whose requests name no origin or app of their own.
 	Autofill autofill.Hint
 	// Operator is the account that may pause and resume providers, which all accounts share.

@@ -105,6 +105,7 @@ func (s *Server) readActivation(
 	a.Autofill = p.Autofill
 	s.checkRoom(&f, a)
 	s.checkSegments(&f, request, a)
+	s.checkPush(&f, request, a)
 	a.Client, a.IdempotencyKey, a.Body = client.ClientID, key, body
 	return a, request, invalid(f)
 }
@@ -238,7 +239,7 @@ func channelOf(d device.Device, named verification.Channel, field string, f *fau
 
 // CheckCode compares a code with the one that was sent.
 func (s *Server) CheckCode(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
-	v, err := s.owned(w, r, id, credential.Verify)
+	v, err := s.owned(w, r, id)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -298,7 +299,7 @@ func typedCode(s string) (verification.Code, bool) {
 
 // ResendVerification queues the same message once more.
 func (s *Server) ResendVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
-	v, err := s.owned(w, r, id, credential.Verify)
+	v, err := s.owned(w, r, id)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -314,7 +315,7 @@ func (s *Server) ResendVerification(w http.ResponseWriter, r *http.Request, id c
 
 // CancelVerification withdraws the question.
 func (s *Server) CancelVerification(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
-	v, err := s.owned(w, r, id, credential.Verify)
+	v, err := s.owned(w, r, id)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -341,7 +342,7 @@ func (s *Server) explainClosed(now, before verification.Verification, err error)
 
 // ListDeliveries is the timeline of the messages.
 func (s *Server) ListDeliveries(w http.ResponseWriter, r *http.Request, id contract.VerificationID) {
-	v, err := s.owned(w, r, id, credential.Verify, credential.ReadPeople)
+	v, _, err := s.readable(w, r, id)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -358,18 +359,31 @@ func (s *Server) ListDeliveries(w http.ResponseWriter, r *http.Request, id contr
 	writeJSON(w, http.StatusOK, list)
 }
 
-// owned reads a verification of the account of the client that asks. That of another account is not
-// found.
-func (s *Server) owned(w http.ResponseWriter, r *http.Request, id string, needs ...credential.Permission) (verification.Verification, error) {
-	client, err := s.authenticate(w, r, needs...)
-	if err != nil {
-		return verification.Verification{}, err
-	}
-	v, err := s.find(w, r, id)
-	if err == nil && v.Credential != client.Account {
-		return verification.Verification{}, verification.ErrNotFound
-	}
+// owned reads a verification of the account of the client that asks, who may ask people. That of another account
+// is not found.
+func (s *Server) owned(w http.ResponseWriter, r *http.Request, id string) (verification.Verification, error) {
+	v, _, err := s.ofAccount(w, r, id, credential.Verify)
 	return v, err
+}
+
+// readable is owned for who may only read, too. They are not told the number to match: it is for the screen where the
+// person began, and whoever may ask nobody has none.
+func (s *Server) readable(w http.ResponseWriter, r *http.Request, id string) (v verification.Verification, numbers bool, err error) {
+	v, client, err := s.ofAccount(w, r, id, credential.Verify, credential.ReadPeople)
+	return v, client.Scope.Allows(credential.Verify), err
+}
+
+func (s *Server) ofAccount(w http.ResponseWriter, r *http.Request, id string, needs ...credential.Permission) (
+	v verification.Verification, client credential.Credential, err error,
+) {
+	if client, err = s.authenticate(w, r, needs...); err != nil {
+		return v, client, err
+	}
+	v, err = s.find(w, r, id)
+	if err == nil && v.Credential != client.Account {
+		return verification.Verification{}, client, verification.ErrNotFound
+	}
+	return v, client, err
 }
 
 // find reads a verification for whoever asks. An id that is none of ours never reaches the store,
@@ -388,8 +402,13 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request, id string) (verifi
 	return v.At(s.config.Now()), nil
 }
 
+// writeVerification answers a client that may ask people.
 func (s *Server) writeVerification(w http.ResponseWriter, r *http.Request, status int, v verification.Verification) {
-	shown, err := s.shown(r.Context(), v)
+	s.writeShown(w, r, status, v, true)
+}
+
+func (s *Server) writeShown(w http.ResponseWriter, r *http.Request, status int, v verification.Verification, numbers bool) {
+	shown, err := s.shown(r.Context(), v, numbers)
 	if err != nil {
 		w.Header().Del("Location")
 		s.fail(w, r, err)

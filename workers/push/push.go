@@ -59,6 +59,24 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 	return receipt, nil
 }
 
+// envelope is more than either puts around the words and the data, in bytes.
+const envelope = 256
+
+// Bytes is how large a push can become at a provider, as JSON, with room for what stands around it. What cannot be
+// rendered takes none: it will not be sent.
+func Bytes(cfg Config, m delivery.Message) int {
+	p, err := New(cfg, nil).render(m)
+	if err != nil {
+		return 0
+	}
+	p.Data["title"], p.Data["body"] = p.Title, p.Body.Reveal()
+	data, err := json.Marshal(p.Data)
+	if err != nil {
+		return 0
+	}
+	return len(data) + envelope
+}
+
 // render puts m into words and data.
 func (s *Sender) render(m delivery.Message) (delivery.Push, error) {
 	p := delivery.Push{Name: m.Name(), To: m.To, ExpiresAt: m.ExpiresAt}

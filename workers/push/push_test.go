@@ -252,3 +252,32 @@ func TestAPushShowsTheFieldsAndCarriesThemAsTheyAreSigned(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, strings.HasPrefix(got.Body.Reveal(), "482913 is your Example Bank code for:\nAmount: 49.00 EUR\nPayee: Café & Co\n"), got.Body.Reveal())
 }
+
+func TestTheSizeOfAPushIsKnownBeforeItIsSent(t *testing.T) {
+	t.Parallel()
+	for _, letter := range []string{"a", "&", "ж", "支", "\""} {
+		for _, n := range []int{0, 1, 30} {
+			m := message("apns")
+			m.Context.Fields = nil
+			for range 6 {
+				m.Context.Fields = append(m.Context.Fields, events.Field{Label: strings.Repeat(letter, n), Value: strings.Repeat(letter, 2*n)})
+			}
+			var got delivery.Push
+			_, err := push.New(config, accepts(&got)).Send(t.Context(), m)
+			require.NoError(t, err)
+			taken := len(got.Title) + len(got.Body)
+			for key, value := range got.Data {
+				taken += len(key) + len(value)
+			}
+			size := push.Bytes(config, m)
+			require.Greater(t, size, taken, "what Google counts")
+			all, err := json.Marshal(map[string]any{
+				"aps": map[string]any{"alert": map[string]string{"title": got.Title, "body": got.Body.Reveal()}, "sound": "default", "mutable-content": 1},
+				"d":   got.Data,
+			})
+			require.NoError(t, err)
+			require.Greater(t, size, len(all), "what Apple counts")
+		}
+	}
+	require.Zero(t, push.Bytes(push.Config{}, message("apns")), "what cannot be sent has no size")
+}

@@ -81,7 +81,7 @@ func startAPI(ctx context.Context, p *process) error {
 	server, err := httpapi.New(httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
-		Segments: p.segments, MaxSegments: p.cfg.SMS.MaxSegments,
+		Segments: p.segments, MaxSegments: p.cfg.SMS.MaxSegments, PushBytes: p.pushBytes,
 		Notifications: k.notifications, Audit: k.audit, Proofs: k.proofs, Recovery: k.users, Listed: p.list, Responses: pub,
 		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{

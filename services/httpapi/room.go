@@ -18,7 +18,20 @@ func (s *Server) checkSegments(f *faults, request api.CreateVerification, a veri
 	}
 }
 
-// longest names the part of a request that a text message is long for.
+// maxPush is what Apple and Google take at most with a push, in bytes.
+const maxPush = 4096
+
+// checkPush refuses a request whose push would be larger than the providers take: it could never be sent.
+func (s *Server) checkPush(f *faults, request api.CreateVerification, a verification.Activation) {
+	if s.config.PushBytes == nil || len(*f) > 0 || !a.Verification.Has(verification.Push) {
+		return
+	}
+	if n := s.config.PushBytes(a); n > maxPush {
+		f.add(longest(request), fmt.Sprintf("makes a push of about %d bytes, and phones take at most %d", n, maxPush))
+	}
+}
+
+// longest names the part of a request that a message is long for.
 func longest(request api.CreateVerification) string {
 	field, length := "channel", 0
 	take := func(name, text string) {
