@@ -120,6 +120,7 @@ func backups(request api.CreateVerification, others []device.Device, f *faults, 
 		f.add("backups/after", "must be at least 1 second, and less than the verification lives")
 		return
 	}
+	a.Backups = true
 	challenge := cmp.Or(p.Challenge, p.Channel.DefaultChallenge())
 	for _, d := range others {
 		channel := carrier(d, "", challenge)

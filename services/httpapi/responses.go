@@ -121,7 +121,7 @@ func (s *Server) readAnswer(w http.ResponseWriter, r *http.Request) (answer api.
 	if !answer.Decision.Valid() {
 		f.add("decision", "must be approve, deny or not_me")
 	}
-	if strings.Trim(answer.Number, "0123456789") != "" || len(answer.Number) > maxNumber {
+	if !f.has("number") && (strings.Trim(answer.Number, "0123456789") != "" || len(answer.Number) > maxNumber) {
 		f.add("number", "must be one to four digits")
 	}
 	signature, err = decodeSignature(answer.Signature)

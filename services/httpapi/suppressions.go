@@ -214,8 +214,6 @@ func explainSuppressed(request api.CreateVerification, err error) error {
 func fieldOfStep(request api.CreateVerification, step int) string {
 	switch {
 	case step > 0 && step <= len(request.Fallback):
-	case step > 0 && request.Backups != nil:
-		return "backups"
 	case request.UserID != "":
 		return "user_id"
 	case request.DeviceID != "":

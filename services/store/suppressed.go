@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/suppression"
@@ -59,6 +60,23 @@ func (s *Resolver) suppressed(ctx context.Context, e events.VerificationActivate
 	if len(places) > 0 {
 		return &suppression.RefusedError{Places: places}
 	}
+	return nil
+}
+
+// withoutSuppressed leaves out the steps of a fallback whose address is on the list. What is asked for first stays.
+func (s *Resolver) withoutSuppressed(ctx context.Context, e *events.VerificationActivated) error {
+	err := s.suppressed(ctx, *e)
+	var refused *suppression.RefusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	var kept []events.FallbackStep
+	for i, step := range e.Fallback {
+		if !slices.ContainsFunc(refused.Places, func(p suppression.Place) bool { return p.Step == i+1 }) {
+			kept = append(kept, step)
+		}
+	}
+	e.Fallback = kept
 	return nil
 }
 

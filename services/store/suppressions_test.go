@@ -140,6 +140,36 @@ func TestNothingIsCreatedForWhoIsOnTheList(t *testing.T) {
 	require.NoError(t, err, "a removal counts at once")
 }
 
+func TestABackupWhoseAddressWantsNoMessagesIsLeftOut(t *testing.T) {
+	h := build(t)
+	list, keep := h.list(), h.suppressions()
+	s := h.store(func(c *store.Config) { c.Suppressions = list })
+	require.NoError(t, keep.Suppress(t.Context(), stopped()))
+	require.Eventually(t, func() bool { return list.Len() == 1 }, waitLong, tick)
+	steps := func(a *verification.Activation) {
+		a.To = "+14155550199"
+		a.Verification.Fallback = []verification.Step{
+			{Channel: verification.Voice, After: 20 * time.Second}, {Channel: verification.SMS, After: 20 * time.Second, ToMasked: "+1••••••0177"},
+		}
+		a.Roads = []verification.Road{{To: number}, {To: "+14155550177"}}
+	}
+	_, _, err := s.Create(t.Context(), h.asking(steps))
+	var refused *suppression.RefusedError
+	require.ErrorAs(t, err, &refused, "a step that the client named is refused")
+	require.Equal(t, 1, refused.Places[0].Step)
+
+	v, _, err := s.Create(t.Context(), h.asking(func(a *verification.Activation) { steps(a); a.Backups = true }))
+	require.NoError(t, err)
+	require.Len(t, v.Fallback, 1)
+	require.Equal(t, "+1••••••0177", v.Fallback[0].ToMasked)
+	_, _, err = s.Create(t.Context(), h.asking(func(a *verification.Activation) {
+		steps(a)
+		a.To, a.Backups = number, true
+	}))
+	require.ErrorAs(t, err, &refused, "the device that is asked first is not left out")
+	require.Zero(t, refused.Places[0].Step)
+}
+
 func TestWhatWasCreatedBeforeIsRepeatedUnderItsKey(t *testing.T) {
 	h := build(t)
 	list, keep := h.list(), h.suppressions()

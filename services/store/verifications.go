@@ -89,6 +89,11 @@ func (s *Verifications) Create(ctx context.Context, a verification.Activation) (
 	if err != nil {
 		return verification.Verification{}, false, err
 	}
+	if a.Backups {
+		if err := s.withoutSuppressed(ctx, &event); err != nil {
+			return verification.Verification{}, false, err
+		}
+	}
 	if a.IdempotencyKey == "" {
 		return s.publish(ctx, event)
 	}

@@ -20,6 +20,9 @@ type Activation struct {
 	PublicKey []byte
 	// Roads are the addresses of the fallback's steps, in their order.
 	Roads []Road
+	// Backups tells that nobody named the fallback's steps: those whose address gets no messages are left out, where
+	// a step that the client named is refused.
+	Backups bool
 	// Text is the client's own wording of a text message, with {{otp_code}} where the code goes and
 	// {{otp_expiry}} where the minutes that it lives go; empty: ours.
 	Text string

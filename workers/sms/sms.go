@@ -79,7 +79,7 @@ func (s *sender) measure(m delivery.Message, segments int) error {
 		log = slog.New(slog.DiscardHandler)
 	}
 	if s.cfg.MaxSegments > 0 && segments > s.cfg.MaxSegments {
-		log.Warn("text message refused: it has too many segments", "verification_id", m.ID, "segments", segments, "at_most", s.cfg.MaxSegments)
+		log.Warn("text message refused: it has too many segments", keyOf(m), m.ID, "segments", segments, "at_most", s.cfg.MaxSegments)
 		return delivery.Permanent(events.ReasonMessageRefused,
 			fmt.Errorf("the text message has %d segments, and sms.max_segments allows %d", segments, s.cfg.MaxSegments))
 	}
@@ -87,6 +87,14 @@ func (s *sender) measure(m delivery.Message, segments int) error {
 		log.Warn("text message is long", "verification_id", m.ID, "segments", segments)
 	}
 	return nil
+}
+
+// keyOf names what a message's id is the id of.
+func keyOf(m delivery.Message) string {
+	if m.Notice != nil {
+		return "message_id"
+	}
+	return "verification_id"
 }
 
 // Units counts the segments of messages as this channel would send them, which is what providers count. One that

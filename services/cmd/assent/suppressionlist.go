@@ -27,7 +27,7 @@ func (p *process) suppressions(ctx context.Context) (*stream.SuppressionList, er
 	p.list = list
 	p.onStop(stopLast, list.Close)
 	p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "assent_suppressions", Help: "Entries in the list of addresses that get no messages.",
+		Name: "assent_suppressions", Help: "Entries in the list of addresses that get no messages. One that ended by itself counts until its address is looked for.",
 	}, func() float64 { return float64(list.Len()) }))
 	return list, nil
 }
