@@ -302,7 +302,7 @@ const (
 	ReasonNoReceipt = "no_receipt"
 	// ReasonUnanswered: the fallback was taken because nobody had answered.
 	ReasonUnanswered = "unanswered"
-	// ReasonLimited: the fallback's address has had as many messages as the limit allows.
+	// ReasonLimited: the fallback's address or user has had as many messages, or prompts, as the limit allows.
 	ReasonLimited = "limited"
 	// ReasonClosed: the verification had ended before a provider was called.
 	ReasonClosed = "closed"

@@ -269,8 +269,7 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	} else if err != nil {
 		return err
 	}
-	// Nothing is given back: whoever takes the step after us counts this very entry.
-	_, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
+	p, err := s.takeStep(ctx, l.v, a)
 	if errors.As(err, new(*verification.LimitError)) {
 		return s.skip(ctx, a, events.ReasonLimited)
 	}
@@ -284,11 +283,26 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	if err != nil {
 		return err
 	}
+	p.replace(ctx)
 	s.note(ctx, a, why)
 	return nil
 }
 
-// skip reports a step whose address has had all the messages it may get, or wants none. The report moves the
+// takeStep counts a step's message, and its prompt where it is one, or fails with a *verification.LimitError. Of what is
+// not limited nothing is given back: whoever takes the step after us counts these very entries.
+func (s *Resolver) takeStep(ctx context.Context, v verification.Verification, a events.VerificationActivated) (*prompt, error) {
+	p, err := s.takePrompt(ctx, v, verification.Channel(a.Channel), a.RequestedAt)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
+	if errors.As(err, new(*verification.LimitError)) {
+		p.giveBack(ctx)
+	}
+	return p, err
+}
+
+// skip reports a step whose address or user has had all the messages they may get, or wants none. The report moves the
 // ladder on.
 func (s *Resolver) skip(ctx context.Context, a events.VerificationActivated, reason string) error {
 	err := s.pub.Settle(ctx, events.DeliverySettled{

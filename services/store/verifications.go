@@ -67,6 +67,7 @@ func NewVerifications(ctx context.Context, js jetstream.JetStream, cfg Config) (
 		return nil, err
 	}
 	s.Honour(cfg.Suppressions, cfg.Suppressed)
+	s.LimitPrompts(cfg.Prompts)
 	if s.asked, err = stream.NewAsked(js.Conn()); err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 		return verification.Verification{}, false, err
 	}
 	v := fold(event, nil, 0)
-	asked, err := s.takePrompt(ctx, v)
+	asked, err := s.takePrompt(ctx, v, v.Channel, v.CreatedAt)
 	if err != nil {
 		return verification.Verification{}, false, err
 	}
