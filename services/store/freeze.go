@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -41,7 +42,7 @@ func (s *Resolver) Roads(ctx context.Context, id, kind, evidence string) ([]even
 }
 
 // Freeze keeps the account's verifications back until a time: from the address of a road and, where whole is set,
-// from all devices that the verification's user has on its channel too. A freeze that lasts longer stays, and one that
+// from all devices that its user has on its channel too. A freeze that lasts longer stays, and one that
 // would be over already is none. It fails with ErrUnavailable.
 func (s *Resolver) Freeze(ctx context.Context, v verification.Verification, road events.FallbackStep, whole bool, until time.Time) error {
 	life := until.Sub(s.now())
@@ -54,8 +55,8 @@ func (s *Resolver) Freeze(ctx context.Context, v verification.Verification, road
 		Cause: events.CauseNotMe, Until: &until, At: v.ClosedAt.UTC(),
 	}
 	entries := []events.Suppression{entry}
-	if whole { // an address can be asked by whoever names no user
-		entry.Destination, entry.UserID = events.FreezeDestination(v.UserID, road.Channel), v.UserID
+	if user := cmp.Or(v.UserID, road.UserID); whole && user != "" { // an address can be asked by whoever names no user
+		entry.Destination, entry.UserID = events.FreezeDestination(user, road.Channel), user
 		entries = append(entries, entry)
 	}
 	for _, e := range entries {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -257,7 +258,7 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	a, f := l.record, l.record.Fallback[step-1]
 	a.Step, a.Send, a.Channel, a.DeviceID, a.Device, a.ToMasked = step, 1, f.Channel, f.DeviceID, f.Device, f.ToMasked
 	a.Destination, a.Content, a.Fallback, a.Avoid = f.Destination, f.Content, nil, nil
-	a.RequestedAt = s.now().UTC()
+	a.UserID, a.RequestedAt = cmp.Or(a.UserID, f.UserID), s.now().UTC()
 	// The next one's time first: it is made again by whoever comes after us, the message is not.
 	if step < len(l.record.Fallback) {
 		if err := s.timeStep(ctx, l.record, step+1); err != nil {
@@ -269,7 +270,7 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	} else if err != nil {
 		return err
 	}
-	p, err := s.takeStep(ctx, l.v, a)
+	p, err := s.takeStep(ctx, a)
 	if errors.As(err, new(*verification.LimitError)) {
 		return s.skip(ctx, a, events.ReasonLimited)
 	}
@@ -290,8 +291,8 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 
 // takeStep counts a step's message, and its prompt where it is one, or fails with a *verification.LimitError. Of what is
 // not limited nothing is given back: whoever takes the step after us counts these very entries.
-func (s *Resolver) takeStep(ctx context.Context, v verification.Verification, a events.VerificationActivated) (*prompt, error) {
-	p, err := s.takePrompt(ctx, v, verification.Channel(a.Channel), a.RequestedAt)
+func (s *Resolver) takeStep(ctx context.Context, a events.VerificationActivated) (*prompt, error) {
+	p, err := s.takePrompt(ctx, fold(a, nil, 0), a.RequestedAt)
 	if err != nil {
 		return nil, err
 	}

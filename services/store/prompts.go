@@ -60,11 +60,11 @@ type prompt struct {
 	added  bool
 }
 
-// takePrompt counts one more unanswered prompt, which goes out on a channel at a time, or fails with a
-// *verification.LimitError and counts nothing. What is no push approval of a user costs nothing. A verification is one
+// takePrompt counts one more unanswered prompt, which goes out at a time, or fails with a *verification.LimitError and
+// counts nothing. What is no push approval of a user costs nothing. A verification is one
 // prompt, however many of its messages are pushes: a resend or another phone asks the same question again.
-func (s *Resolver) takePrompt(ctx context.Context, v verification.Verification, on verification.Channel, at time.Time) (*prompt, error) {
-	if !v.Prompts(on) {
+func (s *Resolver) takePrompt(ctx context.Context, v verification.Verification, at time.Time) (*prompt, error) {
+	if !v.Prompts() {
 		return nil, nil //nolint:nilnil // it is none, and that is no fault
 	}
 	p := &prompt{s: s, id: v.ID, subject: events.PromptSubject(v.Credential, v.UserID)}
@@ -164,28 +164,35 @@ func (p *prompt) replace(ctx context.Context) {
 		if placeOf(p.before, q.ID) >= 0 { // the person answered this one, and with it none of those before
 			continue
 		}
-		if p.s.pushed(ctx, q.ID) { // else it may never be sent
+		if p.pushed(ctx, q.ID) { // else it may never be sent
 			p.close(ctx, p.id)
 			return
 		}
 	}
 }
 
-// pushed tells whether one of a verification's pushes is on its way: the first message, or one of the steps.
-func (s *Resolver) pushed(ctx context.Context, id string) bool {
-	a, _, err := s.freshActivation(ctx, id)
-	if err != nil || a.Channel == events.Push {
-		return err == nil
+// pushed tells whether one of a verification's pushes to the same user is on its way: the first message, or one of the
+// steps.
+func (p *prompt) pushed(ctx context.Context, id string) bool {
+	a, _, err := p.s.freshActivation(ctx, id)
+	if err != nil {
+		return false
+	}
+	asks := func(e events.VerificationActivated) bool {
+		return e.Channel == events.Push && events.PromptSubject(e.Credential, e.UserID) == p.subject
+	}
+	if asks(a) {
+		return true
 	}
 	for i, f := range a.Fallback {
 		if f.Channel != events.Push {
 			continue
 		}
-		step, err := s.activations.Latest(ctx, events.FallbackSubject(f.Channel, id, i+1))
+		step, err := p.s.activations.Latest(ctx, events.FallbackSubject(f.Channel, id, i+1))
 		if err != nil {
 			continue
 		}
-		if e, err := events.Decode[events.VerificationActivated](step.Data); err == nil && e.CreatedAt.Equal(a.CreatedAt) {
+		if e, err := events.Decode[events.VerificationActivated](step.Data); err == nil && e.CreatedAt.Equal(a.CreatedAt) && asks(e) {
 			return true
 		}
 	}
@@ -214,20 +221,26 @@ func ofLife(p events.PromptAsked, v verification.Verification) bool {
 func (s *Resolver) Answered(ctx context.Context, v verification.Verification) error {
 	approved := v.Status == verification.Approved
 	denied := v.Status == verification.Denied && v.Reason != verification.NotMe
-	if !v.Has(verification.Push) || !v.Prompts(verification.Push) || !approved && !denied {
+	if !approved && !denied {
 		return nil
 	}
-	return s.answeredPrompts(ctx, events.PromptSubject(v.Credential, v.UserID), func(asked []events.PromptAsked) []events.PromptAsked {
-		place := placeOf(asked, v.ID)
-		switch {
-		case place < 0 || !ofLife(asked[place], v):
-			return asked
-		case approved:
-			return asked[place+1:]
-		default:
-			return slices.Delete(asked, place, place+1)
+	for _, user := range v.Prompted() {
+		err := s.answeredPrompts(ctx, events.PromptSubject(v.Credential, user), func(asked []events.PromptAsked) []events.PromptAsked {
+			place := placeOf(asked, v.ID)
+			switch {
+			case place < 0 || !ofLife(asked[place], v):
+				return asked
+			case approved:
+				return asked[place+1:]
+			default:
+				return slices.Delete(asked, place, place+1)
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
+	}
+	return nil
 }
 
 // Resolve is that of a Resolver for who answers at once: the code of an app may stand in for the answer to its push.

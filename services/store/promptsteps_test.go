@@ -99,6 +99,40 @@ func TestAPushOfAFallbackIsAPromptOnceItIsSent(t *testing.T) {
 	h.stand(s, verification.Pending, next.ID)
 }
 
+func TestAPushToAUserCountsWhereTheVerificationIsForAnAddress(t *testing.T) {
+	h := build(t)
+	roomy(t, h)
+	list := h.list()
+	s, r := h.store(prompts(2), func(c *store.Config) { c.Suppressions = list }), h.stepping(2)
+	ana, ben := uuid.NewString(), uuid.NewString()
+	toBoth := func() verification.Activation {
+		a := h.laddered("", verification.SMS, verification.Push, verification.Push)
+		a.Verification.Fallback[0].UserID, a.Verification.Fallback[1].UserID = ana, ben
+		return a
+	}
+	before := create(t, s, h.prompt(ana))
+	v := create(t, s, toBoth())
+	_, err := r.Timed(t.Context(), v.ID, 1)
+	require.NoError(t, err)
+	h.stand(s, verification.Canceled, before.ID)
+	require.Equal(t, []string{before.ID, v.ID}, h.counted(ana))
+	require.Equal(t, verification.PolicyPrompts, limit(t, s, h.prompt(ana)).Policy)
+	_, err = r.Timed(t.Context(), v.ID, 2)
+	require.NoError(t, err)
+	require.Equal(t, []string{v.ID}, h.counted(ben))
+	h.answer(s, v.ID, verification.Approve)
+	require.Empty(t, h.counted(ana))
+	require.Empty(t, h.counted(ben))
+
+	v = create(t, s, toBoth())
+	_, err = r.Timed(t.Context(), v.ID, 1)
+	require.NoError(t, err)
+	h.notMe(r, v, events.ResponsePush, true)
+	require.Eventually(t, func() bool { return list.Len() == 2 }, waitLong, tick, "her phone, and all that she has")
+	require.Equal(t, ana, h.refusal(s, toBoth()).UserID, "another app of hers")
+	create(t, s, h.prompt(ben))
+}
+
 func TestAPromptReplacesOneThatCameAsAStepAndNoFurtherStepIsTaken(t *testing.T) {
 	h := build(t)
 	roomy(t, h)

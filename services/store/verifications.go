@@ -160,7 +160,7 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 		return verification.Verification{}, false, err
 	}
 	v := fold(event, nil, 0)
-	asked, err := s.takePrompt(ctx, v, v.Channel, v.CreatedAt)
+	asked, err := s.takePrompt(ctx, v, v.CreatedAt)
 	if err != nil {
 		return verification.Verification{}, false, err
 	}
@@ -208,7 +208,8 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 	}
 	for i, step := range v.Fallback {
 		f := events.FallbackStep{
-			Channel: events.Channel(step.Channel), After: int(step.After / time.Second), DeviceID: step.DeviceID, ToMasked: step.ToMasked,
+			Channel: events.Channel(step.Channel), After: int(step.After / time.Second), DeviceID: step.DeviceID, UserID: step.UserID,
+			ToMasked: step.ToMasked,
 		}
 		if f.Device, f.Destination, f.Content, err = s.road(a, f.Channel, a.Roads[i]); err != nil {
 			return e, err

@@ -128,10 +128,10 @@ type Verification struct {
 	Revision uint64
 }
 
-// Prompts tells whether its message on a channel is a question that comes up on a user's phone by itself and takes a
-// yes: what somebody can be worn down with.
-func (v Verification) Prompts(on Channel) bool {
-	return on == Push && v.Challenge == ApprovalChallenge && v.UserID != ""
+// Prompts tells whether it is a question that comes up on a user's phone by itself and takes a yes: what somebody can
+// be worn down with.
+func (v Verification) Prompts() bool {
+	return v.Channel == Push && v.Challenge == ApprovalChallenge && v.UserID != ""
 }
 
 // ChecksLeft is how many more codes may be compared: zero once closed, and for challenges without a code.

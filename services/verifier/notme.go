@@ -21,7 +21,7 @@ type Guard interface {
 	// least one.
 	Roads(ctx context.Context, id, kind, evidence string) ([]events.FallbackStep, error)
 	// Freeze keeps the account's verifications back until a time: from a road's address and, where whole is set,
-	// from all devices that the user has on its channel too.
+	// from all devices that its user has on its channel too; where there is no user, from the address alone.
 	Freeze(ctx context.Context, v verification.Verification, road events.FallbackStep, whole bool, until time.Time) error
 }
 
@@ -111,7 +111,7 @@ func (v *Verifier) warn(ctx context.Context, r events.ResponseReceived, after ve
 		return nil
 	}
 	for _, road := range roads {
-		whole := v.NotMe.Freeze == FreezeChannel && after.UserID != "" && road.DeviceID != ""
+		whole := v.NotMe.Freeze == FreezeChannel && road.DeviceID != ""
 		if err := v.Guard.Freeze(ctx, after, road, whole, until); err != nil {
 			return fmt.Errorf("freeze: %w", err)
 		}
