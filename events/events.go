@@ -151,7 +151,9 @@ type FallbackStep struct {
 	After    int         `json:"after"`
 	DeviceID string      `json:"device_id,omitempty"`
 	Device   *PushDevice `json:"device,omitempty"`
-	ToMasked string      `json:"to_masked"`
+	// UserID is whose device it is, where the activation names no user.
+	UserID   string `json:"user_id,omitempty"`
+	ToMasked string `json:"to_masked"`
 	// Destination is the keyed hash of the address, as that of the activation.
 	Destination string `json:"destination"`
 	// Content is the DeliveryContent, sealed for this step's channel.
@@ -302,7 +304,7 @@ const (
 	ReasonNoReceipt = "no_receipt"
 	// ReasonUnanswered: the fallback was taken because nobody had answered.
 	ReasonUnanswered = "unanswered"
-	// ReasonLimited: the fallback's address has had as many messages as the limit allows.
+	// ReasonLimited: the fallback's address or user has had as many messages, or prompts, as the limit allows.
 	ReasonLimited = "limited"
 	// ReasonClosed: the verification had ended before a provider was called.
 	ReasonClosed = "closed"

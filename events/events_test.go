@@ -174,6 +174,15 @@ var golden = map[string]any{
 		},
 		Content: events.Sealed{KeyID: "k1", Box: []byte{7}}, CreatedAt: at, RequestedAt: at.Add(20 * time.Second), ExpiresAt: at.Add(5 * time.Minute),
 	},
+	"verification_activated_user_fallback.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000007", Credential: "shop-prod", Channel: events.SMS,
+		Challenge: events.Approval, Send: 1, ToMasked: "+1••••••0100", Destination: "c2VjcmV0", KeyID: "k1",
+		Fallback: []events.FallbackStep{{
+			Channel: events.Push, After: 60, DeviceID: "d1", Device: &events.PushDevice{Platform: "fcm", PublicKey: []byte{9}},
+			UserID: "u1", ToMasked: "push", Destination: "aA", Content: events.Sealed{KeyID: "k1", Box: []byte{9}},
+		}},
+		Content: events.Sealed{KeyID: "k1", Box: []byte{7}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+	},
 	"verification_activated_step.v1.json": events.VerificationActivated{
 		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000007", Credential: "shop-prod", Channel: events.Voice,
 		Challenge: events.Approval, Send: 1, Step: 1, UserID: "u1", ToMasked: "+1••••••0100", Destination: "c2VjcmV0", KeyID: "k1",
@@ -318,7 +327,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof", "_not_me"} {
+		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof", "_not_me", "_user"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

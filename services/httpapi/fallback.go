@@ -94,6 +94,9 @@ func (t stepReader) device(id string, into *verification.Step, road *verificatio
 func (t stepReader) take(d device.Device, into *verification.Step, road *verification.Road) {
 	into.Channel = channelOf(d, into.Channel, t.field("channel"), t.f)
 	into.DeviceID, into.ToMasked = d.ID, device.Mask(d.Kind, d.Address)
+	if t.p.UserID == "" {
+		into.UserID = d.UserID
+	}
 	road.To, road.Platform, road.PublicKey = d.Address, d.Platform, d.PublicKey
 }
 

@@ -10,6 +10,26 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
+func TestAStepToADeviceKnowsItsUserWhereTheVerificationIsForNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.register(`{"name":"Ana"}`)
+	phone, app := b.phoneOf(u, "+14155550123"), b.appOf(u)
+	for name, c := range map[string]struct{ first, verification, step string }{
+		"an address": {`"to":"+14155550199","channel":"sms"`, "", u.ID},
+		"a device":   {`"device_id":"` + phone.ID + `"`, u.ID, ""},
+	} {
+		a := b.post("/v1/verifications", `{`+c.first+`,"challenge":"approval","fallback":[{"device_id":"`+app.ID+`","after":30}]}`)
+		require.Equal(t, http.StatusCreated, a.StatusCode, "%s: %s", name, a.body)
+		b.store.mu.Lock()
+		stored := b.store.records[a.verification(t).ID].a.Verification
+		b.store.mu.Unlock()
+		require.Equal(t, c.verification, stored.UserID, name)
+		require.Equal(t, c.step, stored.Fallback[0].UserID, name)
+		require.Equal(t, []string{u.ID}, stored.Prompted(), name)
+	}
+}
+
 func TestAFallbackGoesWhereItsStepsLead(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -100,6 +100,29 @@ func TestAPhoneThatIsBombedWithPromptsIsLeftAloneAndItsOwnerIsHeard(t *testing.T
 	s.Refused(s.Call(http.MethodPost, "/v1/verifications", push(phone)), http.StatusTooManyRequests, api.ProblemCodeLimitExceeded)
 }
 
+func TestAPushOfAFallbackIsCountedWithTheOthers(t *testing.T) {
+	t.Parallel()
+	s := Alone(t, "ASSENT_LIMITS__SENDS=1000", "ASSENT_APPROVALS__MAX_UNANSWERED=2")
+	phone := s.Phone(api.PlatformFCM)
+	thenPush := func() question {
+		return text(somebody()).Approval().Then(api.FallbackStep{DeviceID: phone.Device.ID, After: 1})
+	}
+	first := s.Create(push(phone))
+	client := s.Waiting(first)
+	second := s.Create(thenPush())
+	client.Sees(api.StatusCanceled, "replaced")
+	s.of(phone, second)
+
+	third := s.Create(thenPush())
+	eventually(t, "its push is skipped", func() bool { return len(s.timelineOf(t, third, "failed")) == 1 })
+	skipped := s.timelineOf(t, third, "failed")[0]
+	require.Equal(t, []any{api.ChannelPush, 1, "limited"}, []any{skipped.Channel, skipped.Step, skipped.Reason})
+	s.Want(second, api.StatusPending, "")
+	s.Want(third, api.StatusPending, "")
+	s.Refused(s.Call(http.MethodPost, "/v1/verifications", push(phone)), http.StatusTooManyRequests, api.ProblemCodeLimitExceeded)
+	require.Len(t, s.Messages(phone.Token), 2)
+}
+
 // of waits for the message of one verification on a phone.
 func (s *story) of(p phone, v api.Verification) (found message) {
 	s.t.Helper()

@@ -21,7 +21,8 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 	}
 	for _, f := range a.Fallback {
 		v.Fallback = append(v.Fallback, verification.Step{
-			Channel: verification.Channel(f.Channel), After: time.Duration(f.After) * time.Second, DeviceID: f.DeviceID, ToMasked: f.ToMasked,
+			Channel: verification.Channel(f.Channel), After: time.Duration(f.After) * time.Second, DeviceID: f.DeviceID, UserID: f.UserID,
+			ToMasked: f.ToMasked,
 		})
 	}
 	if a.Challenge == events.Approval && len(a.NumberHash) == 0 {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -40,8 +41,8 @@ func (s *Resolver) Roads(ctx context.Context, id, kind, evidence string) ([]even
 	return roads, nil
 }
 
-// Freeze keeps the account's verifications back until a time: from the address of a road, or, where whole is set,
-// from all devices that the verification's user has on its channel. A freeze that lasts longer stays, and one that
+// Freeze keeps the account's verifications back until a time: from the address of a road and, where whole is set,
+// from all devices that its user has on its channel too. A freeze that lasts longer stays, and one that
 // would be over already is none. It fails with ErrUnavailable.
 func (s *Resolver) Freeze(ctx context.Context, v verification.Verification, road events.FallbackStep, whole bool, until time.Time) error {
 	life := until.Sub(s.now())
@@ -53,11 +54,15 @@ func (s *Resolver) Freeze(ctx context.Context, v verification.Verification, road
 		Destination: road.Destination, Channel: road.Channel, ToMasked: road.ToMasked, Account: v.Credential,
 		Cause: events.CauseNotMe, Until: &until, At: v.ClosedAt.UTC(),
 	}
-	if whole {
-		entry.Destination, entry.UserID = events.FreezeDestination(v.UserID, road.Channel), v.UserID
+	entries := []events.Suppression{entry}
+	if user := cmp.Or(v.UserID, road.UserID); whole && user != "" { // an address can be asked by whoever names no user
+		entry.Destination, entry.UserID = events.FreezeDestination(user, road.Channel), user
+		entries = append(entries, entry)
 	}
-	if err := s.pub.Freeze(ctx, entry, life); err != nil {
-		return unavailable(err)
+	for _, e := range entries {
+		if err := s.pub.Freeze(ctx, e, life); err != nil {
+			return unavailable(err)
+		}
 	}
 	return nil
 }

@@ -179,12 +179,13 @@ func TestASecondNotMeProlongsAndShortensNothing(t *testing.T) {
 	require.Equal(t, suppression.Stop, h.refusal(s, h.asks("", "")).Cause, "which stays after it")
 }
 
-func TestAWholeChannelFreezesForTheUsersDevicesOnly(t *testing.T) {
+func TestAWholeChannelFreezesForTheUsersDevicesAndTheAddress(t *testing.T) {
 	h := build(t)
 	s, r, list := h.frozen()
 	ana := uuid.NewString()
-	h.notMe(r, create(t, s, h.prompt(ana)), events.ResponsePush, true)
-	require.Eventually(t, func() bool { return list.Len() == 1 }, waitLong, tick)
+	asked := h.prompt(ana)
+	h.notMe(r, create(t, s, asked), events.ResponsePush, true)
+	require.Eventually(t, func() bool { return list.Len() == 2 }, waitLong, tick)
 
 	e := h.refusal(s, h.prompt(ana)) // another device of hers
 	require.Equal(t, ana, e.UserID)
@@ -193,11 +194,18 @@ func TestAWholeChannelFreezesForTheUsersDevicesOnly(t *testing.T) {
 	create(t, s, h.prompt(uuid.NewString()))
 	create(t, s, h.prompt(ana, func(p *verification.Params) { p.Credential = "bank" }))
 	create(t, s, h.asks(ana, uuid.NewString()))
-	require.NoError(t, h.suppressions().RemoveSuppression(t.Context(), "shop", e.ID))
+	same := h.prompt("", func(p *verification.Params) { p.DeviceID = "" })
+	same.To = asked.To
+	address := h.refusal(s, same)
+	require.Empty(t, address.UserID, "the address gets none for whoever asks")
+	for _, id := range []string{e.ID, address.ID} {
+		require.NoError(t, h.suppressions().RemoveSuppression(t.Context(), "shop", id))
+	}
 	create(t, s, h.prompt(ana))
+	create(t, s, same)
 
 	h.notMe(r, create(t, s, h.asks(ana, uuid.NewString())), events.ResponseSMS, true)
-	require.Eventually(t, func() bool { return list.Len() == 1 }, waitLong, tick)
+	require.Eventually(t, func() bool { return list.Len() == 2 }, waitLong, tick)
 	call := h.activation(func(p *verification.Params) {
 		p.Channel, p.UserID, p.DeviceID = verification.Voice, ana, uuid.NewString()
 	})

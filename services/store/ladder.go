@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -257,7 +258,7 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	a, f := l.record, l.record.Fallback[step-1]
 	a.Step, a.Send, a.Channel, a.DeviceID, a.Device, a.ToMasked = step, 1, f.Channel, f.DeviceID, f.Device, f.ToMasked
 	a.Destination, a.Content, a.Fallback, a.Avoid = f.Destination, f.Content, nil, nil
-	a.RequestedAt = s.now().UTC()
+	a.UserID, a.RequestedAt = cmp.Or(a.UserID, f.UserID), s.now().UTC()
 	// The next one's time first: it is made again by whoever comes after us, the message is not.
 	if step < len(l.record.Fallback) {
 		if err := s.timeStep(ctx, l.record, step+1); err != nil {
@@ -269,8 +270,7 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	} else if err != nil {
 		return err
 	}
-	// Nothing is given back: whoever takes the step after us counts this very entry.
-	_, err := s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
+	p, err := s.takeStep(ctx, a)
 	if errors.As(err, new(*verification.LimitError)) {
 		return s.skip(ctx, a, events.ReasonLimited)
 	}
@@ -284,11 +284,26 @@ func (s *Resolver) take(ctx context.Context, l ladder, step int, why asked) erro
 	if err != nil {
 		return err
 	}
+	p.replace(ctx)
 	s.note(ctx, a, why)
 	return nil
 }
 
-// skip reports a step whose address has had all the messages it may get, or wants none. The report moves the
+// takeStep counts a step's message, and its prompt where it is one, or fails with a *verification.LimitError. Of what is
+// not limited nothing is given back: whoever takes the step after us counts these very entries.
+func (s *Resolver) takeStep(ctx context.Context, a events.VerificationActivated) (*prompt, error) {
+	p, err := s.takePrompt(ctx, fold(a, nil, 0), a.RequestedAt)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.takeWindows(ctx, a, fmt.Sprintf("%s:%d:%d", a.ID, a.Step, a.Send))
+	if errors.As(err, new(*verification.LimitError)) {
+		p.giveBack(ctx)
+	}
+	return p, err
+}
+
+// skip reports a step whose address or user has had all the messages they may get, or wants none. The report moves the
 // ladder on.
 func (s *Resolver) skip(ctx context.Context, a events.VerificationActivated, reason string) error {
 	err := s.pub.Settle(ctx, events.DeliverySettled{

@@ -47,9 +47,12 @@ func (l PromptLimits) Validate() []error {
 // promptTries bounds how often a lost compare-and-set is tried again. Each time somebody else's prompt was taken.
 const promptTries = 2 * mostPrompts
 
+// LimitPrompts makes a fallback's pushes respect a limit; without it they do not.
+func (s *Resolver) LimitPrompts(l PromptLimits) { s.promptLimits = l }
+
 // prompt is a push approval on its way into the record of its user. Nil: the question is none.
 type prompt struct {
-	s       *Verifications
+	s       *Resolver
 	id      string
 	subject string
 	// before are those that were asked before it; they give way to it.
@@ -57,28 +60,32 @@ type prompt struct {
 	added  bool
 }
 
-// takePrompt counts one more unanswered prompt, or fails with a *verification.LimitError and counts nothing. What is
-// no push approval of a user costs nothing.
-func (s *Verifications) takePrompt(ctx context.Context, v verification.Verification) (*prompt, error) {
+// takePrompt counts one more unanswered prompt, which goes out at a time, or fails with a *verification.LimitError and
+// counts nothing. What is no push approval of a user costs nothing. A verification is one
+// prompt, however many of its messages are pushes: a resend or another phone asks the same question again.
+func (s *Resolver) takePrompt(ctx context.Context, v verification.Verification, at time.Time) (*prompt, error) {
 	if !v.Prompts() {
 		return nil, nil //nolint:nilnil // it is none, and that is no fault
 	}
 	p := &prompt{s: s, id: v.ID, subject: events.PromptSubject(v.Credential, v.UserID)}
+	limits := s.promptLimits
 	for range promptTries {
 		asked, sequence, err := s.promptsAsked(ctx, p.subject)
 		if err != nil {
 			return nil, err
 		}
-		p.before = s.cfg.Prompts.counted(asked.Prompts, s.now())
-		if at := placeOf(p.before, p.id); at >= 0 { // the same request again
-			p.before = p.before[:at]
+		p.before = slices.DeleteFunc(limits.counted(asked.Prompts, s.now()), func(q events.PromptAsked) bool {
+			return q.ID == v.ID && !ofLife(q, v)
+		})
+		if place := placeOf(p.before, p.id); place >= 0 { // asked already
+			p.before = p.before[:place]
 			return p, nil
 		}
-		if err := s.cfg.Prompts.refuse(p.before, s.now()); err != nil {
+		if err := limits.refuse(p.before, s.now()); err != nil {
 			return nil, err
 		}
-		asked.Prompts = append(slices.Clone(p.before), events.PromptAsked{ID: v.ID, At: v.CreatedAt, ExpiresAt: v.ExpiresAt})
-		asked.Until = v.CreatedAt.Add(max(s.cfg.Prompts.UnansweredFor, verification.LongestLife))
+		asked.Prompts = limits.cut(append(slices.Clone(p.before), events.PromptAsked{ID: v.ID, At: at, ExpiresAt: v.ExpiresAt}))
+		asked.Until = at.Add(max(limits.UnansweredFor, verification.LongestLife))
 		err = s.putPrompts(ctx, p.subject, asked, sequence)
 		if err == nil {
 			p.added = true
@@ -93,14 +100,18 @@ func (s *Verifications) takePrompt(ctx context.Context, v verification.Verificat
 
 // counted are those that count, or may still be open.
 func (l PromptLimits) counted(asked []events.PromptAsked, now time.Time) []events.PromptAsked {
-	kept := slices.DeleteFunc(slices.Clone(asked), func(p events.PromptAsked) bool {
+	return slices.DeleteFunc(slices.Clone(asked), func(p events.PromptAsked) bool {
 		return !now.Before(p.ExpiresAt) && !l.counts(p, now)
 	})
+}
+
+// cut leaves the newest, as many as the record may hold.
+func (l PromptLimits) cut(asked []events.PromptAsked) []events.PromptAsked {
 	most := mostPrompts
 	if l.MaxUnanswered == 0 {
 		most = mostOpen
 	}
-	return kept[max(0, len(kept)-most+1):] // with room for one more
+	return asked[max(0, len(asked)-most):]
 }
 
 func (l PromptLimits) counts(p events.PromptAsked, now time.Time) bool {
@@ -127,7 +138,9 @@ func (p *prompt) giveBack(ctx context.Context) {
 	if p == nil || !p.added {
 		return
 	}
-	_ = p.s.answeredPrompts(context.WithoutCancel(ctx), p.subject, func(q events.PromptAsked) bool { return q.ID == p.id })
+	_ = p.s.answeredPrompts(context.WithoutCancel(ctx), p.subject, func(asked []events.PromptAsked) []events.PromptAsked {
+		return slices.DeleteFunc(asked, func(q events.PromptAsked) bool { return q.ID == p.id })
+	})
 }
 
 // replace closes what the user was asked before, now that this prompt is stored: only the newest can be answered. Of
@@ -151,11 +164,39 @@ func (p *prompt) replace(ctx context.Context) {
 		if placeOf(p.before, q.ID) >= 0 { // the person answered this one, and with it none of those before
 			continue
 		}
-		if _, _, err := p.s.freshActivation(ctx, q.ID); err == nil { // else it may never be sent
+		if p.pushed(ctx, q.ID) { // else it may never be sent
 			p.close(ctx, p.id)
 			return
 		}
 	}
+}
+
+// pushed tells whether one of a verification's pushes to the same user is on its way: the first message, or one of the
+// steps.
+func (p *prompt) pushed(ctx context.Context, id string) bool {
+	a, _, err := p.s.freshActivation(ctx, id)
+	if err != nil {
+		return false
+	}
+	asks := func(e events.VerificationActivated) bool {
+		return e.Channel == events.Push && events.PromptSubject(e.Credential, e.UserID) == p.subject
+	}
+	if asks(a) {
+		return true
+	}
+	for i, f := range a.Fallback {
+		if f.Channel != events.Push {
+			continue
+		}
+		step, err := p.s.activations.Latest(ctx, events.FallbackSubject(f.Channel, id, i+1))
+		if err != nil {
+			continue
+		}
+		if e, err := events.Decode[events.VerificationActivated](step.Data); err == nil && e.CreatedAt.Equal(a.CreatedAt) && asks(e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *prompt) close(ctx context.Context, id string) {
@@ -168,23 +209,38 @@ func placeOf(asked []events.PromptAsked, id string) int {
 	return slices.IndexFunc(asked, func(p events.PromptAsked) bool { return p.ID == id })
 }
 
-// Answered takes what the person answered out of what they left unanswered: with an approval of a push all that came
-// before it, with a denial that one. Not what they say was not theirs: that is no reason to send them more. Repeating
-// it changes nothing. It fails with ErrUnavailable.
+// ofLife tells whether a prompt under a verification's id is its own: an id that comes from an idempotency key returns
+// before its prompt leaves the record.
+func ofLife(p events.PromptAsked, v verification.Verification) bool {
+	return !events.EarlierLife(v.CreatedAt, p.At) && !p.At.After(v.ExpiresAt)
+}
+
+// Answered takes what the person answered out of what they left unanswered: with an approval all pushes that came before
+// its own, with a denial its own. What was never pushed answers none. Nor does what they say was not theirs: that is no
+// reason to send them more. Repeating it changes nothing. It fails with ErrUnavailable.
 func (s *Resolver) Answered(ctx context.Context, v verification.Verification) error {
-	if !v.Prompts() {
+	approved := v.Status == verification.Approved
+	denied := v.Status == verification.Denied && v.Reason != verification.NotMe
+	if !approved && !denied {
 		return nil
 	}
-	var drop func(events.PromptAsked) bool
-	switch {
-	case v.Status == verification.Approved:
-		drop = func(p events.PromptAsked) bool { return !p.At.After(v.CreatedAt) }
-	case v.Status == verification.Denied && v.Reason != verification.NotMe:
-		drop = func(p events.PromptAsked) bool { return p.ID == v.ID }
-	default:
-		return nil
+	for _, user := range v.Prompted() {
+		err := s.answeredPrompts(ctx, events.PromptSubject(v.Credential, user), func(asked []events.PromptAsked) []events.PromptAsked {
+			place := placeOf(asked, v.ID)
+			switch {
+			case place < 0 || !ofLife(asked[place], v):
+				return asked
+			case approved:
+				return asked[place+1:]
+			default:
+				return slices.Delete(asked, place, place+1)
+			}
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return s.answeredPrompts(ctx, events.PromptSubject(v.Credential, v.UserID), drop)
+	return nil
 }
 
 // Resolve is that of a Resolver for who answers at once: the code of an app may stand in for the answer to its push.
@@ -197,14 +253,15 @@ func (s *Verifications) Resolve(ctx context.Context, id string, f verification.F
 	return v, err
 }
 
-func (s *Resolver) answeredPrompts(ctx context.Context, subject string, drop func(events.PromptAsked) bool) error {
+// answeredPrompts stores what is left of the record of a user.
+func (s *Resolver) answeredPrompts(ctx context.Context, subject string, left func([]events.PromptAsked) []events.PromptAsked) error {
 	for range promptTries {
 		asked, sequence, err := s.promptsAsked(ctx, subject)
 		if err != nil {
 			return err
 		}
 		before := len(asked.Prompts)
-		if asked.Prompts = slices.DeleteFunc(asked.Prompts, drop); len(asked.Prompts) == before {
+		if asked.Prompts = left(asked.Prompts); len(asked.Prompts) == before {
 			return nil
 		}
 		if err = s.putPrompts(ctx, subject, asked, sequence); !errors.Is(err, stream.ErrConflict) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
@@ -42,6 +43,16 @@ func (h *house) status(s *store.Verifications, id string) (verification.Status, 
 	v, err := s.Get(h.t.Context(), id)
 	require.NoError(h.t, err)
 	return v.Status, v.Reason
+}
+
+// stand asserts where verifications stand; what is canceled was replaced.
+func (h *house) stand(s *store.Verifications, want verification.Status, ids ...string) {
+	h.t.Helper()
+	for _, id := range ids {
+		status, reason := h.status(s, id)
+		require.Equal(h.t, want, status, "it is %s", reason)
+		require.Equal(h.t, want == verification.Canceled, reason == verification.Overtaken)
+	}
 }
 
 // answer applies a decision as the verifier does, after a process of the api that did so itself.
@@ -195,6 +206,58 @@ func TestAUserWhoAnswersNothingGetsNoMorePrompts(t *testing.T) {
 	h.clock.forward(l.RetryAfter)
 	create(t, s, h.prompt(ana))
 	require.Equal(t, verification.PolicyPrompts, limit(t, s, h.prompt(ana)).Policy, "the next leaves a minute later")
+}
+
+func TestTheGreatestLimitOfPromptsIsOne(t *testing.T) {
+	h := build(t)
+	roomy(t, h)
+	greatest := store.PromptLimits{MaxUnanswered: 100, UnansweredFor: time.Hour}
+	require.Empty(t, greatest.Validate())
+	greatest.MaxUnanswered++
+	require.Len(t, greatest.Validate(), 1)
+	s := h.store(prompts(100))
+	ana := uuid.NewString()
+	for range 100 {
+		create(t, s, h.prompt(ana))
+	}
+	require.Equal(t, verification.PolicyPrompts, limit(t, s, h.prompt(ana)).Policy)
+	h.clock.forward(time.Hour)
+	create(t, s, h.prompt(ana))
+}
+
+// forget drops a verification from the broker, as its time to live does.
+func (h *house) forget(v verification.Verification) {
+	h.t.Helper()
+	activations, err := h.js().Stream(h.t.Context(), stream.Activations)
+	require.NoError(h.t, err)
+	require.NoError(h.t, activations.Purge(h.t.Context(), jetstream.WithPurgeSubject(events.ActivationSubject(events.Push, v.ID))))
+}
+
+func TestAPromptOfTheNextLifeOfItsKeyIsTheNewest(t *testing.T) {
+	h := build(t)
+	s := h.store(prompts(5))
+	ana := uuid.NewString()
+	under := func() verification.Activation {
+		a := h.prompt(ana, func(p *verification.Params) { p.ID = s.IDFor("shop", "login-of-ana") })
+		a.IdempotencyKey, a.Body = "login-of-ana", []byte("body")
+		return a
+	}
+	first := create(t, s, under())
+	h.clock.forward(18 * time.Minute)
+	between := create(t, s, h.prompt(ana))
+	h.clock.forward(verification.DefaultLife + events.Grace - 17*time.Minute)
+	h.forget(first)
+
+	newest := create(t, s, under())
+	require.Equal(t, first.ID, newest.ID)
+	h.stand(s, verification.Pending, newest.ID)
+	h.stand(s, verification.Canceled, between.ID)
+	late := first
+	late.Status = verification.Approved
+	require.NoError(t, s.Answered(t.Context(), late), "an event of the first life, which comes late")
+	last := create(t, s, h.prompt(ana))
+	h.stand(s, verification.Canceled, newest.ID)
+	h.stand(s, verification.Pending, last.ID)
 }
 
 func TestAnAnswerCountsAndNotMeDoesNot(t *testing.T) {

@@ -16,19 +16,20 @@ import (
 // Resolver reads verifications, applies facts to them, and takes the steps of their fallbacks. It needs
 // no key, so the verifier, which needs no more than this, holds none. It is safe for concurrent use.
 type Resolver struct {
-	js          jetstream.JetStream
-	pub         *stream.Publisher
-	activations *stream.Reader
-	outcomes    *stream.Reader
-	deliveries  *stream.Reader
-	windows     *stream.Reader
-	proofs      *stream.Reader
-	prompts     *stream.Reader
-	recent      *recent
-	limits      Limits
-	now         func() time.Time
-	list        SuppressionList      // may be nil
-	kept        func(channel string) // may be nil
+	js           jetstream.JetStream
+	pub          *stream.Publisher
+	activations  *stream.Reader
+	outcomes     *stream.Reader
+	deliveries   *stream.Reader
+	windows      *stream.Reader
+	proofs       *stream.Reader
+	prompts      *stream.Reader
+	recent       *recent
+	limits       Limits
+	promptLimits PromptLimits
+	now          func() time.Time
+	list         SuppressionList      // may be nil
+	kept         func(channel string) // may be nil
 }
 
 // Limits is how many sends one destination and one user may get in which time.

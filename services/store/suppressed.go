@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -28,10 +29,10 @@ func (s *Resolver) suppressed(ctx context.Context, e events.VerificationActivate
 		return nil
 	}
 	var places []suppression.Place
-	look := func(step int, channel events.Channel, destination, deviceID string) error {
+	look := func(step int, channel events.Channel, destination, deviceID, userID string) error {
 		looked := []string{destination}
-		if e.UserID != "" && deviceID != "" {
-			looked = append(looked, events.FreezeDestination(e.UserID, channel))
+		if userID != "" && deviceID != "" {
+			looked = append(looked, events.FreezeDestination(userID, channel))
 		}
 		for _, d := range looked {
 			entry, err := s.list.Entry(ctx, e.Credential, e.Client, d, events.LaneVerification)
@@ -49,11 +50,11 @@ func (s *Resolver) suppressed(ctx context.Context, e events.VerificationActivate
 		}
 		return nil
 	}
-	if err := look(0, e.Channel, e.Destination, e.DeviceID); err != nil {
+	if err := look(0, e.Channel, e.Destination, e.DeviceID, e.UserID); err != nil {
 		return err
 	}
 	for i, f := range e.Fallback {
-		if err := look(i+1, f.Channel, f.Destination, f.DeviceID); err != nil {
+		if err := look(i+1, f.Channel, f.Destination, f.DeviceID, cmp.Or(e.UserID, f.UserID)); err != nil {
 			return err
 		}
 	}

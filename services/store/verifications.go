@@ -67,6 +67,7 @@ func NewVerifications(ctx context.Context, js jetstream.JetStream, cfg Config) (
 		return nil, err
 	}
 	s.Honour(cfg.Suppressions, cfg.Suppressed)
+	s.LimitPrompts(cfg.Prompts)
 	if s.asked, err = stream.NewAsked(js.Conn()); err != nil {
 		return nil, err
 	}
@@ -164,7 +165,7 @@ func (s *Verifications) publish(ctx context.Context, event events.VerificationAc
 		return verification.Verification{}, false, err
 	}
 	v := fold(event, nil, 0)
-	asked, err := s.takePrompt(ctx, v)
+	asked, err := s.takePrompt(ctx, v, v.CreatedAt)
 	if err != nil {
 		return verification.Verification{}, false, err
 	}
@@ -212,7 +213,8 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 	}
 	for i, step := range v.Fallback {
 		f := events.FallbackStep{
-			Channel: events.Channel(step.Channel), After: int(step.After / time.Second), DeviceID: step.DeviceID, ToMasked: step.ToMasked,
+			Channel: events.Channel(step.Channel), After: int(step.After / time.Second), DeviceID: step.DeviceID, UserID: step.UserID,
+			ToMasked: step.ToMasked,
 		}
 		if f.Device, f.Destination, f.Content, err = s.road(a, f.Channel, a.Roads[i]); err != nil {
 			return e, err

@@ -1,17 +1,38 @@
 package verification
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Step is one more road to the same person, taken while nobody answers on those before it.
 type Step struct {
 	Channel  Channel
 	After    time.Duration // how long the step before has
 	DeviceID string
+	// UserID is whose device it is, where the verification is for no user.
+	UserID   string
 	ToMasked string
 }
 
 // MaxSteps is how many steps a fallback may have.
 const MaxSteps = 3
+
+// Prompted are the users on whose phones it comes up by itself, or may come to while nobody answers.
+func (v Verification) Prompted() []string {
+	if v.Challenge != ApprovalChallenge {
+		return nil
+	}
+	var users []string
+	for _, s := range append([]Step{{Channel: v.Channel}}, v.Fallback...) {
+		user := cmp.Or(v.UserID, s.UserID)
+		if s.Channel == Push && user != "" && !slices.Contains(users, user) {
+			users = append(users, user)
+		}
+	}
+	return users
+}
 
 // Has tells whether the verification asks, or may come to ask, on a channel.
 func (v Verification) Has(c Channel) bool {

@@ -10,6 +10,29 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
+func TestPromptedAreWhoseAppsAskForAYes(t *testing.T) {
+	t.Parallel()
+	push := func(user string) verification.Step {
+		return verification.Step{Channel: verification.Push, UserID: user}
+	}
+	for name, c := range map[string]struct {
+		v    verification.Verification
+		want []string
+	}{
+		"its user's":              {verification.Verification{Channel: verification.Push, UserID: "ana"}, []string{"ana"}},
+		"its user's, of a step":   {verification.Verification{Channel: verification.SMS, UserID: "ana", Fallback: []verification.Step{push("")}}, []string{"ana"}},
+		"each once":               {verification.Verification{Channel: verification.Push, UserID: "ana", Fallback: []verification.Step{push(""), push("")}}, []string{"ana"}},
+		"those of an address":     {verification.Verification{Channel: verification.SMS, Fallback: []verification.Step{push("ana"), push("ben")}}, []string{"ana", "ben"}},
+		"nobody's without a user": {verification.Verification{Channel: verification.Push}, nil},
+		"nobody's without a push": {verification.Verification{Channel: verification.SMS, UserID: "ana", Fallback: []verification.Step{{Channel: verification.Voice}}}, nil},
+	} {
+		c.v.Challenge = verification.ApprovalChallenge
+		require.Equal(t, c.want, c.v.Prompted(), name)
+		c.v.Challenge = verification.CodeChallenge
+		require.Empty(t, c.v.Prompted(), name)
+	}
+}
+
 func TestWhatFollowsFromProgress(t *testing.T) {
 	t.Parallel()
 	gone := verification.Reason("undeliverable")

@@ -20,8 +20,8 @@ type Guard interface {
 	// Roads are those of a verification that an answer of this kind, with this evidence, may have come back on; at
 	// least one.
 	Roads(ctx context.Context, id, kind, evidence string) ([]events.FallbackStep, error)
-	// Freeze keeps the account's verifications back until a time: from a road's address, or, where whole is set,
-	// from all devices that the user has on its channel.
+	// Freeze keeps the account's verifications back until a time: from a road's address and, where whole is set,
+	// from all devices that its user has on its channel too; where there is no user, from the address alone.
 	Freeze(ctx context.Context, v verification.Verification, road events.FallbackStep, whole bool, until time.Time) error
 }
 
@@ -33,8 +33,8 @@ type Audit interface {
 
 // NotMe is what follows where a person says that a request was not theirs.
 type NotMe struct {
-	// Freeze is what gets no verifications for the time For: the device that answered, all devices of its user on
-	// that channel, or nothing.
+	// Freeze is what gets no verifications for the time For: the address that was asked, all devices of its user on
+	// that channel as well, or nothing.
 	Freeze string        `koanf:"freeze"`
 	For    time.Duration `koanf:"for"`
 }
@@ -111,7 +111,7 @@ func (v *Verifier) warn(ctx context.Context, r events.ResponseReceived, after ve
 		return nil
 	}
 	for _, road := range roads {
-		whole := v.NotMe.Freeze == FreezeChannel && after.UserID != "" && road.DeviceID != ""
+		whole := v.NotMe.Freeze == FreezeChannel && road.DeviceID != ""
 		if err := v.Guard.Freeze(ctx, after, road, whole, until); err != nil {
 			return fmt.Errorf("freeze: %w", err)
 		}

@@ -114,6 +114,7 @@ func startVerifier(ctx context.Context, p *process) error {
 		return err
 	}
 	resolver.Honour(list, p.metrics.suppress)
+	resolver.LimitPrompts(p.cfg.Approvals.PromptLimits)
 	log, err := store.NewAudit(ctx, p.js)
 	if err != nil {
 		return err
