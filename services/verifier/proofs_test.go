@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -286,6 +287,19 @@ func TestAnAnswerWithoutAValidProofIsNeverApplied(t *testing.T) {
 				a.AnsweredAt = h.clock.now().Add(6 * time.Minute).UTC().Format(time.RFC3339)
 			})
 		},
+		"of a time before the question": func(h *house, p phone) events.ResponseReceived {
+			return p.answer(events.Approve, p.number, func(a *device.Answer) {
+				a.AnsweredAt = p.v.CreatedAt.Add(-device.Earliest - time.Second).UTC().Format(time.RFC3339)
+			})
+		},
+		"of a time with 33,000 decimals": func(h *house, p phone) events.ResponseReceived {
+			return p.answer(events.Approve, p.number, func(a *device.Answer) {
+				a.AnsweredAt = h.clock.now().UTC().Format("2006-01-02T15:04:05.") + strings.Repeat("0", 33_000) + "Z"
+			})
+		},
+		"of a digest that is none": func(_ *house, p phone) events.ResponseReceived {
+			return p.answer(events.Deny, "", func(a *device.Answer) { a.NumberDigest = strings.Repeat("0", 33_000) })
+		},
 		"of no time": func(_ *house, p phone) events.ResponseReceived {
 			return p.answer(events.Approve, p.number, func(a *device.Answer) { a.AnsweredAt = "now" })
 		},
@@ -445,4 +459,37 @@ func TestNobodyWhoReadsTheStreamsLearnsTheNumber(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, seen, 5)
+}
+
+// before makes the record of a question that of a program which knew of no digests of numbers.
+func (p phone) before() {
+	p.h.t.Helper()
+	r, err := stream.NewReader(p.h.t.Context(), p.h.js, stream.Activations)
+	require.NoError(p.h.t, err)
+	rec, err := r.Last(p.h.t.Context(), events.ActivationByID(p.v.ID))
+	require.NoError(p.h.t, err)
+	a, err := events.Decode[events.VerificationActivated](rec.Data)
+	require.NoError(p.h.t, err)
+	require.NotEmpty(p.h.t, a.NumberDigest)
+	a.NumberDigest = ""
+	data, err := events.Encode(a)
+	require.NoError(p.h.t, err)
+	_, err = p.h.pub.Put(p.h.t.Context(), rec.Subject, data)
+	require.NoError(p.h.t, err)
+}
+
+func TestANumberThatWasAskedForBeforeThereWereDigestsIsComparedByItsHash(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.verify()
+	p := h.askPhone(2)
+	p.before()
+	h.respond(p.answer(events.Approve, p.wrong()))
+	require.Equal(t, "push pending", next(t, h.counted))
+	bare := p.answer(events.Approve, p.number, func(a *device.Answer) { a.NumberDigest = "" })
+	h.respond(bare)
+	require.Equal(t, "push unproved", next(t, h.counted), "a number that was not signed is none")
+	h.respond(p.answer(events.Approve, p.number))
+	require.Equal(t, "push approved", next(t, h.counted))
+	require.Equal(t, verification.Approved, h.get(p.v.ID).Status)
 }
