@@ -1,8 +1,8 @@
 // Package verifier consumes what comes back, answers of people, failures of deliveries and
 // times that have come, and turns each into a fact for the domain. It decides nothing itself:
 // verification.Apply does, under compare-and-set, so that any number of verifiers may
-// run side by side and a repeated event changes nothing. Only a wrong number counts once
-// more where the broker delivers its event again, which errs towards refusing.
+// run side by side and a repeated event changes nothing: a wrong number too counts once for each
+// event, however often the broker delivers it or a provider's callback is played again.
 package verifier
 
 import (
@@ -80,7 +80,7 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 	if err != nil {
 		return v.refused(v.Log.With("verification_id", r.ID, "kind", r.Kind), r.Kind, err)
 	}
-	answered := verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number, Proof: proof}
+	answered := verification.Answered{Decision: verification.Decision(r.Decision), EventID: r.EventID, Number: r.Number, Proof: proof}
 	after, err := v.resolve(m.Context(), r.Kind, r.ID, answered)
 	if err != nil {
 		return err
