@@ -172,11 +172,12 @@ func numberSigned(v verification.Verification, expected string, r events.Respons
 }
 
 // Archive keeps the proof of an answer if it is what closed its verification, and notes that its device was used.
-// It may be repeated. It fails with ErrUnavailable.
+// It may be repeated. It fails with ErrUnavailable, or with ErrUnarchived where trying again is in vain: the proof is too
+// large, or the records of its verification have left before it was archived.
 func (s *Resolver) Archive(ctx context.Context, id string, p verification.Proof) error {
 	a, err := s.activation(ctx, id)
-	if errors.Is(err, verification.ErrNotFound) {
-		return nil
+	if errors.Is(err, verification.ErrNotFound) || err == nil && answeredAnother(a, p) {
+		return s.archived(ctx, id, p)
 	}
 	if err != nil {
 		return err
@@ -195,6 +196,27 @@ func (s *Resolver) Archive(ctx context.Context, id string, p verification.Proof)
 	}
 	s.used(ctx, p.DeviceID, v.ClosedAt)
 	return nil
+}
+
+// answeredAnother tells whether an answer is older than the verification that has its id now.
+func answeredAnother(a events.VerificationActivated, p verification.Proof) bool {
+	at, err := time.Parse(time.RFC3339, p.AnsweredAt)
+	return err == nil && at.Before(a.CreatedAt.Add(-device.Earliest))
+}
+
+// archived looks whether a proof was archived while its verification had records.
+func (s *Resolver) archived(ctx context.Context, id string, p verification.Proof) error {
+	rec, err := s.proofs.Last(ctx, events.ProofsOf(id))
+	if err != nil && !errors.Is(err, stream.ErrAbsent) {
+		return unavailable(err)
+	}
+	if err == nil {
+		e, err := events.Decode[events.ApprovalProved](rec.Data)
+		if err != nil || subtle.ConstantTimeCompare(e.Signature, p.Signature) == 1 {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: the records of its verification have left", verification.ErrUnarchived)
 }
 
 func (s *Resolver) archive(ctx context.Context, a events.VerificationActivated, v verification.Verification) error {
@@ -217,7 +239,10 @@ func (s *Resolver) archive(ctx context.Context, a events.VerificationActivated, 
 		return err
 	}
 	_, err = s.pub.Put(ctx, events.ProofSubject(a.ID, a.CreatedAt), data, stream.Expecting(0))
-	if err != nil && !errors.Is(err, stream.ErrConflict) { // it is there already: this is a repetition
+	switch {
+	case errors.Is(err, stream.ErrTooLarge):
+		return fmt.Errorf("%w: %w", verification.ErrUnarchived, err)
+	case err != nil && !errors.Is(err, stream.ErrConflict): // it is there already: this is a repetition
 		return unavailable(err)
 	}
 	return nil

@@ -17,6 +17,8 @@ var (
 	ErrChallenge = errors.New("verification asked for another kind of answer")
 	// ErrUnproved: the answer needs a proof, and has none that holds. Only who reads facts refuses with it, not Apply.
 	ErrUnproved = errors.New("answer has no valid proof")
+	// ErrUnarchived: the proof of an answer can be archived no more. Apply does not refuse with it either.
+	ErrUnarchived = errors.New("proof cannot be archived")
 )
 
 // Fact is something that happened and may change a verification: one of the types below.
