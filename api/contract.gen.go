@@ -2495,7 +2495,7 @@ type ProofChecks struct {
 	// Examples: true
 	Signature bool `json:"signature"`
 
-	// Context The text binds the context that is shown.
+	// Context The text binds the context that is shown, which is written as apps get it and reads in one way only.
 	//
 	// Examples: true
 	Context bool `json:"context"`

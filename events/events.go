@@ -184,13 +184,16 @@ type DeliveryContent struct {
 // VerificationChanged is the outcome record: the half of a verification that
 // changes, written by compare-and-set only. Absence reads as pending with no checks used.
 type VerificationChanged struct {
-	Version    int        `json:"version"`
-	ID         string     `json:"id"`
-	Status     string     `json:"status"`
-	Reason     string     `json:"reason,omitempty"`
-	ChecksUsed int        `json:"checks_used,omitempty"`
-	ClosedAt   *time.Time `json:"closed_at,omitempty"`
-	ChangedAt  time.Time  `json:"changed_at"`
+	Version    int    `json:"version"`
+	ID         string `json:"id"`
+	Status     string `json:"status"`
+	Reason     string `json:"reason,omitempty"`
+	ChecksUsed int    `json:"checks_used,omitempty"`
+	// Tried are the answers whose numbers were wrong: the first 8 bytes of SHA-256 of their event ids, in unpadded
+	// base64url.
+	Tried     []string   `json:"tried,omitempty"`
+	ClosedAt  *time.Time `json:"closed_at,omitempty"`
+	ChangedAt time.Time  `json:"changed_at"`
 	// Proof is the signed answer that closed it, where a phone did.
 	Proof *Proof `json:"proof,omitempty"`
 }

@@ -244,6 +244,9 @@ var golden = map[string]any{
 	"verification_changed_proof.v1.json": events.VerificationChanged{
 		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000009", Status: "approved", ChecksUsed: 1, ClosedAt: &at, ChangedAt: at, Proof: proof,
 	},
+	"verification_changed_tried.v1.json": events.VerificationChanged{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000009", Status: "pending", ChecksUsed: 1, Tried: []string{"AQIDBAUGBwg"}, ChangedAt: at,
+	},
 	"approval_proved.v1.json": events.ApprovalProved{
 		Version: 1, ID: "0199b1c2-0000-7000-8000-000000000009", Account: "shop-prod", UserID: "u1", Brand: "Example Bank", DeviceID: "d1",
 		Platform: "fcm", PublicKey: []byte{9}, Decision: events.NotMe, Status: "denied", Reason: "not_me",
@@ -327,7 +330,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof", "_not_me", "_user"} {
+		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof", "_not_me", "_user", "_tried"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]

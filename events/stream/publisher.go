@@ -17,6 +17,8 @@ var (
 	ErrConflict = errors.New("subject was changed meanwhile")
 	// ErrFull: the subject holds as many messages as its stream allows.
 	ErrFull = errors.New("subject is full")
+	// ErrTooLarge: the stream, or the broker, takes no message of this size.
+	ErrTooLarge = errors.New("message is too large")
 )
 
 // publishTimeout bounds one publish whose caller gave no deadline.
@@ -85,7 +87,7 @@ func NewPublisher(js jetstream.JetStream) *Publisher {
 }
 
 // Put stores one message and returns its sequence once the broker has acknowledged it. It fails
-// with ErrConflict or ErrFull when an option or the stream refuses it; after any other error the
+// with ErrConflict, ErrFull or ErrTooLarge when an option or the stream refuses it; after any other error the
 // message may or may not be stored. One that fails while the connection is known to be lost is not
 // stored later: its caller counts it as failed, and tells so.
 func (p *Publisher) Put(ctx context.Context, subject string, data []byte, options ...Option) (uint64, error) {
@@ -135,6 +137,7 @@ const (
 	codeWrongLastSequence         jetstream.ErrorCode = 10071
 	codeWrongLastSequenceConstant jetstream.ErrorCode = 10164 // the same, in a replicated stream
 	codeStoreFailed               jetstream.ErrorCode = 10077 // wraps the store's own words
+	codeExceedsMaximum            jetstream.ErrorCode = 10054
 )
 
 func publishError(err error) error {
@@ -145,7 +148,12 @@ func publishError(err error) error {
 			return ErrConflict
 		case api.ErrorCode == codeStoreFailed && api.Description == "maximum messages per subject exceeded":
 			return ErrFull
+		case api.ErrorCode == codeExceedsMaximum:
+			return ErrTooLarge
 		}
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return ErrTooLarge
 	}
 	return fmt.Errorf("publish: %w", err)
 }

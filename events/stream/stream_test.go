@@ -69,6 +69,14 @@ func TestCompareAndSetLetsExactlyOneOfManyWin(t *testing.T) {
 	require.EqualValues(t, 31, lost.Load())
 }
 
+func TestAMessageThatIsTooLargeIsRefusedAsSuch(t *testing.T) {
+	b := start(t, stream.Topology{})
+	for name, size := range map[string]int{"for its stream": 65 << 10, "for the broker": 2 << 20} {
+		_, err := b.pub.Put(t.Context(), events.OutcomeSubject("large"), make([]byte, size))
+		require.ErrorIs(t, err, stream.ErrTooLarge, name)
+	}
+}
+
 func TestExpectingNoneGuardsAllChannelsOfAnID(t *testing.T) {
 	b := start(t, stream.Topology{})
 	guard := stream.ExpectingNone(events.ActivationByID("x"))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/big"
 	"strings"
+	"time"
 )
 
 // Answer is what a push device signs.
@@ -16,9 +17,17 @@ type Answer struct {
 	Decision       string
 	// NumberDigest stands for the number that the person gave, as NumberDigest makes it; empty where none came.
 	NumberDigest string
-	AnsweredAt   string // RFC 3339, exactly as sent
+	AnsweredAt   string // RFC 3339, exactly as sent, of at most LongestTime
 	Context      string // the context exactly as it was delivered to the device
 }
+
+// The bounds of AnsweredAt. The api holds answers to them before they are an event, and the verifier after.
+const (
+	// LongestTime is how many characters it has at most: one second has many texts, and the archive takes them as they came.
+	LongestTime = 35
+	// Earliest is how long before its question an answer may be dated: a phone's clock may be slow.
+	Earliest = time.Minute
+)
 
 // answerVersion is the first line of the text that is signed.
 const answerVersion = "assent-response-v2"

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/asn1"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"strings"
@@ -34,8 +35,8 @@ const (
 
 // Checks tells what of a proof holds.
 type Checks struct {
-	// Signature: the device's key signed the text. Context: the text binds the context that is shown. Answer: the text
-	// names this verification, device, decision and time, and the outcome follows from the decision. Number: the text
+	// Signature: the device's key signed the text. Context: the text binds the context that is shown, which reads in one
+	// way only. Answer: the text names this verification, device, decision and time, and the outcome follows from the decision. Number: the text
 	// holds the digest that is shown, and the outcome follows from whether it is the expected one.
 	Signature, Context, Answer, Number bool
 }
@@ -63,11 +64,31 @@ func (p Proof) Check() Checks {
 		return c
 	}
 	a := p.Answer
-	c.Context = lines[lineContext] == digestOf(a.Context)
+	c.Context = lines[lineContext] == digestOf(a.Context) && readsInOneWay(a.Context)
 	c.Answer = lines[lineVerification] == a.VerificationID && lines[lineDevice] == a.DeviceID &&
 		lines[lineDecision] == a.Decision && lines[lineAnsweredAt] == a.AnsweredAt && p.follows()
 	c.Number = lines[lineNumber] == a.NumberDigest && p.numberFollows()
 	return c
+}
+
+// readsInOneWay tells whether a context is written as apps get it. Another text, with a key twice, in other letters, or
+// one that is not shown, could say something else to whoever checks it than it did on the phone.
+func readsInOneWay(context string) bool {
+	var shown struct {
+		IP     string `json:"ip,omitempty"`
+		Action string `json:"action,omitempty"`
+		Place  string `json:"place,omitempty"`
+		Device string `json:"device,omitempty"`
+		Fields []struct {
+			Label string `json:"label"`
+			Value string `json:"value"`
+		} `json:"fields,omitempty"`
+	}
+	if json.Unmarshal([]byte(context), &shown) != nil {
+		return false
+	}
+	again, err := json.Marshal(shown)
+	return err == nil && string(again) == context
 }
 
 // follows tells whether the decision leads to the outcome.

@@ -93,6 +93,38 @@ func TestAProofThatWasChangedDoesNotHold(t *testing.T) {
 	}
 }
 
+func TestAContextThatReadsInTwoWaysDoesNotHold(t *testing.T) {
+	in := func(context string) func(*device.Answer) {
+		return func(a *device.Answer) { a.Context = context }
+	}
+	for name, context := range map[string]string{
+		"nothing":    `{}`,
+		"everything": `{"ip":"203.0.113.7","action":"Pay 20 \u0026 more","place":"Köln","device":"Firefox","fields":[{"label":"To","value":"\u003cMüller\u003e"},{"label":"Amount","value":"20 EUR"}]}`,
+	} {
+		require.True(t, proof(t, in(context)).Check().Valid(), name)
+	}
+	for name, context := range map[string]string{
+		"a key twice":                  `{"action":"Pay 20","action":"Pay 20000"}`,
+		"a key in other letters":       `{"action":"Pay","fields":[{"label":"Amount","value":"20 EUR"}],"Fields":[{"label":"Amount","value":"20000 EUR"}]}`,
+		"a key in capitals alone":      `{"Action":"Pay"}`,
+		"a field's key twice":          `{"fields":[{"label":"Amount","value":"20 EUR","value":"20000 EUR"}]}`,
+		"a field's key in others":      `{"fields":[{"label":"Amount","value":"20 EUR","Value":"20000 EUR"}]}`,
+		"a key that is not shown":      `{"action":"Pay","amount":"20 EUR"}`,
+		"keys in another order":        `{"action":"Pay","ip":"203.0.113.7"}`,
+		"what is empty":                `{"ip":"","action":"Pay"}`,
+		"spaces":                       `{"action": "Pay"}`,
+		"letters written otherwise":    `{"action":"P\u0061y"}`,
+		"letters that are none":        "{\"action\":\"Pay\xff\"}",
+		"more behind it":               `{"action":"Pay"}{}`,
+		"no fields but room for them":  `{"action":"Pay","fields":[]}`,
+		"something that is no context": `["Pay"]`,
+		"no JSON":                      `Pay`,
+		"no text":                      ``,
+	} {
+		require.Equal(t, device.Checks{Signature: true, Answer: true, Number: true}, proof(t, in(context)).Check(), name)
+	}
+}
+
 func TestASignatureIsGivenAsDERWhicheverFormItCameIn(t *testing.T) {
 	k, public := key(t, elliptic.P256())
 	text := answer().SignedText()

@@ -23,8 +23,6 @@ const (
 	maxNumber = 4 // digits
 	// maxSkew is how far a phone's clock may be off.
 	maxSkew = 5 * time.Minute
-	// earliest is how long before the question an answer may be dated: a phone's clock may be slow.
-	earliest = time.Minute
 )
 
 // RespondToVerification takes the signed answer of a push device. The signature is the credential,
@@ -46,7 +44,7 @@ func (s *Server) RespondToVerification(w http.ResponseWriter, r *http.Request, i
 		return
 	}
 	now := s.config.Now()
-	if off := now.Sub(answeredAt).Abs(); off > maxSkew || answeredAt.Before(v.CreatedAt.Add(-earliest)) {
+	if off := now.Sub(answeredAt).Abs(); off > maxSkew || answeredAt.Before(v.CreatedAt.Add(-device.Earliest)) {
 		s.fail(w, r, invalid(faults{{
 			Pointer: "#/answered_at", Detail: "must be within five minutes of the server's time, and not before the question",
 		}}))
@@ -129,7 +127,7 @@ func (s *Server) readAnswer(w http.ResponseWriter, r *http.Request) (answer api.
 		f.add("signature", "must be a P-256 signature in unpadded base64url")
 	}
 	at, err = time.Parse(time.RFC3339, answer.AnsweredAt)
-	if err != nil {
+	if err != nil || len(answer.AnsweredAt) > device.LongestTime {
 		f.add("answered_at", "must be a time in RFC 3339, such as 2026-11-21T10:05:02Z")
 	}
 	return answer, signature, at, invalid(f)

@@ -230,6 +230,9 @@ func TestAPushAnswerIsRefused(t *testing.T) {
 		"with a date that is none": {func(*testing.T, *bench, phone, api.Verification) string {
 			return `{"device_id":"d","decision":"approve","signature":"AA","answered_at":"yesterday at noon, sir"}`
 		}, api.ProblemCodeInvalidRequest, "#/answered_at"},
+		"with a date of more than 35 characters": {func(t *testing.T, _ *bench, p phone, v api.Verification) string {
+			return p.sign(t, v, shownContext, "approve", "2026-11-21T11:04:40."+strings.Repeat("0", 33_000)+"+01:00", true)
+		}, api.ProblemCodeInvalidRequest, "#/answered_at"},
 		"with a decision that is none": {func(*testing.T, *bench, phone, api.Verification) string {
 			return `{"device_id":"d","decision":"maybe","signature":"AA","answered_at":"` + answeredAt + `"}`
 		}, api.ProblemCodeInvalidRequest, "#/decision"},

@@ -32,7 +32,7 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 		return v
 	}
 	v.Status, v.Reason = verification.Status(o.Status), verification.Reason(o.Reason)
-	v.ChecksUsed, v.ChangedAt = o.ChecksUsed, o.ChangedAt
+	v.ChecksUsed, v.Tried, v.ChangedAt = o.ChecksUsed, o.Tried, o.ChangedAt
 	if o.ClosedAt != nil {
 		v.ClosedAt = *o.ClosedAt
 	}
@@ -44,7 +44,7 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 func outcomeOf(v verification.Verification) events.VerificationChanged {
 	o := events.VerificationChanged{
 		Version: events.Version, ID: v.ID, Status: string(v.Status), Reason: string(v.Reason),
-		ChecksUsed: v.ChecksUsed, ChangedAt: v.ChangedAt,
+		ChecksUsed: v.ChecksUsed, Tried: v.Tried, ChangedAt: v.ChangedAt,
 	}
 	if !v.ClosedAt.IsZero() {
 		o.ClosedAt = &v.ClosedAt

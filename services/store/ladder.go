@@ -243,7 +243,10 @@ func (l *ladder) route(step int) string {
 func (s *Resolver) move(ctx context.Context, l ladder, m verification.Move, why asked) (verification.Move, error) {
 	switch {
 	case m.Close:
-		_, err := s.Resolve(ctx, l.record.ID, verification.Undelivered{Send: l.record.Send, Reason: m.Reason})
+		v, err := s.Resolve(ctx, l.record.ID, verification.Undelivered{Send: l.record.Send, Reason: m.Reason})
+		if err == nil {
+			_ = s.Answered(ctx, v) // that it counts no longer may fail; the outcome stands all the same
+		}
 		return m, err
 	case m.Take == 0:
 		return m, nil

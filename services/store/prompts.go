@@ -216,12 +216,13 @@ func ofLife(p events.PromptAsked, v verification.Verification) bool {
 }
 
 // Answered takes what the person answered out of what they left unanswered: with an approval all pushes that came before
-// its own, with a denial its own. What was never pushed answers none. Nor does what they say was not theirs: that is no
-// reason to send them more. Repeating it changes nothing. It fails with ErrUnavailable.
+// its own, with a denial its own; and what never arrived, which nobody left. What was never pushed answers none. Nor does
+// what they say was not theirs: that is no reason to send them more. Repeating it changes nothing. It fails with
+// ErrUnavailable.
 func (s *Resolver) Answered(ctx context.Context, v verification.Verification) error {
 	approved := v.Status == verification.Approved
-	denied := v.Status == verification.Denied && v.Reason != verification.NotMe
-	if !approved && !denied {
+	own := v.Status == verification.Denied && v.Reason != verification.NotMe || v.Status == verification.Failed
+	if !approved && !own {
 		return nil
 	}
 	for _, user := range v.Prompted() {

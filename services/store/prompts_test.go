@@ -293,6 +293,25 @@ func TestAnAnswerCountsAndNotMeDoesNot(t *testing.T) {
 	}
 }
 
+func TestAPromptThatNeverArrivedWasLeftByNobody(t *testing.T) {
+	h := build(t)
+	roomy(t, h)
+	s := h.store(prompts(2))
+	ana := uuid.NewString()
+	for range 5 {
+		v := create(t, s, h.prompt(ana))
+		move, err := s.Undelivered(t.Context(), events.DeliverySettled{
+			ID: v.ID, Channel: events.Push, Send: 1, Status: events.DeliveryFailed, Reason: events.ReasonDeviceGone, At: h.clock.now(),
+		})
+		require.NoError(t, err)
+		require.True(t, move.Close)
+		h.stand(s, verification.Failed, v.ID)
+	}
+	create(t, s, h.prompt(ana))
+	create(t, s, h.prompt(ana))
+	limit(t, s, h.prompt(ana))
+}
+
 func TestWhatIsNoPromptCostsNoRecord(t *testing.T) {
 	h := build(t)
 	s := h.store(prompts(3))

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,12 +95,16 @@ func asksPhonesOnly(a events.VerificationActivated) bool {
 const maxProofSkew = 5 * time.Minute
 
 // Prove checks what a phone signed against the record of its verification, and returns it; nil for an answer that
-// needs no proof, since it came on another road. It fails with ErrUnproved, ErrNotFound or ErrUnavailable. Nobody's
-// word is taken for it: whoever could write answers into the stream could make none that approves.
+// needs no proof, since it came on another road. It fails with ErrUnproved, ErrUnavailable, or ErrNotFound, also for an
+// answer to an earlier verification of the same id. Nobody's word is taken for it: whoever could write answers into the
+// stream could make none that approves.
 func (s *Resolver) Prove(ctx context.Context, r events.ResponseReceived) (*verification.Proof, error) {
 	a, err := s.activation(ctx, r.ID)
 	if err != nil {
 		return nil, err
+	}
+	if events.EarlierLife(a.CreatedAt, r.ReceivedAt) {
+		return nil, fmt.Errorf("%w: the answer was to another that had its id", verification.ErrNotFound)
 	}
 	if r.Kind != events.ResponsePush && !asksPhonesOnly(a) {
 		return nil, nil //nolint:nilnil // there is nothing to prove, and nothing wrong
@@ -107,8 +113,7 @@ func (s *Resolver) Prove(ctx context.Context, r events.ResponseReceived) (*verif
 		return nil, fmt.Errorf("%w: it has none", verification.ErrUnproved)
 	}
 	p := *r.Proof
-	at, err := time.Parse(time.RFC3339, p.AnsweredAt)
-	if err != nil || at.After(r.ReceivedAt.Add(maxProofSkew)) {
+	if !timely(a, r) {
 		return nil, fmt.Errorf("%w: its time is wrong", verification.ErrUnproved)
 	}
 	app := appOf(a, p.DeviceID)
@@ -128,6 +133,14 @@ func (s *Resolver) Prove(ctx context.Context, r events.ResponseReceived) (*verif
 	return proofOf(&p), nil
 }
 
+// timely tells whether a phone dated its answer neither before its question nor after its receipt, but for what clocks
+// may differ.
+func timely(a events.VerificationActivated, r events.ResponseReceived) bool {
+	at, err := time.Parse(time.RFC3339, r.Proof.AnsweredAt)
+	return err == nil && len(r.Proof.AnsweredAt) <= device.LongestTime &&
+		!at.Before(a.CreatedAt.Add(-device.Earliest)) && !at.After(r.ReceivedAt.Add(maxProofSkew))
+}
+
 // signedAnswer is what a device signed, rebuilt from the record and what the proof adds.
 func signedAnswer(a events.VerificationActivated, p events.Proof) (device.Answer, error) {
 	shown, err := json.Marshal(a.Context)
@@ -142,22 +155,29 @@ func signedAnswer(a events.VerificationActivated, p events.Proof) (device.Answer
 
 // numberSigned tells whether the number that is compared is the one that was signed: both are right, or both wrong.
 func numberSigned(v verification.Verification, expected string, r events.ResponseReceived) bool {
+	if n := len(r.Proof.NumberDigest); n != 0 && n != hex.EncodedLen(sha256.Size) {
+		return false // it is archived as it came
+	}
 	if r.Decision != events.Approve || v.NumberLength == 0 {
 		return true
 	}
 	if len(r.Number) == 0 {
 		return r.Proof.NumberDigest == ""
 	}
+	if expected == "" { // asked by a program of before there were digests: its hash alone is compared
+		return r.Proof.NumberDigest != ""
+	}
 	matches := len(v.NumberHash) > 0 && subtle.ConstantTimeCompare(v.NumberHash, r.Number) == 1
 	return r.Proof.NumberDigest != "" && matches == (r.Proof.NumberDigest == expected)
 }
 
 // Archive keeps the proof of an answer if it is what closed its verification, and notes that its device was used.
-// It may be repeated. It fails with ErrUnavailable.
+// It may be repeated. It fails with ErrUnavailable, or with ErrUnarchived where trying again is in vain: the proof is too
+// large, or the records of its verification have left before it was archived.
 func (s *Resolver) Archive(ctx context.Context, id string, p verification.Proof) error {
 	a, err := s.activation(ctx, id)
-	if errors.Is(err, verification.ErrNotFound) {
-		return nil
+	if errors.Is(err, verification.ErrNotFound) || err == nil && answeredAnother(a, p) {
+		return s.archived(ctx, id, p)
 	}
 	if err != nil {
 		return err
@@ -176,6 +196,27 @@ func (s *Resolver) Archive(ctx context.Context, id string, p verification.Proof)
 	}
 	s.used(ctx, p.DeviceID, v.ClosedAt)
 	return nil
+}
+
+// answeredAnother tells whether an answer is older than the verification that has its id now.
+func answeredAnother(a events.VerificationActivated, p verification.Proof) bool {
+	at, err := time.Parse(time.RFC3339, p.AnsweredAt)
+	return err == nil && at.Before(a.CreatedAt.Add(-device.Earliest))
+}
+
+// archived looks whether a proof was archived while its verification had records.
+func (s *Resolver) archived(ctx context.Context, id string, p verification.Proof) error {
+	rec, err := s.proofs.Last(ctx, events.ProofsOf(id))
+	if err != nil && !errors.Is(err, stream.ErrAbsent) {
+		return unavailable(err)
+	}
+	if err == nil {
+		e, err := events.Decode[events.ApprovalProved](rec.Data)
+		if err != nil || subtle.ConstantTimeCompare(e.Signature, p.Signature) == 1 {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: the records of its verification have left", verification.ErrUnarchived)
 }
 
 func (s *Resolver) archive(ctx context.Context, a events.VerificationActivated, v verification.Verification) error {
@@ -198,7 +239,10 @@ func (s *Resolver) archive(ctx context.Context, a events.VerificationActivated, 
 		return err
 	}
 	_, err = s.pub.Put(ctx, events.ProofSubject(a.ID, a.CreatedAt), data, stream.Expecting(0))
-	if err != nil && !errors.Is(err, stream.ErrConflict) { // it is there already: this is a repetition
+	switch {
+	case errors.Is(err, stream.ErrTooLarge):
+		return fmt.Errorf("%w: %w", verification.ErrUnarchived, err)
+	case err != nil && !errors.Is(err, stream.ErrConflict): // it is there already: this is a repetition
 		return unavailable(err)
 	}
 	return nil

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -55,6 +57,24 @@ func TestASaltGoesToPhonesThatApproveAndToNobodyElse(t *testing.T) {
 	require.NotEqual(t, salt, other)
 	_, err = s.NumberSalt(t.Context(), uuid.NewString())
 	require.ErrorIs(t, err, verification.ErrNotFound)
+}
+
+// Whoever checks a proof takes a context only as apps get it. One that has a field more must be known there too.
+func TestEveryContextThatAppsGetReadsInOneWay(t *testing.T) {
+	var c events.Context
+	shown := reflect.ValueOf(&c).Elem()
+	for i := range shown.NumField() {
+		if f := shown.Field(i); f.Kind() == reflect.String {
+			f.SetString("<Müller & \u2028 \u0007\"> " + shown.Type().Field(i).Name)
+		}
+	}
+	c.Fields = []events.Field{{Label: "To", Value: "<Müller>"}, {}}
+	for _, context := range []events.Context{{}, c} {
+		b, err := json.Marshal(context)
+		require.NoError(t, err)
+		a := device.Answer{Context: string(b)}
+		require.True(t, device.Proof{Answer: a, SignedText: a.SignedText()}.Check().Context, "%s", b)
+	}
 }
 
 func TestTheNewestProofOfAnIdIsFoundAndTheOneBeforeStays(t *testing.T) {

@@ -1,8 +1,11 @@
 package verification
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -14,6 +17,8 @@ var (
 	ErrChallenge = errors.New("verification asked for another kind of answer")
 	// ErrUnproved: the answer needs a proof, and has none that holds. Only who reads facts refuses with it, not Apply.
 	ErrUnproved = errors.New("answer has no valid proof")
+	// ErrUnarchived: the proof of an answer can be archived no more. Apply does not refuse with it either.
+	ErrUnarchived = errors.New("proof cannot be archived")
 )
 
 // Fact is something that happened and may change a verification: one of the types below.
@@ -26,6 +31,9 @@ type Checked struct{ Hash []byte }
 // the answer: only the link's holder, the device's key or the provider's signature leads here.
 type Answered struct {
 	Decision Decision
+	// EventID is that of the answer: a wrong number of the same answer counts once, however often it comes. Without one
+	// each counts.
+	EventID string
 	// Number is the keyed hash of the number that came with an approval; empty without one.
 	Number []byte
 	// Proof is what a phone signed; nil for answers on other roads.
@@ -143,7 +151,7 @@ func (v Verification) answer(f Answered, now time.Time) (Verification, error) {
 	switch f.Decision {
 	case Approve:
 		if v.NumberLength > 0 {
-			return v.match(f.Number, now), nil
+			return v.match(f, now), nil
 		}
 		return v.close(Approved, "", now), nil
 	case Deny:
@@ -155,20 +163,37 @@ func (v Verification) answer(f Answered, now time.Time) (Verification, error) {
 	}
 }
 
-// match approves with the right number only. Without one nothing changes; the last wrong one denies.
-func (v Verification) match(number []byte, now time.Time) Verification {
-	if len(number) == 0 {
+// match approves with the right number only. Without one nothing changes, nor with an answer that was wrong before; the
+// last wrong one denies.
+func (v Verification) match(f Answered, now time.Time) Verification {
+	try := tryOf(f.EventID)
+	if len(f.Number) == 0 || try != "" && slices.Contains(v.Tried, try) {
 		return v
 	}
 	v.ChecksUsed++
-	if matches(v.NumberHash, number) {
+	if matches(v.NumberHash, f.Number) {
 		return v.close(Approved, "", now)
 	}
 	if v.ChecksUsed >= v.MaxChecks {
 		return v.close(Denied, WrongNumber, now)
 	}
+	if try != "" {
+		v.Tried = append(slices.Clip(v.Tried), try)
+	}
 	v.ChangedAt = stamp(now)
 	return v
+}
+
+// tryBytes is the length of the hash of an event's id: a few of one verification have to differ.
+const tryBytes = 8
+
+// tryOf is the short hash of an event's id; empty without one.
+func tryOf(eventID string) string {
+	if eventID == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(eventID))
+	return base64.RawURLEncoding.EncodeToString(sum[:tryBytes])
 }
 
 func (v Verification) close(s Status, r Reason, now time.Time) Verification {

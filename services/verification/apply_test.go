@@ -1,6 +1,7 @@
 package verification_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -202,6 +203,8 @@ func FuzzApply(f *testing.F) {
 		verification.Answered{Decision: verification.Approve},
 		verification.Answered{Decision: verification.Approve, Number: hash},
 		verification.Answered{Decision: verification.Approve, Number: []byte("x")},
+		verification.Answered{Decision: verification.Approve, Number: []byte("x"), EventID: "e1"},
+		verification.Answered{Decision: verification.Approve, Number: []byte("x"), EventID: "e2"},
 		verification.Answered{Decision: verification.Deny},
 		verification.Answered{Decision: verification.DecisionNotMe},
 		verification.Answered{Decision: "maybe"},
@@ -226,6 +229,12 @@ func FuzzApply(f *testing.F) {
 				require.Equal(t, before, v, "closed never reopens")
 			}
 			require.LessOrEqual(t, v.ChecksUsed, v.MaxChecks, "checks never exceed the limit")
+			require.LessOrEqual(t, len(v.Tried), v.ChecksUsed, "each that is remembered was counted")
+			if a, ok := fact.(verification.Answered); ok && a.EventID != "" && !v.Status.Closed() {
+				again, err := verification.Apply(v, fact, clock)
+				require.True(t, err == nil || errors.Is(err, verification.ErrChallenge))
+				require.Equal(t, v, again, "an answer that comes again changes nothing")
+			}
 			if v.Status == verification.Approved {
 				require.True(t, v.ClosedAt.Before(v.ExpiresAt), "an expired one is never approved")
 			}

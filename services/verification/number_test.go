@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,61 @@ func TestTheRightNumberAsTheLastTryApproves(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, verification.Approved, v.Status)
 	require.Empty(t, v.Reason)
+}
+
+// event is an answer of its own with a number.
+func event(id, n string) verification.Answered {
+	f := number(n)
+	f.EventID = id
+	return f
+}
+
+func TestAWrongNumberCountsOnceForEachAnswer(t *testing.T) {
+	first, err := verification.Apply(matching(), event("e1", "12"), now)
+	require.NoError(t, err)
+	require.Equal(t, 1, first.ChecksUsed)
+	require.Equal(t, []string{"i1zE337sfTI"}, first.Tried, "the first 8 bytes of its SHA-256")
+	for range 5 {
+		again, err := verification.Apply(first, event("e1", "12"), now.Add(time.Second))
+		require.NoError(t, err)
+		require.Equal(t, first, again)
+	}
+	for name, second := range map[string]verification.Answered{
+		"the same number in another answer": event("e2", "12"), "another number": event("e3", "34"), "an answer without an id": number("12"),
+	} {
+		after, err := verification.Apply(first, second, now)
+		require.NoError(t, err)
+		require.Equal(t, verification.Denied, after.Status, name)
+		require.Equal(t, verification.WrongNumber, after.Reason, name)
+	}
+	approved, err := verification.Apply(first, event("e2", string(hash)), now)
+	require.NoError(t, err)
+	require.Equal(t, verification.Approved, approved.Status)
+	denied, err := verification.Apply(first, verification.Answered{Decision: verification.Deny, EventID: "e1"}, now)
+	require.NoError(t, err)
+	require.Equal(t, verification.Denied, denied.Status, "only numbers are tried")
+}
+
+func TestHoweverOftenAnswersComeEachCountsOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := matching()
+		v.MaxChecks = rapid.IntRange(1, 5).Draw(t, "checks")
+		other := v
+		seen := map[string]bool{}
+		for _, id := range rapid.SliceOf(rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f"})).Draw(t, "events") {
+			kept := slices.Clone(v.Tried)
+			before := v
+			v, _ = verification.Apply(v, event(id, "wrong"), now)
+			require.Equal(t, kept, before.Tried, "what was read before stays as it was")
+			if !seen[id] {
+				seen[id] = true
+				other, _ = verification.Apply(other, number("wrong"), now)
+			}
+			require.Equal(t, other.Status, v.Status)
+			require.Equal(t, other.ChecksUsed, v.ChecksUsed)
+			require.Less(t, len(v.Tried), v.MaxChecks)
+		}
+	})
 }
 
 func TestAnApprovalWithoutItsNumberChangesNothing(t *testing.T) {

@@ -120,8 +120,11 @@ type Verification struct {
 	Status     Status
 	Reason     Reason
 	ChecksUsed int
-	ClosedAt   time.Time // zero while pending
-	ChangedAt  time.Time
+	// Tried tells the answers whose numbers were wrong, by a short hash of their event's id, so that none counts twice.
+	// There are fewer than MaxChecks.
+	Tried     []string
+	ClosedAt  time.Time // zero while pending
+	ChangedAt time.Time
 	// Proof is the signed answer that closed it; nil where none did.
 	Proof *Proof
 	// Revision rises with every change; 0 before the first. The store sets it.

@@ -67,17 +67,18 @@ func (v *Verifier) follow(ctx context.Context, r events.ResponseReceived, after 
 	if v.Guard == nil || after.ID == "" { // nothing has this id
 		return nil
 	}
-	if err := v.Guard.Answered(ctx, after); err != nil {
-		return fmt.Errorf("note an answer: %w", err)
+	noted := v.Guard.Answered(ctx, after)
+	if noted != nil {
+		noted = fmt.Errorf("note an answer: %w", noted)
 	}
 	if r.Decision != events.NotMe || after.Status != verification.Denied || after.Reason != verification.NotMe {
-		return nil
+		return noted
 	}
-	return v.warn(ctx, r, after)
+	return errors.Join(noted, v.warn(ctx, r, after))
 }
 
-// warn tells the audit log that a request was not the person's, and freezes. All that is stored follows from the
-// verification alone, so that it is the same however often it is stored.
+// warn tells the audit log that a request was not the person's, and freezes, whether or not the log could be told. All
+// that is stored follows from the verification alone, so that it is the same however often it is stored.
 func (v *Verifier) warn(ctx context.Context, r events.ResponseReceived, after verification.Verification) error {
 	roads, err := v.Guard.Roads(ctx, after.ID, r.Kind, r.Evidence)
 	if err != nil {
@@ -99,7 +100,7 @@ func (v *Verifier) warn(ctx context.Context, r events.ResponseReceived, after ve
 		Action: audit.NotMe, Subject: after.ID, UserID: after.UserID, Details: details, At: after.ClosedAt,
 	})
 	if err != nil {
-		return fmt.Errorf("audit %s: %w", audit.NotMe, err)
+		err = fmt.Errorf("audit %s: %w", audit.NotMe, err)
 	}
 	if first {
 		v.Log.Warn("a person says that a request was not theirs", "verification_id", after.ID, "kind", r.Kind)
@@ -108,15 +109,15 @@ func (v *Verifier) warn(ctx context.Context, r events.ResponseReceived, after ve
 		}
 	}
 	if v.NotMe.Freeze == FreezeOff {
-		return nil
+		return err
 	}
 	for _, road := range roads {
 		whole := v.NotMe.Freeze == FreezeChannel && road.DeviceID != ""
-		if err := v.Guard.Freeze(ctx, after, road, whole, until); err != nil {
-			return fmt.Errorf("freeze: %w", err)
+		if frozen := v.Guard.Freeze(ctx, after, road, whole, until); frozen != nil {
+			err = errors.Join(err, fmt.Errorf("freeze: %w", frozen))
 		}
 	}
-	return nil
+	return err
 }
 
 // listed are the different values of roads, such as "sms,email".

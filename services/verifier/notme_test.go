@@ -244,6 +244,56 @@ func TestWhatAKilledVerifierLeftUndoneIsDoneByTheNext(t *testing.T) {
 	}
 }
 
+func TestNothingThatFailsHoldsAFreezeBack(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{"answered", "audit", "archive"} {
+		t.Run(broken+" fails", func(t *testing.T) {
+			t.Parallel()
+			h := build(t)
+			var tries tally
+			fails := func(what string) error {
+				if tries.add(what); what == broken && tries.of(what) <= 2 {
+					return verification.ErrUnavailable
+				}
+				return nil
+			}
+			frozenAt := make(chan int, 16)
+			told := h.guarded(func(v *verifier.Verifier) {
+				b := brokenFreezing{guarded(v, fails), func() { frozenAt <- tries.of(broken) }}
+				v.Guard, v.Audit = b, b
+				v.Verifications = archiving{v.Verifications, func(string) error { return fails("archive") }}
+			})
+			v, app := h.asked(func(p *verification.Params) {
+				p.Channel, p.UserID, p.DeviceID = verification.Push, "ana", uuid.NewString()
+			})
+			h.tells(v, app, events.ResponsePush, events.NotMe)
+			require.LessOrEqual(t, next(t, frozenAt), 1, "it is frozen at the first try")
+			require.Equal(t, "-NAK", next(t, h.settled))
+			require.Equal(t, "-NAK", next(t, h.settled))
+			require.Equal(t, "+ACK", next(t, h.settled))
+			require.Equal(t, "push", next(t, told))
+			require.Len(t, h.warnings(), 1)
+			require.Len(t, h.frozen(), 1)
+		})
+	}
+}
+
+// guarded is what a verifier tells of answers, with calls that may fail.
+func guarded(v *verifier.Verifier, fails func(what string) error) broken {
+	return broken{v.Guard, v.Audit, fails}
+}
+
+// brokenFreezing tells of each freeze.
+type brokenFreezing struct {
+	broken
+	froze func()
+}
+
+func (b brokenFreezing) Freeze(ctx context.Context, v verification.Verification, road events.FallbackStep, whole bool, until time.Time) error {
+	b.froze()
+	return b.broken.Freeze(ctx, v, road, whole, until)
+}
+
 func TestNotMeNamesAllItsFaults(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, verifier.DefaultNotMe().Validate())

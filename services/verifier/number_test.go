@@ -1,7 +1,9 @@
 package verifier_test
 
 import (
+	"context"
 	"crypto/rand"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/services/verification"
+	"github.com/assent-io/assent/services/verifier"
 )
 
 // askForNumber creates a call that asks for a number, and tells the number.
@@ -80,4 +83,58 @@ func TestANumberIsCompared(t *testing.T) {
 			require.Equal(t, c.reason, h.get(id).Reason)
 		})
 	}
+}
+
+// wrongly is an answer with a wrong number.
+func (h *house) wrongly(id, eventID string) events.ResponseReceived {
+	h.t.Helper()
+	hash, err := h.store.NumberHash(h.t.Context(), id, "12345")
+	require.NoError(h.t, err)
+	return events.ResponseReceived{
+		Version: events.Version, EventID: eventID, ID: id, Kind: events.ResponseVoice, Decision: events.Approve, Number: hash, ReceivedAt: h.clock.now(),
+	}
+}
+
+func TestAWrongNumberThatComesAgainAfterItsVerifierWasKilledCountsOnce(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	var kill sync.Once
+	h.verify(func(r verifier.Resolver) verifier.Resolver {
+		return resolving{Resolver: r, resolve: func(ctx context.Context, id string, f verification.Fact) (verification.Verification, error) {
+			v, err := r.Resolve(ctx, id, f)
+			kill.Do(func() { err = verification.ErrUnavailable }) // the outcome is stored, and nobody acknowledges
+			return v, err
+		}}
+	})
+	id, number := h.askForNumber(2)
+	h.respond(h.wrongly(id, "twilio:CA1:approve:1"))
+	require.Equal(t, "-NAK", next(t, h.settled))
+	require.Equal(t, "voice pending", next(t, h.counted))
+	require.Equal(t, "+ACK", next(t, h.settled))
+	require.Equal(t, 1, h.get(id).ChecksUsed)
+	require.EqualValues(t, 1, h.writes())
+	h.key(id, events.Approve, number)
+	require.Equal(t, "voice approved", next(t, h.counted))
+}
+
+func TestACallbackThatIsPlayedAgainCountsOnceAndASecondTryOfTheSameNumberCounts(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.verify()
+	id, _ := h.askForNumber(2)
+	// Without a message id the broker takes it as often as it comes, as it does two minutes later.
+	again := func(eventID string) {
+		data, err := events.Encode(h.wrongly(id, eventID))
+		require.NoError(t, err)
+		h.put(events.ResponseSubject(events.ResponseVoice, id), string(data))
+	}
+	for range 3 {
+		again("twilio:CA1:approve:1")
+		require.Equal(t, "voice pending", next(t, h.counted))
+	}
+	require.Equal(t, 1, h.get(id).ChecksUsed)
+	again("twilio:CA1:approve:2:1")
+	require.Equal(t, "voice denied", next(t, h.counted), "the call asked once more")
+	require.Equal(t, verification.WrongNumber, h.get(id).Reason)
+	require.EqualValues(t, 2, h.writes())
 }

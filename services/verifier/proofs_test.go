@@ -2,7 +2,7 @@ package verifier_test
 
 import (
 	"bytes"
-	"context"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type phone struct {
 	key    *ecdsa.PrivateKey
 	public []byte
 	number string // on the other screen; empty where none is asked for
+	payee  string // what is agreed to; empty: <Müller>
 }
 
 func newKey(t *testing.T) (*ecdsa.PrivateKey, []byte) {
@@ -57,7 +59,7 @@ func (h *house) askPhone(digits int, change ...func(*phone)) phone {
 	v, secrets, err := verification.New(verification.Params{
 		ID: uuid.NewString(), Credential: "shop", Channel: verification.Push, UserID: uuid.NewString(), DeviceID: p.id, Brand: "Example Bank",
 		Context: verification.Context{
-			Action: "Pay 20 & more", IP: "203.0.113.7", Fields: []verification.Field{{Label: "To", Value: "<Müller>"}},
+			Action: "Pay 20 & more", IP: "203.0.113.7", Fields: []verification.Field{{Label: "To", Value: cmp.Or(p.payee, "<Müller>")}},
 		},
 		NumberLength: digits,
 	}, h.clock.now(), rand.Reader)
@@ -286,6 +288,19 @@ func TestAnAnswerWithoutAValidProofIsNeverApplied(t *testing.T) {
 				a.AnsweredAt = h.clock.now().Add(6 * time.Minute).UTC().Format(time.RFC3339)
 			})
 		},
+		"of a time before the question": func(_ *house, p phone) events.ResponseReceived {
+			return p.answer(events.Approve, p.number, func(a *device.Answer) {
+				a.AnsweredAt = p.v.CreatedAt.Add(-device.Earliest - time.Second).UTC().Format(time.RFC3339)
+			})
+		},
+		"of a time with 33,000 decimals": func(h *house, p phone) events.ResponseReceived {
+			return p.answer(events.Approve, p.number, func(a *device.Answer) {
+				a.AnsweredAt = h.clock.now().UTC().Format("2006-01-02T15:04:05.") + strings.Repeat("0", 33_000) + "Z"
+			})
+		},
+		"of a digest that is none": func(_ *house, p phone) events.ResponseReceived {
+			return p.answer(events.Deny, "", func(a *device.Answer) { a.NumberDigest = strings.Repeat("0", 33_000) })
+		},
 		"of no time": func(_ *house, p phone) events.ResponseReceived {
 			return p.answer(events.Approve, p.number, func(a *device.Answer) { a.AnsweredAt = "now" })
 		},
@@ -355,43 +370,6 @@ func TestAReplayedAnswerIsOneEventAndOneProof(t *testing.T) {
 	require.EqualValues(t, 2, h.archived(), "one proof, and one last use")
 }
 
-// archiving is a Resolver whose archive something stands before.
-type archiving struct {
-	verifier.Resolver
-	before func(id string) error
-}
-
-func (a archiving) Archive(ctx context.Context, id string, p verification.Proof) error {
-	if err := a.before(id); err != nil {
-		return err
-	}
-	return a.Resolver.Archive(ctx, id, p)
-}
-
-func TestAProofThatCouldNotBeArchivedIsArchivedWhenItsAnswerComesAgain(t *testing.T) {
-	t.Parallel()
-	h := build(t)
-	var tries tally
-	h.verify(func(r verifier.Resolver) verifier.Resolver {
-		return archiving{r, func(id string) error {
-			if tries.add(id); tries.of(id) <= 2 {
-				return verification.ErrUnavailable
-			}
-			return nil
-		}}
-	})
-	p := h.askPhone(2)
-	h.respond(p.answer(events.Approve, p.number))
-	require.Equal(t, "push approved", next(t, h.counted), "who waits is told at once")
-	require.Equal(t, "-NAK", next(t, h.settled))
-	require.Equal(t, "-NAK", next(t, h.settled))
-	require.Equal(t, "+ACK", next(t, h.settled))
-	e, err := h.proofs().Proof(t.Context(), "shop", p.v.ID)
-	require.NoError(t, err)
-	require.True(t, check(e).Valid())
-	require.EqualValues(t, 1, h.writes(), "the outcome is written once")
-}
-
 func TestALastUseIsNotedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -445,4 +423,37 @@ func TestNobodyWhoReadsTheStreamsLearnsTheNumber(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, seen, 5)
+}
+
+// before makes the record of a question that of a program which knew of no digests of numbers.
+func (p phone) before() {
+	p.h.t.Helper()
+	r, err := stream.NewReader(p.h.t.Context(), p.h.js, stream.Activations)
+	require.NoError(p.h.t, err)
+	rec, err := r.Last(p.h.t.Context(), events.ActivationByID(p.v.ID))
+	require.NoError(p.h.t, err)
+	a, err := events.Decode[events.VerificationActivated](rec.Data)
+	require.NoError(p.h.t, err)
+	require.NotEmpty(p.h.t, a.NumberDigest)
+	a.NumberDigest = ""
+	data, err := events.Encode(a)
+	require.NoError(p.h.t, err)
+	_, err = p.h.pub.Put(p.h.t.Context(), rec.Subject, data)
+	require.NoError(p.h.t, err)
+}
+
+func TestANumberThatWasAskedForBeforeThereWereDigestsIsComparedByItsHash(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.verify()
+	p := h.askPhone(2)
+	p.before()
+	h.respond(p.answer(events.Approve, p.wrong()))
+	require.Equal(t, "push pending", next(t, h.counted))
+	bare := p.answer(events.Approve, p.number, func(a *device.Answer) { a.NumberDigest = "" })
+	h.respond(bare)
+	require.Equal(t, "push unproved", next(t, h.counted), "a number that was not signed is none")
+	h.respond(p.answer(events.Approve, p.number))
+	require.Equal(t, "push approved", next(t, h.counted))
+	require.Equal(t, verification.Approved, h.get(p.v.ID).Status)
 }

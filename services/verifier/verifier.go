@@ -1,8 +1,8 @@
 // Package verifier consumes what comes back, answers of people, failures of deliveries and
 // times that have come, and turns each into a fact for the domain. It decides nothing itself:
 // verification.Apply does, under compare-and-set, so that any number of verifiers may
-// run side by side and a repeated event changes nothing. Only a wrong number counts once
-// more where the broker delivers its event again, which errs towards refusing.
+// run side by side and a repeated event changes nothing: a wrong number too counts once for each
+// event, however often the broker delivers it or a provider's callback is played again.
 package verifier
 
 import (
@@ -45,7 +45,8 @@ type Resolver interface {
 	// Prove checks what a phone signed; nil for an answer that needs no proof. It fails with
 	// verification.ErrUnproved or ErrNotFound.
 	Prove(ctx context.Context, r events.ResponseReceived) (*verification.Proof, error)
-	// Archive keeps the proof that closed a verification; it may be repeated.
+	// Archive keeps the proof that closed a verification; it may be repeated. It fails with
+	// verification.ErrUnarchived where trying again is in vain.
 	Archive(ctx context.Context, id string, p verification.Proof) error
 	// Timed takes a step of a fallback whose time has come; Undelivered does what follows from a message that
 	// did not arrive, and Unheard from one of which nothing is heard. They return what was done, and fail with
@@ -78,26 +79,41 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 	}
 	proof, err := v.Verifications.Prove(m.Context(), r)
 	if err != nil {
+		if d := stream.DeliveryOf(m.Context()); errors.Is(err, verification.ErrNotFound) && r.Proof != nil && d != nil && d.Attempt > 1 {
+			// It may have closed its verification when it came before: then its proof must not be lost in silence.
+			if err := v.archive(m.Context(), r.ID, verification.Proof{AnsweredAt: r.Proof.AnsweredAt, Signature: r.Proof.Signature}); err != nil {
+				return err
+			}
+		}
 		return v.refused(v.Log.With("verification_id", r.ID, "kind", r.Kind), r.Kind, err)
 	}
-	answered := verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number, Proof: proof}
+	answered := verification.Answered{Decision: verification.Decision(r.Decision), EventID: r.EventID, Number: r.Number, Proof: proof}
 	after, err := v.resolve(m.Context(), r.Kind, r.ID, answered)
 	if err != nil {
 		return err
 	}
 	// After the outcome, which somebody waits for, and before the ack: whoever is killed between is followed by one
-	// that finds the verification closed by this very answer.
-	if proof != nil {
-		if err := v.archive(m.Context(), r.ID, *proof); err != nil {
-			return err
-		}
+	// that finds the verification closed by this very answer. Neither waits for the other: an archive that is full
+	// keeps nobody from being warned. What cannot be archived is put aside once nothing else is left to do.
+	followed := v.follow(m.Context(), r, after)
+	if proof == nil || !after.Status.Closed() {
+		return followed
 	}
-	return v.follow(m.Context(), r, after)
+	if err := v.archive(m.Context(), r.ID, *proof); followed == nil {
+		return err
+	}
+	return followed
 }
 
-// archive keeps a proof.
+// archive keeps a proof. The answer whose proof can be kept no more becomes a dead letter.
 func (v *Verifier) archive(ctx context.Context, id string, p verification.Proof) error {
-	if err := v.Verifications.Archive(ctx, id, p); err != nil {
+	err := v.Verifications.Archive(ctx, id, p)
+	switch {
+	case errors.Is(err, verification.ErrUnarchived):
+		v.Log.Error("proof not archived: its answer goes to the dead letters", "verification_id", id, "err", err)
+		v.count(events.ResponsePush, "unarchived")
+		return fmt.Errorf("%w: %w", events.ErrUndecodable, err) // of no use to whoever gets it again
+	case err != nil:
 		v.Log.Warn("proof not archived yet", "verification_id", id, "err", err)
 		return fmt.Errorf("archive proof: %w", err)
 	}

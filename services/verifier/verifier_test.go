@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -373,4 +374,38 @@ func TestWithoutACounterEverythingIsAppliedAllTheSame(t *testing.T) {
 	h.answer(v.ID, events.Approve)
 	require.Equal(t, "+ACK", next(t, h.settled))
 	require.Equal(t, verification.Approved, h.get(v.ID).Status)
+}
+
+func TestAnAnswerToAnEarlierQuestionOfTheSameIDAnswersNothing(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	id := uuid.NewString()
+	h.askAs(id, verification.LinkChallenge)
+	h.answer(id, events.Approve) // no verifier runs
+	h.clock.forward(verification.DefaultLife + events.Grace + time.Second)
+	s, err := h.js.Stream(t.Context(), stream.Activations)
+	require.NoError(t, err)
+	require.NoError(t, s.Purge(t.Context())) // its time to live is over
+	h.store = h.newStore()
+	h.askAs(id, verification.LinkChallenge)
+	log := &lines{}
+	h.verifyWith(func(v *verifier.Verifier) { v.Log = slog.New(slog.NewJSONHandler(log, nil)) })
+	require.Equal(t, "sms ignored", next(t, h.counted))
+	require.Equal(t, "+ACK", next(t, h.settled))
+	require.Equal(t, verification.Pending, h.get(id).Status)
+	require.Contains(t, log.String(), "the answer was to another that had its id")
+
+	h.answer(id, events.Approve)
+	require.Equal(t, "sms approved", next(t, h.counted), "the answer to this one counts")
+}
+
+func TestAnAnswerCountsThoughTheClockOfWhoTookItIsSlow(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.verify()
+	v := h.ask(verification.LinkChallenge)
+	require.NoError(t, h.pub.Respond(t.Context(), events.ResponseReceived{
+		EventID: uuid.NewString(), ID: v.ID, Kind: events.ResponseSMS, Decision: events.Approve, ReceivedAt: v.CreatedAt.Add(-5 * time.Minute),
+	}))
+	require.Equal(t, "sms approved", next(t, h.counted))
 }

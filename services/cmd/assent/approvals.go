@@ -138,7 +138,7 @@ func printProof(w io.Writer, proof api.ApprovalProof, public []byte) error {
 		name, means string
 	}{
 		{proof.Checks.Signature, "signature", "the phone's key signed the text"},
-		{proof.Checks.Context, "context", "what is shown above is what was signed"},
+		{proof.Checks.Context, "context", "action, fields, ip, place and device are what was signed"},
 		{proof.Checks.Answer, "answer", "this verification, phone, decision and time were signed, and lead to the status"},
 		{proof.Checks.Number, "number", numberMeans(proof)},
 	} {

@@ -108,6 +108,28 @@ func TestAProofIsCheckedWithoutTheServersWord(t *testing.T) {
 	require.Equal(t, api.ProofChecks{Signature: true, Answer: true, Number: true}, told.Checks)
 }
 
+// What an app reads in the signed text and what the auditor is shown must not differ.
+func TestAContextThatReadsInTwoWaysIsNotValid(t *testing.T) {
+	t.Parallel()
+	two := `{"action":"Pay","fields":[{"label":"Amount","value":"20 EUR"}],"Fields":[{"label":"Amount","value":"20000 EUR"}]}`
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	require.NoError(t, err)
+	out, err := command(t, "approvals", "verify", "--file", saved(t, proofOf(t, func(p *api.ApprovalProof) {
+		a := device.Answer{VerificationID: p.ID, DeviceID: p.DeviceID, Decision: "approve", NumberDigest: p.NumberDigest, AnsweredAt: p.AnsweredAt, Context: two}
+		digest := sha256.Sum256([]byte(a.SignedText()))
+		der, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
+		require.NoError(t, err)
+		p.Context, p.SignedText, p.PublicKey = two, a.SignedText(), base64.StdEncoding.EncodeToString(public)
+		p.Signature = base64.RawURLEncoding.EncodeToString(der)
+	})))
+	require.Equal(t, exitNotValid, exitCode(err))
+	require.Contains(t, out, "✓ signature")
+	require.Contains(t, out, "✕ context     action, fields, ip, place and device are what was signed\n")
+	require.Contains(t, out, "proof         not valid\n")
+}
+
 func TestAProofIsFetchedFromADeployment(t *testing.T) {
 	t.Parallel()
 	proof := proofOf(t)

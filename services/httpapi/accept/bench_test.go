@@ -110,7 +110,7 @@ func (s *records) Respond(_ context.Context, r events.ResponseReceived) error {
 	}
 	s.answered = append(s.answered, r)
 	if !s.verifierAway {
-		s.apply(verification.Answered{Decision: verification.Decision(r.Decision), Number: r.Number})
+		s.apply(verification.Answered{Decision: verification.Decision(r.Decision), EventID: r.EventID, Number: r.Number})
 	}
 	return nil
 }

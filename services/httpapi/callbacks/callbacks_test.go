@@ -96,7 +96,7 @@ func (s *records) Await(ctx context.Context, id string, seen uint64) (*verificat
 	v := s.verifications[id]
 	for ; !s.silent && s.decided < len(s.answered); s.decided++ {
 		if a := s.answered[s.decided]; a.ID == id {
-			v, _ = verification.Apply(v, verification.Answered{Decision: verification.Decision(a.Decision), Number: a.Number}, now)
+			v, _ = verification.Apply(v, verification.Answered{Decision: verification.Decision(a.Decision), EventID: a.EventID, Number: a.Number}, now)
 			v.Revision++
 		}
 	}

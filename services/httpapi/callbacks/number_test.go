@@ -205,7 +205,7 @@ func TestAReplyToATextThatAsksForANumber(t *testing.T) {
 			require.Equal(t, approvalID, answered.ID)
 			require.Equal(t, events.ResponseSMS, answered.Kind)
 			require.NotContains(t, answered.EventID, ":47")
-			after, err := verification.Apply(v, verification.Answered{Decision: verification.Decision(answered.Decision), Number: answered.Number}, now)
+			after, err := verification.Apply(v, verification.Answered{Decision: verification.Decision(answered.Decision), EventID: answered.EventID, Number: answered.Number}, now)
 			require.NoError(t, err)
 			require.Equal(t, c.status, after.Status)
 		})
