@@ -309,7 +309,7 @@ func TestAPromptThatNeverArrivedWasLeftByNobody(t *testing.T) {
 	}
 	create(t, s, h.prompt(ana))
 	create(t, s, h.prompt(ana))
-	limit(t, s, h.prompt(ana))
+	require.Equal(t, 2, limit(t, s, h.prompt(ana)).Quota)
 }
 
 func TestWhatIsNoPromptCostsNoRecord(t *testing.T) {
