@@ -93,14 +93,22 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 		return err
 	}
 	// After the outcome, which somebody waits for, and before the ack: whoever is killed between is followed by one
-	// that finds the verification closed by this very answer.
+	// that finds the verification closed by this very answer. What follows from a warning does not wait for the archive.
+	var kept error
 	if proof != nil {
-		if err := v.archive(m.Context(), r.ID, *proof); err != nil {
-			return err
-		}
+		kept = v.archive(m.Context(), r.ID, *proof)
 	}
-	return v.follow(m.Context(), r, after)
+	if err := v.follow(m.Context(), r, after); err != nil {
+		return err
+	}
+	return kept
 }
+
+// A proof that was not archived is tried again after a pause that grows with each try.
+const (
+	archivePause = 250 * time.Millisecond
+	longestPause = 10 * time.Second
+)
 
 // archive keeps a proof. The answer whose proof can be kept no more becomes a dead letter.
 func (v *Verifier) archive(ctx context.Context, id string, p verification.Proof) error {
@@ -112,6 +120,9 @@ func (v *Verifier) archive(ctx context.Context, id string, p verification.Proof)
 		return fmt.Errorf("%w: %w", events.ErrUndecodable, err) // of no use to whoever gets it again
 	case err != nil:
 		v.Log.Warn("proof not archived yet", "verification_id", id, "err", err)
+		if d := stream.DeliveryOf(ctx); d != nil {
+			d.RetryAfter(min(time.Duration(d.Attempt)*archivePause, longestPause))
+		}
 		return fmt.Errorf("archive proof: %w", err)
 	}
 	return nil
