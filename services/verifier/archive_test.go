@@ -142,6 +142,23 @@ func counts(t *testing.T, h *house) []string {
 	return all
 }
 
+func TestAWarningFreezesThoughTheArchiveIsAway(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	told := h.guarded(func(v *verifier.Verifier) {
+		v.Verifications = archiving{v.Verifications, func(string) error { return verification.ErrUnavailable }}
+	})
+	p := h.askPhone(0)
+	h.respond(p.answer(events.NotMe, ""))
+	require.Equal(t, "push denied", next(t, h.counted))
+	require.Equal(t, "push", next(t, told))
+	require.Equal(t, "-NAK", next(t, h.settled))
+	require.Equal(t, "push late", next(t, h.counted))
+	require.Equal(t, "-NAK", next(t, h.settled), "it comes again until its proof is kept")
+	require.Len(t, h.frozen(), 1)
+	require.Len(t, h.warnings(), 1)
+}
+
 func TestAnAnswerThatComesAgainAfterItsProofWasArchivedIsNoDeadLetter(t *testing.T) {
 	t.Parallel()
 	for name, again := range map[string]bool{"when its id is not used": false, "when its id is used again": true} {

@@ -105,6 +105,12 @@ func (v *Verifier) HandleResponse(m *message.Message) error {
 	return followed
 }
 
+// A proof that was not archived is tried again after a pause that grows with each try.
+const (
+	archivePause = 250 * time.Millisecond
+	longestPause = 10 * time.Second
+)
+
 // archive keeps a proof. The answer whose proof can be kept no more becomes a dead letter.
 func (v *Verifier) archive(ctx context.Context, id string, p verification.Proof) error {
 	err := v.Verifications.Archive(ctx, id, p)
@@ -115,6 +121,9 @@ func (v *Verifier) archive(ctx context.Context, id string, p verification.Proof)
 		return fmt.Errorf("%w: %w", events.ErrUndecodable, err) // of no use to whoever gets it again
 	case err != nil:
 		v.Log.Warn("proof not archived yet", "verification_id", id, "err", err)
+		if d := stream.DeliveryOf(ctx); d != nil {
+			d.RetryAfter(min(time.Duration(d.Attempt)*archivePause, longestPause))
+		}
 		return fmt.Errorf("archive proof: %w", err)
 	}
 	return nil
