@@ -31,10 +31,9 @@ func TestAProviderWithoutQuotaIsWaitedForByBulkAndLeftByTheOthers(t *testing.T) 
 	for lane, atSecond := range map[events.Lane]int{events.LaneBulk: 0, events.LaneTransactional: 10} {
 		first, second := &carrier{}, &carrier{}
 		var tokens atomic.Int64
-		asked := false
+		var asked atomic.Bool
 		routes := carried{{Provider: "twilio", Sender: first, Admit: func(ctx context.Context, d time.Duration) (func(error), delivery.Refusal) {
-			if !asked { // the quota is used up when the first asks
-				asked = true
+			if asked.CompareAndSwap(false, true) { // the quota is used up when the first asks
 				tokens.Store(1000)
 				return nil, short
 			}
