@@ -47,7 +47,7 @@ func TestWhatIsNotForThisBrowserIsNotRead(t *testing.T) {
 		return b
 	}
 	small := bytes.Clone(body)
-	copy(small[16:20], []byte{0, 0, 0, 100})
+	copy(small[16:20], []byte{0, 0, 0, 50})
 	for name, c := range map[string]struct {
 		key        *ecdh.PrivateKey
 		auth, body []byte

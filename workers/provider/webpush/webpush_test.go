@@ -25,8 +25,7 @@ import (
 	"github.com/assent-io/assent/workers/provider/webpush"
 )
 
-// The key of RFC 8292 is not given in full; this one is the sender's of RFC 8291, appendix A, and
-// the browser's is that of the receiver.
+// The keys of RFC 8291, appendix A: the sender's stands for the VAPID key, and the receiver is the browser.
 const (
 	vapidKey    = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"
 	vapidPublic = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"
