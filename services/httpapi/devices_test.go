@@ -37,7 +37,8 @@ func TestDevicesOfEveryKind(t *testing.T) {
 		{`{"kind":"push","platform":"fcm","push_token":"abc:DEF_-1","public_key":"` + strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(exampleKey) + `"}`, api.Device{Kind: "push", Platform: "fcm", Channels: []api.Channel{"push"}}, "abc:DEF_-1"},
 		{
 			`{"kind":"push","platform":"webpush","push_token":` + quoted(`{ "expirationTime": null, `+subscription[1:]) + `,"public_key":"` + exampleKey + `"}`,
-			api.Device{Kind: "push", Platform: "webpush", Channels: []api.Channel{"push"}}, subscription,
+			api.Device{Kind: "push", Platform: "webpush", Channels: []api.Channel{"push"}},
+			subscription,
 		},
 	} {
 		a := b.post(path, test.body)

@@ -206,7 +206,7 @@ func (s *Sandbox) verifyVAPID(token, key string) error {
 	case claims.Aud != origin(s.publicURL()):
 		return errors.New("is for another push service")
 	case claims.Sub != "" && !strings.HasPrefix(claims.Sub, "mailto:") && !strings.HasPrefix(claims.Sub, "https:"):
-		return errors.New("has a subject that is neither mailto: nor https:")
+		return errors.New("has a subject that is no mailto: and no https: address")
 	}
 	return nil
 }

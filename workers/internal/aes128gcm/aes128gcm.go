@@ -33,9 +33,9 @@ func Open(key *ecdh.PrivateKey, auth, body []byte) ([]byte, error) {
 	if len(body) <= textAt || body[lengthAt] != pointBytes {
 		return nil, ErrNoMessage
 	}
-	size := binary.BigEndian.Uint32(body[sizeAt:lengthAt])
+	size := int64(binary.BigEndian.Uint32(body[sizeAt:lengthAt]))
 	sender, err := ecdh.P256().NewPublicKey(body[keyAt:textAt])
-	if err != nil || size < least || uint64(len(body)-textAt) > uint64(size) {
+	if err != nil || size < least || int64(len(body)-textAt) > size {
 		return nil, ErrNoMessage
 	}
 	aead, nonce, err := derive(key, sender, auth, body[:saltBytes])
