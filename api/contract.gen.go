@@ -290,8 +290,9 @@ func (e NotificationState) Valid() bool {
 
 // Defines values for Platform.
 const (
-	PlatformAPNs Platform = "apns"
-	PlatformFCM  Platform = "fcm"
+	PlatformAPNs    Platform = "apns"
+	PlatformFCM     Platform = "fcm"
+	PlatformWebPush Platform = "webpush"
 )
 
 // Valid indicates whether the value is a known member of the Platform enum.
@@ -300,6 +301,8 @@ func (e Platform) Valid() bool {
 	case PlatformAPNs:
 		return true
 	case PlatformFCM:
+		return true
+	case PlatformWebPush:
 		return true
 	default:
 		return false
@@ -793,7 +796,7 @@ type ApprovalProof struct {
 	// Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 	DeviceID string `json:"device_id"`
 
-	// Platform Who carries pushes to the app, Apple or Firebase.
+	// Platform Who carries pushes to the app, Apple, Firebase or the push service of a browser.
 	//
 	// Examples: apns
 	Platform Platform `json:"platform,omitempty"`
@@ -958,7 +961,7 @@ type Challenge string
 
 // ChangePhone What an app is reached by from now on.
 type ChangePhone struct {
-	// PushToken What the app got from Apple (hexadecimal) or Firebase.
+	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON.
 	//
 	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
 	PushToken string `json:"push_token"`
@@ -1189,12 +1192,12 @@ type CreateDevice struct {
 	// Examples: +14155550123
 	Address string `json:"address,omitempty"`
 
-	// Platform Who carries pushes to the app, Apple or Firebase.
+	// Platform Who carries pushes to the app, Apple, Firebase or the push service of a browser.
 	//
 	// Examples: apns
 	Platform Platform `json:"platform,omitempty"`
 
-	// PushToken What the app got from Apple (hexadecimal) or Firebase.
+	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON.
 	//
 	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
 	PushToken string `json:"push_token,omitempty"`
@@ -1822,7 +1825,7 @@ type Device struct {
 	// Examples: +1••••••0123
 	Address string `json:"address,omitempty"`
 
-	// Platform Who carries pushes to the app, Apple or Firebase.
+	// Platform Who carries pushes to the app, Apple, Firebase or the push service of a browser.
 	//
 	// Examples: apns
 	Platform Platform `json:"platform,omitempty"`
@@ -1981,12 +1984,12 @@ type JoinPhone struct {
 	// Examples: K7QX-2M4P-WZ3N-A5RT
 	Code string `json:"code"`
 
-	// Platform Who carries pushes to the app, Apple or Firebase.
+	// Platform Who carries pushes to the app, Apple, Firebase or the push service of a browser.
 	//
 	// Examples: apns
 	Platform Platform `json:"platform"`
 
-	// PushToken What the app got from Apple (hexadecimal) or Firebase.
+	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON.
 	//
 	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
 	PushToken string `json:"push_token"`
@@ -2338,7 +2341,7 @@ type PauseProvider struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Platform Who carries pushes to the app, Apple or Firebase.
+// Platform Who carries pushes to the app, Apple, Firebase or the push service of a browser.
 //
 // Examples: apns
 type Platform string

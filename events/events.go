@@ -85,7 +85,7 @@ type Field = struct {
 
 // PushDevice is the registered app install that a push verification asks.
 type PushDevice struct {
-	// Platform is apns or fcm.
+	// Platform is apns, fcm or webpush.
 	Platform string `json:"platform"`
 	// PublicKey is the P-256 key that signs the answers (PKIX, DER).
 	PublicKey []byte `json:"public_key"`

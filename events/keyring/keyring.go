@@ -45,6 +45,7 @@ const (
 	Tickets     Use = "tickets"      // names and contents of tickets, and whose guesses are counted
 	Idempotency Use = "idempotency"  // ids and body fingerprints of idempotent requests
 	Sandbox     Use = "sandbox"      // accounts of the sandbox carriers
+	WebPush     Use = "webpush"      // the key pair that push services know us by
 	Letters     Use = "deadletters"  // the key pair of dead letters, from which both halves follow
 	// LettersPublic seals dead letters and opens none.
 	LettersPublic Use = "deadletters/public"

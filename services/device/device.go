@@ -25,8 +25,9 @@ const (
 
 // The platforms of push devices.
 const (
-	APNs = "apns"
-	FCM  = "fcm"
+	APNs    = "apns"
+	FCM     = "fcm"
+	WebPush = "webpush" // a page of ours in a browser
 )
 
 // Factor is the kind of proof that a device was enrolled for. Devices that a client registered by
@@ -69,7 +70,7 @@ type Device struct {
 	Kind       Kind
 	Factor     Factor
 	Name       string
-	// Address is the E.164 number, the mailbox, or the push token. Stored sealed, never shown in full.
+	// Address is the E.164 number, the mailbox, or the push token: of webpush the subscription. Stored sealed, never shown in full.
 	Address string
 	// Secret is what the device's one-time codes are made of (RFC 6238), 160 bits; empty without.
 	// Stored sealed.

@@ -80,7 +80,7 @@ type Enrolment struct {
 // Phone is what an app sends when it joins.
 type Phone struct {
 	Name string
-	// Platform is device.APNs or device.FCM; PublicKey is P-256 in PKIX form (DER).
+	// Platform is device.APNs, device.FCM or device.WebPush; PublicKey is P-256 in PKIX form (DER).
 	Platform, PushToken string
 	PublicKey           []byte
 	// MayRepeat says that this may be the same request once more, whose first answer was lost.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/webpush"
 	"github.com/assent-io/assent/services/address"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
@@ -88,11 +89,11 @@ func describeDevice(f *faults, request api.CreateDevice, d *device.Device) {
 }
 
 func describeApp(f *faults, request api.CreateDevice, d *device.Device) {
-	d.Platform, d.Address = string(request.Platform), request.PushToken
+	d.Platform = string(request.Platform)
 	if !request.Platform.Valid() {
-		f.add("platform", "must be apns or fcm")
+		f.add("platform", "must be apns, fcm or webpush")
 	}
-	checkPushToken(f, request.Platform, request.PushToken)
+	d.Address = readPushToken(f, request.Platform, request.PushToken)
 	if request.PublicKey == "" {
 		f.add("public_key", "is required")
 		return
@@ -107,8 +108,16 @@ func describeApp(f *faults, request api.CreateDevice, d *device.Device) {
 	}
 }
 
-// checkPushToken finds what is wrong with what an app got from Apple or Firebase.
-func checkPushToken(f *faults, platform api.Platform, token string) {
+// readPushToken finds what is wrong with what an app got from Apple, Firebase or its browser, and returns
+// it as it is kept.
+func readPushToken(f *faults, platform api.Platform, token string) string {
+	if platform == api.PlatformWebPush && token != "" {
+		s, err := webpush.Parse(token)
+		if err != nil {
+			f.add("push_token", err.Error())
+		}
+		token = s.Token() // browsers put spaces and members into it that are not needed
+	}
 	switch {
 	case token == "":
 		f.add("push_token", "is required")
@@ -119,6 +128,7 @@ func checkPushToken(f *faults, platform api.Platform, token string) {
 			f.add("push_token", "must be an APNs token: 64 or more hexadecimal digits")
 		}
 	}
+	return token
 }
 
 // decodeKey takes base64 in both alphabets, padded or not: phones differ.

@@ -35,6 +35,11 @@ func TestDevicesOfEveryKind(t *testing.T) {
 		{`{"kind":"mailbox","address":"ana@Example.com"}`, api.Device{Kind: "mailbox", Address: "a•••@example.com", Channels: []api.Channel{"email"}}, "ana@example.com"},
 		{`{"kind":"push","platform":"apns","push_token":"` + apnsToken + `","public_key":"` + exampleKey + `"}`, api.Device{Kind: "push", Platform: "apns", Channels: []api.Channel{"push"}}, apnsToken},
 		{`{"kind":"push","platform":"fcm","push_token":"abc:DEF_-1","public_key":"` + strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(exampleKey) + `"}`, api.Device{Kind: "push", Platform: "fcm", Channels: []api.Channel{"push"}}, "abc:DEF_-1"},
+		{
+			`{"kind":"push","platform":"webpush","push_token":` + quoted(`{ "expirationTime": null, `+subscription[1:]) + `,"public_key":"` + exampleKey + `"}`,
+			api.Device{Kind: "push", Platform: "webpush", Channels: []api.Channel{"push"}},
+			subscription,
+		},
 	} {
 		a := b.post(path, test.body)
 		require.Equal(t, http.StatusCreated, a.StatusCode, "%s", a.body)
@@ -51,7 +56,7 @@ func TestDevicesOfEveryKind(t *testing.T) {
 	}
 	var list api.DeviceList
 	b.get(path).json(t, &list)
-	require.Len(t, list.Data, 4)
+	require.Len(t, list.Data, 5)
 
 	id := list.Data[0].ID
 	remove := call{method: http.MethodDelete, path: "/v1/devices/" + id, client: other}
@@ -64,8 +69,15 @@ func TestDevicesOfEveryKind(t *testing.T) {
 		c.client = other
 		require.Equal(t, http.StatusNotFound, b.do(c).problem(t).Status, "the user belongs to another client")
 	}
-	require.Len(t, b.store.devices, 3)
+	require.Len(t, b.store.devices, 4)
 }
+
+// subscription is what a browser gives: the keys are those of RFC 8291, appendix A.
+const subscription = `{"endpoint":"https://push.example.net/ana?a=1&b=2","keys":{"p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4","auth":"BTBZMqHH6r4Tts7J_aSIgg"}}`
+
+// quoted is a text as JSON has it, and quotedIn the same without the quotes around it.
+func quoted(text string) string   { return `"` + quotedIn(text) + `"` }
+func quotedIn(text string) string { return strings.ReplaceAll(text, `"`, `\"`) }
 
 func TestBadDevicesAreRefused(t *testing.T) {
 	t.Parallel()
@@ -82,20 +94,26 @@ func TestBadDevicesAreRefused(t *testing.T) {
 		`{}`:               "#/kind",
 		`{"kind":"fax"}`:   "#/kind",
 		`{"kind":"phone"}`: "#/address",
-		`{"kind":"phone","address":"ana@example.com"}`:                           "#/address",
-		`{"kind":"mailbox","address":"+14155550123"}`:                            "#/address",
-		`{"kind":"phone","address":"+14155550123","platform":"apns"}`:            "#/platform",
-		`{"kind":"phone","address":"+14155550123","push_token":"x"}`:             "#/push_token",
-		`{"kind":"mailbox","address":"ana@example.com","public_key":"x"}`:        "#/public_key",
-		`{"kind":"phone","address":"+14155550123","name":"a\u202e"}`:             "#/name",
-		`{"kind":"push","push_token":"x","public_key":"` + exampleKey + `"}`:     "#/platform",
-		`{"kind":"push","platform":"fcm","public_key":"` + exampleKey + `"}`:     "#/push_token",
-		`{"kind":"push","platform":"fcm","push_token":"x"}`:                      "#/public_key",
-		app("web", "x", exampleKey):                                              "#/platform",
-		app("apns", "not hex", exampleKey):                                       "#/push_token",
-		app("apns", "0f0f", exampleKey):                                          "#/push_token",
-		app("fcm", "two words", exampleKey):                                      "#/push_token",
-		app("fcm", strings.Repeat("x", 4097), exampleKey):                        "#/push_token",
+		`{"kind":"phone","address":"ana@example.com"}`:                                                                "#/address",
+		`{"kind":"mailbox","address":"+14155550123"}`:                                                                 "#/address",
+		`{"kind":"phone","address":"+14155550123","platform":"apns"}`:                                                 "#/platform",
+		`{"kind":"phone","address":"+14155550123","push_token":"x"}`:                                                  "#/push_token",
+		`{"kind":"mailbox","address":"ana@example.com","public_key":"x"}`:                                             "#/public_key",
+		`{"kind":"phone","address":"+14155550123","name":"a\u202e"}`:                                                  "#/name",
+		`{"kind":"push","push_token":"x","public_key":"` + exampleKey + `"}`:                                          "#/platform",
+		`{"kind":"push","platform":"fcm","public_key":"` + exampleKey + `"}`:                                          "#/push_token",
+		`{"kind":"push","platform":"fcm","push_token":"x"}`:                                                           "#/public_key",
+		app("web", "x", exampleKey):                                                                                   "#/platform",
+		app("apns", "not hex", exampleKey):                                                                            "#/push_token",
+		app("apns", "0f0f", exampleKey):                                                                               "#/push_token",
+		app("fcm", "two words", exampleKey):                                                                           "#/push_token",
+		app("fcm", strings.Repeat("x", 4097), exampleKey):                                                             "#/push_token",
+		app("webpush", "x", exampleKey):                                                                               "#/push_token",
+		app("webpush", "", exampleKey):                                                                                "#/push_token",
+		app("webpush", quotedIn(strings.Replace(subscription, "https:", "http:", 1)), exampleKey):                     "#/push_token",
+		app("webpush", quotedIn(strings.Replace(subscription, "BCVx", "AAAA", 1)), exampleKey):                        "#/push_token",
+		app("webpush", quotedIn(strings.Replace(subscription, "BTBZ", "", 1)), exampleKey):                            "#/push_token",
+		app("webpush", quotedIn(strings.Replace(subscription, "/ana", "/"+strings.Repeat("x", 4096), 1)), exampleKey): "#/push_token",
 		app("fcm", "x", "!"):                                                     "#/public_key",
 		app("fcm", "x", "AAAA"):                                                  "#/public_key",
 		app("fcm", "x", strings.Repeat("A", 300)):                                "#/public_key",

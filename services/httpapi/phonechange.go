@@ -34,12 +34,12 @@ func (s *Server) ChangePhone(w http.ResponseWriter, r *http.Request, id contract
 		s.fail(w, r, err)
 		return
 	}
-	checkPushToken(&f, api.Platform(d.Platform), request.PushToken)
+	token := readPushToken(&f, api.Platform(d.Platform), request.PushToken)
 	if err := invalid(f); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	err = s.config.Phones.ChangeToken(r.Context(), d, request.PushToken, at)
+	err = s.config.Phones.ChangeToken(r.Context(), d, token, at)
 	if errors.Is(err, verification.ErrNotFound) || errors.Is(err, enrolment.ErrStale) {
 		err = badPhone()
 	}

@@ -164,3 +164,20 @@ func TestADeviceTellsOfItsUseAndWhetherItIsGone(t *testing.T) {
 	b.get("/v1/users/"+read(well.id).UserID+"/devices").json(t, &list)
 	require.Equal(t, &at, list.Data[0].LastUsedAt)
 }
+
+func TestABrowserChangesItsSubscription(t *testing.T) {
+	t.Parallel()
+	a := &apps{}
+	b := setup(t, withApps(a))
+	p := b.joinPhone()
+	a.joined[0].Platform = device.WebPush
+	got := b.change(p, `{"push_token":`+quoted(`{ "expirationTime": null, `+subscription[1:])+`}`, lookedAt)
+	require.Equal(t, http.StatusNoContent, got.StatusCode, "%s", got.body)
+	require.Equal(t, subscription, a.joined[0].Address, "as it is kept, whatever the browser puts around it")
+
+	fault := b.change(p, `{"push_token":"of another kind"}`, "2026-11-21T10:04:40Z").problem(t)
+	require.Equal(t, "#/push_token", fault.Errors[0].Pointer)
+	require.Contains(t, fault.Errors[0].Detail, "subscription")
+	require.Len(t, fault.Errors, 1)
+	require.Equal(t, subscription, a.joined[0].Address)
+}

@@ -90,6 +90,8 @@ func roads() []road {
 		{"a push to an Android phone is approved", onPhone(api.PlatformFCM), decides(api.DecisionApprove), approved},
 		{"a push to an Android phone is denied", onPhone(api.PlatformFCM), decides(api.DecisionDeny), denied},
 		{"a push to an Android phone reaches somebody who did not ask", onPhone(api.PlatformFCM), decides(api.DecisionNotMe), notMe},
+		{"a push to a browser is approved", onPhone(api.PlatformWebPush), decides(api.DecisionApprove), approved},
+		{"a push to a browser is denied", onPhone(api.PlatformWebPush), decides(api.DecisionDeny), denied},
 		{"a push is answered with a wrong number, and then the right one", onPhone(api.PlatformAPNs), decidesAfter(wrongNumber), approved},
 		{"a text message is answered with the number", textApproval, texts(rightNumber), approved},
 		{"a text message is answered with YES, and then with it and the number", textApproval, texts(says("YES"), saysYes(rightNumber)), approved},

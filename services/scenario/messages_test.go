@@ -56,7 +56,7 @@ func TestAMailHasBothPartsAndIsNotTracked(t *testing.T) {
 
 func TestAPushCarriesNoCodeAndAllThatAnAppShows(t *testing.T) {
 	t.Parallel()
-	for _, platform := range []api.Platform{api.PlatformAPNs, api.PlatformFCM} {
+	for _, platform := range []api.Platform{api.PlatformAPNs, api.PlatformFCM, api.PlatformWebPush} {
 		t.Run(string(platform), func(t *testing.T) {
 			t.Parallel()
 			s := Together(t)

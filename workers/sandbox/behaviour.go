@@ -177,8 +177,8 @@ func (s *Sandbox) putBehaviour(w http.ResponseWriter, r *http.Request) {
 	if in.Channel != "" && !slices.Contains(events.Channels(), in.Channel) {
 		errs = append(errs, fieldError{"#/channel", "want sms, voice, email or push"})
 	}
-	if in.Provider != "" && !slices.Contains([]string{providerTwilio, providerSendGrid, providerAPNs, providerFCM}, in.Provider) {
-		errs = append(errs, fieldError{"#/provider", "want twilio, sendgrid, apns or fcm"})
+	if in.Provider != "" && !slices.Contains([]string{providerTwilio, providerSendGrid, providerAPNs, providerFCM, providerWebPush}, in.Provider) {
+		errs = append(errs, fieldError{"#/provider", "want twilio, sendgrid, apns, fcm or webpush"})
 	}
 	if in.Count < 0 {
 		errs = append(errs, fieldError{"#/count", "want a number of requests, or 0 for no limit"})

@@ -14,6 +14,7 @@ const (
 	providerSendGrid = "sendgrid"
 	providerAPNs     = "apns"
 	providerFCM      = "fcm"
+	providerWebPush  = "webpush"
 )
 
 // The states of a call, as the page shows them.

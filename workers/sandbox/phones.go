@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -20,16 +21,19 @@ const (
 	phoneIDBytes = 16
 	maxPhoneName = 60
 	fcmTokenMark = ":APA91b"
+	webPushMark  = "w." // no id of a removed app begins so
 )
 
 // phone is an app install that the sandbox plays: it receives pushes and signs answers.
 type phone struct {
 	id        string
-	platform  string // apns or fcm
+	platform  string // apns, fcm or webpush
 	name      string
-	pushToken string
+	token     string // what its carrier knows it by
+	pushToken string // the same, but for Web Push, where it is the whole subscription
 	publicKey []byte // PKIX, DER
 	key       *ecdsa.PrivateKey
+	browser   *browser // what messages are encrypted for; Web Push only
 }
 
 type phoneView struct {
@@ -47,14 +51,17 @@ func (p *phone) view() phoneView {
 // phones makes and recognises sandbox phones. A push token carries a random part and a mark only
 // this account can make, and the key follows from both; so nothing must be kept.
 type phones struct {
-	account Account
+	account   Account
+	publicURL func() string // where endpoints of Web Push are
 
 	mu      sync.Mutex
 	ordered []*phone // oldest first
 	known   map[string]*phone
 }
 
-func newPhones(a Account) *phones { return &phones{account: a, known: map[string]*phone{}} }
+func newPhones(a Account, publicURL func() string) *phones {
+	return &phones{account: a, publicURL: publicURL, known: map[string]*phone{}}
+}
 
 func (p *phones) mark(platform string, random []byte) []byte {
 	mac := hmac.New(sha256.New, p.account.phones)
@@ -66,8 +73,11 @@ func (p *phones) mark(platform string, random []byte) []byte {
 // token has the shape that the platform's own tokens have.
 func (p *phones) token(platform string, random []byte) string {
 	mark := p.mark(platform, random)
-	if platform == providerAPNs {
+	switch platform {
+	case providerAPNs:
 		return hex.EncodeToString(random) + hex.EncodeToString(mark[:16])
+	case providerWebPush:
+		return webPushMark + base64.RawURLEncoding.EncodeToString(random) + "." + base64.RawURLEncoding.EncodeToString(mark[:16])
 	}
 	return base64.RawURLEncoding.EncodeToString(random) + fcmTokenMark + base64.RawURLEncoding.EncodeToString(mark)
 }
@@ -76,10 +86,11 @@ func (p *phones) token(platform string, random []byte) string {
 func (p *phones) parse(token string) (platform string, random []byte, ok bool) {
 	if raw, err := hex.DecodeString(token); err == nil && len(raw) == 2*phoneIDBytes {
 		platform, random = providerAPNs, raw[:phoneIDBytes]
+	} else if rest, found := strings.CutPrefix(token, webPushMark); found {
+		head, _, _ := strings.Cut(rest, ".")
+		platform, random = providerWebPush, drawn(head)
 	} else if head, _, found := strings.Cut(token, fcmTokenMark); found {
-		if raw, err := base64.RawURLEncoding.DecodeString(head); err == nil && len(raw) == phoneIDBytes {
-			platform, random = providerFCM, raw
-		}
+		platform, random = providerFCM, drawn(head)
 	}
 	if random == nil || !equal(strings.ToLower(token), strings.ToLower(p.token(platform, random))) {
 		return "", nil, false
@@ -87,7 +98,16 @@ func (p *phones) parse(token string) (platform string, random []byte, ok bool) {
 	return platform, random, true
 }
 
-// byToken is the sandbox phone of a push token, or nil when it is somebody else's. A phone of
+// drawn is the random part of a token, or nil where it is none.
+func drawn(text string) []byte {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) != phoneIDBytes {
+		return nil
+	}
+	return raw
+}
+
+// byToken is the sandbox phone of a carrier's token, or nil when it is somebody else's. A phone of
 // an earlier process is recognised; only its name is forgotten.
 func (p *phones) byToken(token string) *phone {
 	p.mu.Lock()
@@ -118,16 +138,24 @@ func (p *phones) build(platform string, random []byte) *phone {
 	if err != nil {
 		return nil
 	}
-	return &phone{id: hex.EncodeToString(random), platform: platform, pushToken: p.token(platform, random), publicKey: der, key: key}
+	one := &phone{id: hex.EncodeToString(random), platform: platform, token: p.token(platform, random), publicKey: der, key: key}
+	one.pushToken = one.token
+	if platform == providerWebPush {
+		if one.browser = d.browser(one.id); one.browser == nil {
+			return nil
+		}
+		one.pushToken = one.browser.subscription(p.publicURL() + webPushPath + one.token)
+	}
+	return one
 }
 
 func (p *phones) keep(one *phone) {
 	if len(p.ordered) >= maxPhones {
-		delete(p.known, p.ordered[0].pushToken)
+		delete(p.known, p.ordered[0].token)
 		p.ordered = p.ordered[1:]
 	}
 	p.ordered = append(p.ordered, one)
-	p.known[one.pushToken] = one
+	p.known[one.token] = one
 }
 
 func (p *phones) add(platform, name string) *phone {
@@ -168,8 +196,8 @@ func (s *Sandbox) addPhone(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var errs []fieldError
-	if in.Platform != providerAPNs && in.Platform != providerFCM {
-		errs = append(errs, fieldError{"#/platform", "want apns or fcm"})
+	if !slices.Contains([]string{providerAPNs, providerFCM, providerWebPush}, in.Platform) {
+		errs = append(errs, fieldError{"#/platform", "want apns, fcm or webpush"})
 	}
 	if utf8.RuneCountInString(in.Name) > maxPhoneName || strings.ContainsFunc(in.Name, unicode.IsControl) {
 		errs = append(errs, fieldError{"#/name", "want at most 60 characters, none of them a control character"})

@@ -69,6 +69,7 @@ func reservedTokens() []reservation {
 	return []reservation{
 		{"dead… (hex, APNs)", "The app was removed (410 Unregistered).", outcomeGone},
 		{"unregistered… (FCM)", "The app was removed (404 UNREGISTERED).", outcomeGone},
+		{"…/sandbox/webpush/dead… (Web Push)", "The subscription has ended (410).", outcomeGone},
 	}
 }
 

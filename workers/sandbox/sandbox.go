@@ -1,7 +1,7 @@
 // Package sandbox is the stand-in for the carriers, and the inbox where a newcomer
 // watches Assent work. It speaks the HTTP protocols of Twilio (messages and calls),
-// SendGrid, APNs and FCM, refuses what they would refuse, keeps what was sent, posts
-// their signed callbacks, and lets a person or a test answer. It decides nothing about
+// SendGrid, APNs, FCM and Web Push, refuses what they would refuse, keeps what was sent,
+// posts their signed callbacks, and lets a person or a test answer. It decides nothing about
 // verifications and knows no event: it is the outside world, in one process. The
 // composition root mounts it where no real provider is configured.
 package sandbox
@@ -106,7 +106,7 @@ func New(cfg Config) *Sandbox {
 	s.html = parsePage()
 	s.inbox = newInbox(cfg.MaxMessages)
 	s.behaviour = &behaviour{}
-	s.phones = newPhones(cfg.Account)
+	s.phones = newPhones(cfg.Account, s.publicURL)
 	s.callbacks = startCallbacks(s)
 	s.calls = startSwitchboard(s)
 	return s
@@ -128,6 +128,7 @@ func (s *Sandbox) Handler() http.Handler {
 	carriers.HandleFunc("/sandbox/sendgrid/", s.serveSendGrid)
 	carriers.HandleFunc("/sandbox/apns/", s.serveAPNs)
 	carriers.HandleFunc("/sandbox/fcm/", s.serveFCM)
+	carriers.HandleFunc(webPushPath, s.serveWebPush)
 
 	people := http.NewServeMux()
 	people.HandleFunc("GET /sandbox", s.servePage)

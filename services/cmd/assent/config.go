@@ -24,6 +24,7 @@ import (
 	"github.com/assent-io/assent/workers/provider/sendgrid"
 	"github.com/assent-io/assent/workers/provider/smtp"
 	"github.com/assent-io/assent/workers/provider/twilio"
+	"github.com/assent-io/assent/workers/provider/webpush"
 )
 
 // config is everything an operator can set: one YAML file, and the environment over it. A key
@@ -59,7 +60,9 @@ type config struct {
 	Email     email.Config    `koanf:"email"`
 	APNs      apns.Config     `koanf:"apns"`
 	FCM       fcm.Config      `koanf:"fcm"`
-	Sandbox   sandboxConfig   `koanf:"sandbox"`
+	// WebPush is for pages that are asked in place of an app.
+	WebPush webpush.Config `koanf:"webpush"`
+	Sandbox sandboxConfig  `koanf:"sandbox"`
 	// Adapters are the operator's own programs in front of other carriers, by name: docs/adapters.md.
 	Adapters map[string]adapter.Config `koanf:"adapters"`
 	// Routes says who carries what. Without rules the configured providers of a channel are tried in order:
@@ -338,7 +341,7 @@ func (c configCheckCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if len(c.Role) == 0 {
+	if len(c.Role) == 0 && !cfg.allProviders() {
 		cfg.Sandbox.URL = cfg.upSandbox()
 	}
 	if faults = append(faults, cfg.check(selected)...); len(faults) > 0 {

@@ -308,6 +308,13 @@ func TestKeyringInitMakesOneFileForEachWorker(t *testing.T) {
 			require.ErrorIs(t, err, keyring.ErrNoKey, path)
 		}
 	}
+	worker, err := keyring.Load(filepath.Join(dir, "push", "keyring.json"))
+	require.NoError(t, err)
+	key, err := worker.PushKey()
+	require.NoError(t, err)
+	of, err := root.PushKey()
+	require.NoError(t, err)
+	require.Equal(t, of, key, "the push worker signs with the key that pages subscribe with")
 }
 
 func TestKeyringInitCompletesTheFilesOfEarlierVersions(t *testing.T) {

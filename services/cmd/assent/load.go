@@ -18,7 +18,7 @@ import (
 // secretKeys are the keys that may come as a file: KEY_file holds the path.
 var secretKeys = []string{
 	"bootstrap_client_secret", "nats.password", "twilio.auth_token", "sendgrid.api_key", "smtp.password",
-	"adapters.*.secret", "apns.key", "fcm.credentials", "fcm.token", "sandbox.secret", "secureauth.app_key", "secureauth.yubikey_key",
+	"adapters.*.secret", "apns.key", "fcm.credentials", "fcm.token", "webpush.private_key", "sandbox.secret", "secureauth.app_key", "secureauth.yubikey_key",
 }
 
 // faultsError is everything that is wrong with a configuration.

@@ -29,6 +29,7 @@ const (
 	smtpName     = "smtp"
 	apnsName     = "apns"
 	fcmName      = "fcm"
+	webPushName  = "webpush"
 )
 
 // A provider with any key set is meant to be used, so it must be complete; a channel without any is
@@ -39,6 +40,7 @@ func (c config) usesSendGrid() bool { return c.SendGrid != (sendgridConfig{}) }
 func (c config) usesSMTP() bool     { return c.SMTP != (smtp.Config{}) }
 func (c config) usesAPNs() bool     { return c.APNs != (apns.Config{}) }
 func (c config) usesFCM() bool      { return c.FCM != (fcm.Config{}) }
+func (c config) usesWebPush() bool  { return c.WebPush.Set() }
 
 // adaptersFor lists the adapters that carry a channel, by name.
 func (c config) adaptersFor(channel events.Channel) []string {
@@ -70,6 +72,7 @@ func (c config) providersFor(channel events.Channel) []string {
 	case events.Push:
 		add(apnsName, c.usesAPNs() || c.Sandbox.URL != "")
 		add(fcmName, c.usesFCM() || c.Sandbox.URL != "")
+		add(webPushName, c.usesWebPush() || c.Sandbox.URL != "")
 	case events.TOTP: // carries nothing
 	}
 	return names
@@ -140,7 +143,7 @@ func (c config) checkAdapters() []string {
 		section := "adapters." + name
 		if err := adapter.CheckName(name); err != nil {
 			faults = append(faults, fault(section, "%v", err))
-		} else if slices.Contains([]string{twilioName, sendgridName, smtpName, apnsName, fcmName}, name) {
+		} else if slices.Contains([]string{twilioName, sendgridName, smtpName, apnsName, fcmName, webPushName}, name) {
 			faults = append(faults, fault(section, "the name is that of a provider of Assent's own"))
 		}
 		faults = append(faults, complete(section, a.Validate)...)
@@ -164,7 +167,7 @@ func checkEmail(c config) []string {
 
 func checkPush(c config) []string {
 	if len(c.providersFor(events.Push)) == 0 {
-		return []string{fault(apnsName, "no provider is configured, nor under fcm (sandbox.url would let the sandbox stand in)")}
+		return []string{fault(apnsName, "no provider is configured, nor under fcm or webpush (sandbox.url would let the sandbox stand in)")}
 	}
 	faults := c.checkQuotas(events.Push)
 	if c.usesAPNs() {
@@ -172,6 +175,9 @@ func checkPush(c config) []string {
 	}
 	if c.usesFCM() {
 		faults = append(faults, complete(fcmName, c.FCM.Validate)...)
+	}
+	if c.usesWebPush() {
+		faults = append(faults, complete(webPushName, c.webPush(c.PublicURL).Validate)...)
 	}
 	return faults
 }
@@ -353,6 +359,13 @@ func startPush(ctx context.Context, p *process) error {
 			return err
 		}
 		add(fcmName, g)
+	}
+	if p.cfg.usesWebPush() || p.cfg.Sandbox.URL != "" {
+		g, err := p.webPush()
+		if err != nil {
+			return err
+		}
+		add(webPushName, g)
 	}
 	return p.work(ctx, events.Push, providers)
 }

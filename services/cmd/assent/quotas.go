@@ -113,7 +113,7 @@ func (c config) account(provider string) string {
 		parts = []string{c.APNs.TeamID, c.APNs.Topic}
 	case fcmName:
 		parts = []string{c.FCM.ProjectID}
-	default: // an adapter has its name
+	default: // an adapter has its name, and Web Push no account
 	}
 	sum := sha256.Sum256([]byte(strings.Join(append(parts, "assent governor"), "\x00")))
 	return hex.EncodeToString(sum[:4])

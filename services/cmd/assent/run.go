@@ -98,7 +98,11 @@ func (c keyringInitCommand) Run(p *program) error {
 	fmt.Fprintln(p.stdout, whole)
 	for _, channel := range events.Channels() {
 		path := filepath.Join(c.Dir, string(channel), "keyring.json")
-		if err := keys.ExportOnce(path, keyring.Channel(channel), keyring.LettersPublic); err != nil {
+		uses := []keyring.Use{keyring.Channel(channel), keyring.LettersPublic}
+		if channel == events.Push {
+			uses = append(uses, keyring.WebPush)
+		}
+		if err := keys.ExportOnce(path, uses...); err != nil {
 			return err
 		}
 		fmt.Fprintln(p.stdout, path)

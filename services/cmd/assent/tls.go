@@ -167,7 +167,7 @@ func serverTLS(c *certificates) *tls.Config {
 // callbacks, and the answers of the sandbox's phones, over a port of the loopback that the system
 // chooses. None of their clients needs to trust a certificate which may name any host.
 var back = []string{
-	"/sandbox/twilio/", "/sandbox/sendgrid/", "/sandbox/apns/", "/sandbox/fcm/", "/callbacks/", "POST /v1/verifications/{id}/responses",
+	"/sandbox/twilio/", "/sandbox/sendgrid/", "/sandbox/apns/", "/sandbox/fcm/", "/sandbox/webpush/", "/callbacks/", "POST /v1/verifications/{id}/responses",
 }
 
 // loopback is a port of this machine that the system chooses.

@@ -17,8 +17,10 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -228,7 +230,7 @@ type told struct {
 func (s *secured) receive(to string) told {
 	s.t.Helper()
 	var inbox struct{ Messages []told }
-	s.call(s.client, http.MethodGet, "/sandbox/messages?wait=20&to="+strings.ReplaceAll(to, "+", "%2B"), "", &inbox)
+	s.call(s.client, http.MethodGet, "/sandbox/messages?wait=20&to="+url.QueryEscape(to), "", &inbox)
 	require.NotEmpty(s.t, inbox.Messages)
 	return inbox.Messages[0]
 }
@@ -271,7 +273,7 @@ func TestEverythingWorksWhereTheAddressSpeaksTLS(t *testing.T) {
 		require.True(t, strings.HasPrefix(link, s.base+"/l/"), link)
 		s.call(s.client, http.MethodGet, strings.TrimPrefix(link, s.base), "", nil)
 	})
-	for _, platform := range []string{"apns", "fcm"} {
+	for _, platform := range []string{"apns", "fcm", "webpush"} {
 		t.Run("a push over "+platform+" is answered", func(*testing.T) {
 			var user, device, v told
 			var phone struct {
@@ -280,8 +282,8 @@ func TestEverythingWorksWhereTheAddressSpeaksTLS(t *testing.T) {
 			}
 			s.call(s.client, http.MethodPost, "/sandbox/phones", `{"platform":"`+platform+`"}`, &phone)
 			s.call(s.client, http.MethodPost, "/v1/users", `{"name":"Ana"}`, &user)
-			s.call(s.client, http.MethodPost, "/v1/users/"+user.ID+"/devices", `{"kind":"push","platform":"`+platform+`","push_token":"`+
-				phone.PushToken+`","public_key":"`+phone.PublicKey+`"}`, &device)
+			s.call(s.client, http.MethodPost, "/v1/users/"+user.ID+"/devices", `{"kind":"push","platform":"`+platform+`","push_token":`+
+				strconv.Quote(phone.PushToken)+`,"public_key":"`+phone.PublicKey+`"}`, &device)
 			s.call(s.client, http.MethodPost, "/v1/verifications", `{"device_id":"`+device.ID+`"}`, &v)
 			s.call(s.client, http.MethodPost, "/sandbox/messages/"+s.receive(phone.PushToken).ID+"/answer", `{"decision":"approve","number":"`+v.MatchNumber+`"}`, nil)
 			s.want(v.ID, "approved")

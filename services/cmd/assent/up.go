@@ -33,7 +33,7 @@ func (c upCommand) Run(p *program) error {
 	if c.Data != "" {
 		cfg.setData(c.Data)
 	}
-	ownSandbox := cfg.Sandbox.URL == ""
+	ownSandbox := cfg.Sandbox.URL == "" && !cfg.allProviders()
 	if ownSandbox {
 		cfg.Sandbox.URL = cfg.upSandbox()
 	}
@@ -132,9 +132,9 @@ func (c *config) bound(socket net.Listener, ownSandbox bool) {
 	}
 }
 
-// upRoles are all roles, without the sandbox where each provider is configured or another sandbox is named.
+// upRoles are all roles, without the sandbox where it is not the own one.
 func (c config) upRoles(ownSandbox bool) []role {
-	if ownSandbox && !c.allProviders() {
+	if ownSandbox {
 		return roles
 	}
 	var kept []role
@@ -146,6 +146,8 @@ func (c config) upRoles(ownSandbox bool) []role {
 	return kept
 }
 
+// allProviders tells that each provider is configured that has an account. Web Push has none: that it is not configured
+// brings nobody an inbox who has real carriers.
 func (c config) allProviders() bool {
 	return c.usesTwilio() && c.usesSendGrid() && c.usesAPNs() && c.usesFCM()
 }
@@ -191,7 +193,7 @@ func (c config) realProviders() string {
 	for _, provider := range []struct {
 		name string
 		used bool
-	}{{"Twilio", c.usesTwilio()}, {"SendGrid", c.usesSendGrid()}, {"APNs", c.usesAPNs()}, {"FCM", c.usesFCM()}} {
+	}{{"Twilio", c.usesTwilio()}, {"SendGrid", c.usesSendGrid()}, {"APNs", c.usesAPNs()}, {"FCM", c.usesFCM()}, {"Web Push", c.usesWebPush()}} {
 		if !provider.used {
 			continue
 		}

@@ -15,7 +15,7 @@ export function h(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id)
 export const kinds = { sms: 'Text', email: 'Email', voice: 'Call', push: 'Push' }
-export const providers = { twilio: 'Twilio', sendgrid: 'SendGrid', apns: 'APNs', fcm: 'FCM' }
+export const providers = { twilio: 'Twilio', sendgrid: 'SendGrid', apns: 'APNs', fcm: 'FCM', webpush: 'Web Push' }
 
 // ltr keeps numbers and addresses in their order inside any text.
 export const ltr = (text) => h('bdi', { dir: 'ltr' }, text)
