@@ -33,27 +33,29 @@ type Audit interface {
 
 // NotMe is what follows where a person says that a request was not theirs.
 type NotMe struct {
-	// Freeze is what gets no verifications for the time For: the address that was asked, all devices of its user on
-	// that channel as well, or nothing.
+	// Freeze is what gets no verifications for the time For: an app that was asked by push, the address that was asked
+	// on whichever road, all devices of its user on that channel as well, or nothing.
 	Freeze string        `koanf:"freeze"`
 	For    time.Duration `koanf:"for"`
 }
 
 // What may be frozen.
 const (
+	FreezePush    = "push"
 	FreezeDevice  = "device"
 	FreezeChannel = "channel"
 	FreezeOff     = "off"
 )
 
-// DefaultNotMe freezes the device for longer than a code or a prompt that is on its way lives.
-func DefaultNotMe() NotMe { return NotMe{Freeze: FreezeDevice, For: 20 * time.Minute} }
+// DefaultNotMe keeps prompts from a phone for longer than one that is on its way lives. It keeps nothing else back: who
+// is being attacked must still get in, and a number that gets no codes would keep out the person and nobody else.
+func DefaultNotMe() NotMe { return NotMe{Freeze: FreezePush, For: 20 * time.Minute} }
 
 // Validate lists what is wrong, each as "key: what is wanted".
 func (n NotMe) Validate() []error {
 	var faults []error
-	if !slices.Contains([]string{FreezeDevice, FreezeChannel, FreezeOff}, n.Freeze) {
-		faults = append(faults, errors.New("freeze: want device, channel or off"))
+	if !slices.Contains([]string{FreezePush, FreezeDevice, FreezeChannel, FreezeOff}, n.Freeze) {
+		faults = append(faults, errors.New("freeze: want push, device, channel or off"))
 	}
 	if n.For < time.Minute || n.For > 24*time.Hour {
 		faults = append(faults, errors.New("for: want 1m to 24h"))
@@ -84,15 +86,15 @@ func (v *Verifier) warn(ctx context.Context, r events.ResponseReceived, after ve
 	if err != nil {
 		return fmt.Errorf("find who said that it was not them: %w", err)
 	}
-	until := after.ClosedAt.Add(v.NotMe.For)
+	until, frozen := after.ClosedAt.Add(v.NotMe.For), v.NotMe.freezes(roads)
 	details := map[string]string{
-		"channel": listed(roads, func(s events.FallbackStep) string { return string(s.Channel) }), "answer": r.Kind, "freeze": v.NotMe.Freeze,
+		"channel": listed(roads, func(s events.FallbackStep) string { return string(s.Channel) }), "answer": r.Kind, "freeze": FreezeOff,
 	}
 	if devices := listed(roads, func(s events.FallbackStep) string { return s.DeviceID }); devices != "" {
 		details["device_id"] = devices
 	}
-	if v.NotMe.Freeze != FreezeOff {
-		details["until"] = until.UTC().Format(time.RFC3339)
+	if len(frozen) > 0 {
+		details["freeze"], details["until"] = v.NotMe.Freeze, until.UTC().Format(time.RFC3339)
 	}
 	first, err := v.Audit.RecordOnce(ctx, audit.Entry{
 		// An id that comes from an idempotency key may return in another life.
@@ -108,16 +110,25 @@ func (v *Verifier) warn(ctx context.Context, r events.ResponseReceived, after ve
 			v.Warned(string(roads[0].Channel))
 		}
 	}
-	if v.NotMe.Freeze == FreezeOff {
-		return err
-	}
-	for _, road := range roads {
+	for _, road := range frozen {
 		whole := v.NotMe.Freeze == FreezeChannel && road.DeviceID != ""
-		if frozen := v.Guard.Freeze(ctx, after, road, whole, until); frozen != nil {
-			err = errors.Join(err, fmt.Errorf("freeze: %w", frozen))
+		if failed := v.Guard.Freeze(ctx, after, road, whole, until); failed != nil {
+			err = errors.Join(err, fmt.Errorf("freeze: %w", failed))
 		}
 	}
 	return err
+}
+
+// freezes are the roads, of those that an answer may have come back on, that are to be frozen.
+func (n NotMe) freezes(roads []events.FallbackStep) []events.FallbackStep {
+	switch n.Freeze {
+	case FreezeOff:
+		return nil
+	case FreezePush:
+		return slices.DeleteFunc(slices.Clone(roads), func(s events.FallbackStep) bool { return s.Channel != events.Push })
+	default:
+		return roads
+	}
 }
 
 // listed are the different values of roads, such as "sms,email".

@@ -94,7 +94,7 @@ func (h *house) tells(v verification.Verification, app phone, kind string, d eve
 func TestNotMeIsAuditedAndFreezesOnEveryRoad(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	told := h.guarded()
+	told := h.guarded(func(v *verifier.Verifier) { v.NotMe.Freeze = verifier.FreezeDevice })
 	for kind, change := range map[string]func(*verification.Params){
 		events.ResponseSMS:   func(*verification.Params) {},
 		events.ResponseVoice: func(p *verification.Params) { p.Channel = verification.Voice },
@@ -143,6 +143,27 @@ func TestNotMeIsAuditedAndFreezesOnEveryRoad(t *testing.T) {
 	require.Empty(t, told)
 }
 
+func TestWhoSaysNotMeByTextStillGetsCodesUnlessTheOperatorSaysOtherwise(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	told := h.guarded()
+	v, app := h.asked(func(*verification.Params) {})
+	h.tells(v, app, events.ResponseSMS, events.NotMe)
+	require.Equal(t, "sms", next(t, told))
+	require.Equal(t, "+ACK", next(t, h.settled))
+	require.Equal(t, map[string]string{"channel": "sms", "answer": "sms", "freeze": "off"}, h.warnings()[0].Details)
+	require.Empty(t, h.frozen())
+
+	v, app = h.asked(func(p *verification.Params) {
+		p.Channel, p.UserID, p.DeviceID = verification.Push, "ana", uuid.NewString()
+	})
+	h.tells(v, app, events.ResponsePush, events.NotMe)
+	require.Equal(t, "push", next(t, told))
+	require.Equal(t, "+ACK", next(t, h.settled))
+	require.Equal(t, "push", h.warnings()[0].Details["freeze"])
+	require.Len(t, h.frozen(), 1, "a phone gets no prompts for a time")
+}
+
 func TestWhatIsFrozenIsTheOperatorsToSay(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -150,6 +171,7 @@ func TestWhatIsFrozenIsTheOperatorsToSay(t *testing.T) {
 		user   string
 		users  []string // of the entries; that of an address has none
 	}{
+		"the app":                       {verifier.FreezePush, "ana", []string{""}},
 		"the device":                    {verifier.FreezeDevice, "ana", []string{""}},
 		"the channel and the address":   {verifier.FreezeChannel, "ana", []string{"", "ana"}},
 		"the channel without a user":    {verifier.FreezeChannel, "", []string{""}},

@@ -127,7 +127,7 @@ func TestApprovalsAreLimitedAndFrozenAsTheOperatorSays(t *testing.T) {
 	c, faults := up(t, "")
 	require.Empty(t, faults)
 	require.Equal(t, approvalsConfig{
-		store.PromptLimits{MaxUnanswered: 5, UnansweredFor: time.Hour}, verifier.NotMe{Freeze: "device", For: 20 * time.Minute},
+		store.PromptLimits{MaxUnanswered: 5, UnansweredFor: time.Hour}, verifier.NotMe{Freeze: "push", For: 20 * time.Minute},
 	}, c.Approvals)
 	c, faults = up(t, "approvals: {max_unanswered: 0, unanswered_for: 10m, not_me: {freeze: off, for: 1h}}",
 		"ASSENT_APPROVALS__MAX_UNANSWERED=3", "ASSENT_APPROVALS__NOT_ME__FOR=2h")
