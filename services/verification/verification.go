@@ -179,11 +179,7 @@ type Params struct {
 // MatchedDigits is how many digits the person matches where the client asks for nothing else: MatchedDigits with a
 // link or an approval, none with a code, which is a secret between the two screens itself.
 func (p Params) MatchedDigits() int {
-	challenge := p.Challenge
-	if challenge == "" && p.Channel == Push {
-		challenge = challenges[Push][0]
-	}
-	if challenge == LinkChallenge || challenge == ApprovalChallenge {
+	if challenge := cmp.Or(p.Challenge, p.Channel.DefaultChallenge()); challenge == LinkChallenge || challenge == ApprovalChallenge {
 		return MatchedDigits
 	}
 	return 0
