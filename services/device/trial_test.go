@@ -17,7 +17,8 @@ func TestATrialIsSignedForOneDeviceTimeAndBody(t *testing.T) {
 	require.NoError(t, trial.Verify(public, der))
 	require.NoError(t, trial.Verify(public, raw))
 	for _, other := range []device.Trial{
-		{DeviceID: "d2", At: trial.At, Body: trial.Body}, {DeviceID: "d1", At: "2026-11-21T10:04:32Z", Body: trial.Body},
+		{DeviceID: "d2", At: trial.At, Body: trial.Body},
+		{DeviceID: "d1", At: "2026-11-21T10:04:32Z", Body: trial.Body},
 		{DeviceID: "d1", At: trial.At, Body: `{}`},
 	} {
 		require.ErrorIs(t, other.Verify(public, der), device.ErrSignature)

@@ -21,7 +21,8 @@ const (
 // trials say on the phone what is asked, in the languages of the pages.
 var trials = map[string]string{
 	"en": "Try this device", "de": "Dieses Gerät ausprobieren", "es": "Probar este dispositivo", "pt": "Testar este dispositivo",
-	"fr": "Essayer cet appareil", "hi": "यह डिवाइस आज़माएँ", "ar": "تجربة هذا الجهاز",
+	"fr": "Essayer cet appareil", //nolint:misspell // French
+	"hi": "यह डिवाइस आज़माएँ", "ar": "تجربة هذا الجهاز",
 }
 
 // Try asks a phone a question that means nothing, because it signed for that at this time of its own: so that its owner
