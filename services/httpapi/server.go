@@ -226,6 +226,8 @@ type Config struct {
 	Proofs Proofs
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
+	// Authenticator is what pages that are phones are told.
+	Authenticator func() api.Authenticator
 	// Segments counts the parts of the text message that asks a new verification, as its channel would send it, and
 	// MaxSegments is how many are allowed. Zero: any number, and nothing is counted.
 	Segments    func(verification.Activation) int

@@ -82,13 +82,17 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	facts, err := p.authenticator()
+	if err != nil {
+		return err
+	}
 	scanners, _ := p.cfg.Links.networks() // checked before anything started
 	server, err := httpapi.New(httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
 		Segments: p.segments, MaxSegments: p.cfg.SMS.MaxSegments, PushBytes: p.pushBytes,
 		Notifications: k.notifications, Audit: k.audit, Proofs: k.proofs, Recovery: k.users, Listed: p.list, Responses: pub,
-		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
+		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, Authenticator: facts, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, ScannerNetworks: scanners, Now: p.now, Log: log, Registerer: p.registry,
@@ -245,6 +249,10 @@ func (p phones) Phone(ctx context.Context, deviceID string) (device.Device, erro
 
 func (p phones) Watch(deviceID string) (next func(context.Context), done func()) {
 	return p.kept.verifications.Watch(deviceID)
+}
+
+func (p phones) Gone(ctx context.Context, deviceID string) ([]device.Gone, error) {
+	return p.kept.users.Gone(ctx, deviceID)
 }
 
 func (p phones) Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error) {
