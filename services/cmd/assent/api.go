@@ -97,7 +97,7 @@ func startAPI(ctx context.Context, p *process) error {
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, ScannerNetworks: scanners, Now: p.now, Log: log, Registerer: p.registry,
 		}),
-		Callbacks: callbacks.New(answers), Reference: docs, Authenticator: app,
+		Callbacks: callbacks.New(answers), Reference: docs, AuthenticatorPage: app,
 		OneLogin: onelogin.New(onelogin.Config{
 			Credentials: k.credentials, Users: k.users, Enrolments: enrolments, Verifications: k.verifications,
 			Tickets: k.tickets, Guesses: k.guesses, Passwords: passwords,
