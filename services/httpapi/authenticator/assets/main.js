@@ -117,6 +117,7 @@ const app = {
   },
 
   useUpdate: () => updates?.now(),
+  toTop,
 };
 
 app.requests = new Requests(changed);
@@ -202,6 +203,12 @@ function follow() {
   const route = app.accounts.length === 0 ? "join" : name in views ? name : "requests";
   app.route = route;
   refresh();
+  toTop();
+}
+
+/** toTop shows the beginning of a view; what scrolls is the view, or in a low window the page. */
+function toTop() {
+  document.getElementById("main").scrollTop = 0;
   scrollTo(0, 0);
 }
 

@@ -18,7 +18,7 @@ export function requests(app) {
         part = request ? (request.open ? question(app, request) : outcome(app, request)) : idle(app);
         fill(node, part.node);
         if (shown !== undefined || request) part.node.querySelector("h1")?.focus({ preventScroll: true });
-        if (request) scrollTo(0, 0);
+        if (request) app.toTop();
         shown = is;
       }
       part.update();
