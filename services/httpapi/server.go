@@ -242,8 +242,8 @@ type Config struct {
 	// usual form, the same for the same pair in every process.
 	IDFor func(clientID, idempotencyKey string) string
 
-	// Accept serves /l/, Callbacks /callbacks/, Reference /docs. Nil: the path is not found.
-	Accept, Callbacks, Reference http.Handler
+	// Accept serves /l/, Callbacks /callbacks/, Reference /docs, AuthenticatorPage /authenticator/. Nil: the path is not found.
+	Accept, Callbacks, Reference, AuthenticatorPage http.Handler
 	// OneLogin serves the token endpoint and the rest of OneLogin's API: /auth/, /api/1/, /api/2/ and
 	// /session_via_api_token. Nil: these paths are not found.
 	OneLogin http.Handler
@@ -322,6 +322,7 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 	mux.HandleFunc("GET /problems/{code}", s.explainProblem)
 	for pattern, h := range map[string]http.Handler{
 		"/l/": s.config.Accept, "/callbacks/": s.config.Callbacks, "/docs": s.config.Reference, "/docs/": s.config.Reference,
+		"/authenticator": s.config.AuthenticatorPage, "/authenticator/": s.config.AuthenticatorPage,
 	} {
 		if h != nil {
 			mux.Handle(pattern, mounted(h))

@@ -19,6 +19,7 @@ import (
 	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/httpapi/accept"
+	"github.com/assent-io/assent/services/httpapi/authenticator"
 	"github.com/assent-io/assent/services/httpapi/callbacks"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/httpapi/reference"
@@ -71,6 +72,10 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return fmt.Errorf("render reference: %w", err)
 	}
+	app, err := authenticator.New(authenticator.Config{PublicURL: p.publicURL})
+	if err != nil {
+		return err
+	}
 	enrolments := &enrolment.Enrolments{Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now}
 	passwords := password.New(runtime.GOMAXPROCS(0))
 	door, err := p.secureAuth(k, passwords)
@@ -92,7 +97,7 @@ func startAPI(ctx context.Context, p *process) error {
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, ScannerNetworks: scanners, Now: p.now, Log: log, Registerer: p.registry,
 		}),
-		Callbacks: callbacks.New(answers), Reference: docs,
+		Callbacks: callbacks.New(answers), Reference: docs, AuthenticatorPage: app,
 		OneLogin: onelogin.New(onelogin.Config{
 			Credentials: k.credentials, Users: k.users, Enrolments: enrolments, Verifications: k.verifications,
 			Tickets: k.tickets, Guesses: k.guesses, Passwords: passwords,
