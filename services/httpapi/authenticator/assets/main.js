@@ -228,6 +228,7 @@ function drawNav() {
   const nav = document.getElementById("nav");
   nav.hidden = app.accounts.length === 0;
   nav.setAttribute("aria-label", t("navigation"));
+  document.getElementById("notices").setAttribute("aria-label", t("notices"));
   fill(nav, ["requests", "codes", "history", "settings"].map((route) =>
     el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null }, t(route))));
 }

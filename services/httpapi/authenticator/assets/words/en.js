@@ -2,6 +2,7 @@ export default {
   app: "Authenticator",
   loading: "Opening…",
   navigation: "Sections",
+  notices: "Notices",
   requests: "Requests",
   codes: "Codes",
   history: "History",
