@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/assent-io/assent/events"
@@ -71,7 +72,9 @@ type fault struct {
 
 func (h *handler) blank(r *http.Request, v verification.Verification) page {
 	tag := languageFor(r, v.Locale)
-	p := page{Lang: tag, Stylesheet: h.stylesheetPath, Brand: v.Brand, Words: wordingOf(tag)}
+	// From whatever stands below /l/: a link with something behind it is a page too.
+	up := strings.Repeat("../", max(strings.Count(r.URL.EscapedPath(), "/")-2, 0))
+	p := page{Lang: tag, Stylesheet: up + h.stylesheetPath, Brand: v.Brand, Words: wordingOf(tag)}
 	for _, c := range catalog {
 		if c.tag != tag {
 			p.Languages = append(p.Languages, translation{c.tag, c.name})
