@@ -11,7 +11,7 @@ var english = &wording{
 	Unfinished: "Not finished yet", Continue: "Continue", Cancel: "Cancel",
 	AddHeading: "What you can add", Open: "This page works until {time}.",
 	Done: "Done", DoneHeading: "All done", DoneText: "You can close this page.", BackTo: "Back to {host}", BackToList: "Back to the list",
-	TryAgain: "Try again", Error: "Error", OtherLanguages: "Other languages", Unnamed: "no name",
+	TryAgain: "Try again", Error: "Error", OtherLanguages: "Other languages",
 
 	KindPhone: "Phone number", KindMailbox: "Email address", KindTOTP: "Authenticator app", KindPush: "Web authenticator", KindApp: "App on a phone",
 	AddPhone: "Add a phone number", AddMailbox: "Add an email address", AddTOTP: "Add an authenticator app", AddPush: "Add the web authenticator",

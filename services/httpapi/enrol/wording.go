@@ -3,7 +3,6 @@ package enrol
 import (
 	"net/http"
 	"net/url"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +14,7 @@ import (
 )
 
 // catalog holds the languages of the page; the first is the one for everybody else.
-var catalog = []*wording{english}
+var catalog = []*wording{english, german, spanish, french, portuguese, hindi, arabic}
 
 // wording is everything the page says in one language. Sentences are whole, with named parts in braces. Where one
 // names the brand, what follows a bar is said where there is none.
@@ -30,7 +29,6 @@ type wording struct {
 	AddHeading, Open                                       string
 	Done, DoneHeading, DoneText, BackTo, BackToList        string
 	TryAgain, Error, OtherLanguages                        string
-	Unnamed                                                string
 
 	KindPhone, KindMailbox, KindTOTP, KindPush, KindApp          string
 	AddPhone, AddMailbox, AddTOTP, AddPush                       string
@@ -224,22 +222,4 @@ func hostOf(address string) string {
 		return ""
 	}
 	return u.Host
-}
-
-// sentences are all that a wording says, by the name of the field; for its tests.
-func (w *wording) sentences() map[string]string {
-	all := map[string]string{}
-	value := reflect.ValueOf(*w)
-	for i := range value.NumField() {
-		field := value.Type().Field(i)
-		switch f := value.Field(i); f.Kind() {
-		case reflect.String:
-			all[field.Name] = f.String()
-		case reflect.Array:
-			for j := range f.Len() {
-				all[field.Name+strconv.Itoa(j)] = f.Index(j).String()
-			}
-		}
-	}
-	return all
 }
