@@ -314,6 +314,7 @@ const (
 	ProblemCodeBadSignature          ProblemCode = "bad_signature"
 	ProblemCodeBodyTooLarge          ProblemCode = "body_too_large"
 	ProblemCodeCredentialExists      ProblemCode = "credential_exists"
+	ProblemCodeDeviceRemoved         ProblemCode = "device_removed"
 	ProblemCodeForbidden             ProblemCode = "forbidden"
 	ProblemCodeIdempotencyInProgress ProblemCode = "idempotency_in_progress"
 	ProblemCodeIdempotencyMismatch   ProblemCode = "idempotency_mismatch"
@@ -321,6 +322,8 @@ const (
 	ProblemCodeInvalidCursor         ProblemCode = "invalid_cursor"
 	ProblemCodeInvalidHeader         ProblemCode = "invalid_header"
 	ProblemCodeInvalidRequest        ProblemCode = "invalid_request"
+	ProblemCodeJoinCodeExpired       ProblemCode = "join_code_expired"
+	ProblemCodeJoinCodeUsed          ProblemCode = "join_code_used"
 	ProblemCodeLastCredential        ProblemCode = "last_credential"
 	ProblemCodeLetterNotReplayable   ProblemCode = "letter_not_replayable"
 	ProblemCodeLimitExceeded         ProblemCode = "limit_exceeded"
@@ -348,6 +351,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeCredentialExists:
 		return true
+	case ProblemCodeDeviceRemoved:
+		return true
 	case ProblemCodeForbidden:
 		return true
 	case ProblemCodeIdempotencyInProgress:
@@ -361,6 +366,10 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidHeader:
 		return true
 	case ProblemCodeInvalidRequest:
+		return true
+	case ProblemCodeJoinCodeExpired:
+		return true
+	case ProblemCodeJoinCodeUsed:
 		return true
 	case ProblemCodeLastCredential:
 		return true
@@ -681,6 +690,24 @@ func (e TextMessageSizeEncoding) Valid() bool {
 	}
 }
 
+// Defines values for WebPushService.
+const (
+	WebPushServiceBrowser WebPushService = "browser"
+	WebPushServiceSandbox WebPushService = "sandbox"
+)
+
+// Valid indicates whether the value is a known member of the WebPushService enum.
+func (e WebPushService) Valid() bool {
+	switch e {
+	case WebPushServiceBrowser:
+		return true
+	case WebPushServiceSandbox:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccessToken defines model for AccessToken.
 type AccessToken struct {
 	// AccessToken For `Authorization: Bearer`. Opaque.
@@ -911,6 +938,17 @@ type AuditList struct {
 	Next *string `json:"next"`
 }
 
+// Authenticator What a page that is a phone needs to know.
+type Authenticator struct {
+	// PublicURL Where this deployment is reached from outside, without a slash at the end. Codes to join with belong to one.
+	//
+	// Examples: https://auth.example.com
+	PublicURL string `json:"public_url"`
+
+	// WebPush How pages are reached while they are closed. Absent where they are not.
+	WebPush *WebPush `json:"web_push,omitempty"`
+}
+
 // Backups Goes on to the user's further devices while nobody answers, in their order: those that carry the challenge, at most three, and as many
 // as have their time before the verification expires. They are steps of its `fallback`. With `user_id` only, and not together with `fallback`.
 type Backups struct {
@@ -961,10 +999,10 @@ type Challenge string
 
 // ChangePhone What an app is reached by from now on.
 type ChangePhone struct {
-	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON.
+	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON, or the empty text where it has none any more: such a page is asked while it is open.
 	//
 	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
-	PushToken string `json:"push_token"`
+	PushToken *string `json:"push_token"`
 }
 
 // Channel The road to the person. `totp` sends nothing, the code comes from the person's authenticator app; it needs a `device_id`, or a `user_id`.
@@ -1197,7 +1235,7 @@ type CreateDevice struct {
 	// Examples: apns
 	Platform Platform `json:"platform,omitempty"`
 
-	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON.
+	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON, or nothing: such a page is asked while it is open.
 	//
 	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
 	PushToken string `json:"push_token,omitempty"`
@@ -2035,10 +2073,10 @@ type JoinPhone struct {
 	// Examples: apns
 	Platform Platform `json:"platform"`
 
-	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON.
+	// PushToken What the app got from Apple (hexadecimal) or Firebase; for `webpush` the subscription that the browser gave, as JSON, or nothing: such a page is asked while it is open.
 	//
 	// Examples: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
-	PushToken string `json:"push_token"`
+	PushToken *string `json:"push_token,omitempty"`
 
 	// PublicKey The app's P-256 public key as SubjectPublicKeyInfo (DER) in base64. The private key never leaves the phone.
 	//
@@ -2479,6 +2517,26 @@ type Problem struct {
 	// Examples: 412
 	RetryAfter int `json:"retry_after,omitempty"`
 
+	// Brand Of a join code that has ended: whose account it was for.
+	//
+	// Examples: Example Bank
+	Brand string `json:"brand,omitempty"`
+
+	// ExpiredAt Of a join code: when it expired.
+	//
+	// Examples: 2026-11-21T14:20:00Z
+	ExpiredAt *time.Time `json:"expired_at,omitempty"`
+
+	// RemovedAt Of a device: since when it counts no more.
+	//
+	// Examples: 2026-11-20T09:30:00Z
+	RemovedAt *time.Time `json:"removed_at,omitempty"`
+
+	// Cause Of a device: `removed`, or `replaced` where another phone took its place.
+	//
+	// Examples: removed
+	Cause string `json:"cause,omitempty"`
+
 	// ViolatedPolicies The limits that are used up.
 	//
 	// Examples: ["destination"]
@@ -2529,12 +2587,50 @@ type Prompt struct {
 	//
 	// Examples: pXk2Jq0cT1m5l8S3vRwZbA
 	NumberSalt string `json:"number_salt"`
+
+	// ChecksLeft How many numbers may be tried. Absent where none is asked for.
+	//
+	// Examples: 2
+	ChecksLeft *int `json:"checks_left,omitempty"`
 }
 
 // PromptList defines model for PromptList.
 type PromptList struct {
 	// Data Newest first.
 	Data []Prompt `json:"data"`
+}
+
+// PromptState How a question to a phone stands.
+type PromptState struct {
+	// VerificationID The question.
+	//
+	// Examples: 019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90
+	VerificationID string `json:"verification_id"`
+
+	// Status Where the verification stands. All but `pending` are closed.
+	//
+	// Examples: pending
+	Status Status `json:"status"`
+
+	// Reason Why it closed so: `wrong_number`, `not_me`, `replaced` by a newer one, and others.
+	//
+	// Examples: replaced
+	Reason string `json:"reason,omitempty"`
+
+	// ChecksLeft How many numbers may still be tried. Absent where none is asked for.
+	//
+	// Examples: 1
+	ChecksLeft *int `json:"checks_left,omitempty"`
+
+	// ClosedAt When it closed.
+	//
+	// Examples: 2026-11-21T10:05:02.456Z
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// AnsweredHere Whether it was this device whose answer closed it.
+	//
+	// Examples: false
+	AnsweredHere bool `json:"answered_here"`
 }
 
 // ProofChecks What of a proof was found to hold, just now.
@@ -3277,6 +3373,14 @@ type TokenRequest struct {
 	ClientSecret string `json:"client_secret,omitempty"`
 }
 
+// TryPhone How a phone is asked once.
+type TryPhone struct {
+	// Locale The language of the push.
+	//
+	// Examples: de
+	Locale string `json:"locale,omitempty"`
+}
+
 // UnicodeCharacter defines model for UnicodeCharacter.
 type UnicodeCharacter struct {
 	// Character The character.
@@ -3483,6 +3587,24 @@ type Waiting struct {
 	Provider string `json:"provider,omitempty"`
 }
 
+// WebPush How pages are reached while they are closed. Absent where they are not.
+type WebPush struct {
+	// Service `browser`: through the push service that the browser subscribes to. `sandbox`: nothing leaves this machine, and a browser's own subscription would reach nobody; the sandbox gives one (`POST /sandbox/phones`).
+	//
+	// Examples: browser
+	Service WebPushService `json:"service"`
+
+	// PublicKey The `applicationServerKey` that pages subscribe with (VAPID, RFC 8292), in unpadded base64url.
+	//
+	// Examples: BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8
+	PublicKey string `json:"public_key"`
+}
+
+// WebPushService `browser`: through the push service that the browser subscribes to. `sandbox`: nothing leaves this machine, and a browser's own subscription would reach nobody; the sandbox gives one (`POST /sandbox/phones`).
+//
+// Examples: browser
+type WebPushService string
+
 // BypassTokenID Examples: 019aa5c3-0f64-7d0b-9e52-6a1b2c3d4e5f
 type BypassTokenID = string
 
@@ -3549,6 +3671,9 @@ type Conflict = Problem
 // CredentialExists What went wrong (RFC 9457). Programs read `code`.
 type CredentialExists = Problem
 
+// DeviceRemoved What went wrong (RFC 9457). Programs read `code`.
+type DeviceRemoved = Problem
+
 // Forbidden What went wrong (RFC 9457). Programs read `code`.
 type Forbidden = Problem
 
@@ -3560,6 +3685,9 @@ type Internal = Problem
 
 // InvalidRequest What went wrong (RFC 9457). Programs read `code`.
 type InvalidRequest = Problem
+
+// JoinCodeEnded What went wrong (RFC 9457). Programs read `code`.
+type JoinCodeEnded = Problem
 
 // LastCredential What went wrong (RFC 9457). Programs read `code`.
 type LastCredential = Problem
@@ -3671,6 +3799,24 @@ type ListPromptsParams struct {
 	Authorization string `json:"Authorization"`
 }
 
+// GetPromptStateParams defines parameters for GetPromptState.
+type GetPromptStateParams struct {
+	// Wait Seconds to wait for another state than that of the tag, 0 to 60.
+	Wait int `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// IfNoneMatch The `ETag` of the state the client has.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// Authorization The phone's signature.
+	Authorization string `json:"Authorization"`
+}
+
+// TryPhoneParams defines parameters for TryPhone.
+type TryPhoneParams struct {
+	// Authorization The phone's signature.
+	Authorization string `json:"Authorization"`
+}
+
 // ListSuppressionsParams defines parameters for ListSuppressions.
 type ListSuppressionsParams struct {
 	// To Only entries of this address, a number or a mailbox.
@@ -3764,6 +3910,9 @@ type JoinPhoneJSONRequestBody = JoinPhone
 
 // ChangePhoneJSONRequestBody defines body for ChangePhone for application/json ContentType.
 type ChangePhoneJSONRequestBody = ChangePhone
+
+// TryPhoneJSONRequestBody defines body for TryPhone for application/json ContentType.
+type TryPhoneJSONRequestBody = TryPhone
 
 // PauseProviderJSONRequestBody defines body for PauseProvider for application/json ContentType.
 type PauseProviderJSONRequestBody = PauseProvider

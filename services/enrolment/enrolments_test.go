@@ -446,3 +446,54 @@ func TestTheClientThatAsksIsKnown(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "app", d.verifications.last().Client)
 }
+
+func TestACodeTellsForADayHowItEnded(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	used, unused := d.begin(device.AppPush), d.begin(device.AppPush)
+	_, err := d.Join(t.Context(), used.JoinCode, app("key"))
+	require.NoError(t, err)
+	ended := func(code string, p enrolment.Phone) *enrolment.EndedError {
+		t.Helper()
+		_, err := d.Join(t.Context(), code, p)
+		var e *enrolment.EndedError
+		require.ErrorAs(t, err, &e)
+		require.ErrorIs(t, err, verification.ErrNotFound)
+		require.Equal(t, "Shop", e.Brand)
+		return e
+	}
+	require.True(t, ended(used.JoinCode, other("another")).Used)
+	d.pass(3 * time.Minute)
+	again := app("key")
+	again.MayRepeat = true
+	require.True(t, ended(used.JoinCode, again).Used, "after its end nothing is repeated")
+	require.Equal(t, unused.ExpiresAt.UTC(), ended(unused.JoinCode, app("key")).ExpiredAt.UTC())
+	d.pass(time.Hour) // the device that waited for it has left
+	require.False(t, ended(unused.JoinCode, app("key")).Used)
+	d.pass(24 * time.Hour)
+	for _, e := range []enrolment.Enrolment{used, unused} {
+		_, err := d.Join(t.Context(), e.JoinCode, app("key"))
+		require.ErrorIs(t, err, verification.ErrNotFound)
+		require.NotErrorAs(t, err, new(*enrolment.EndedError))
+	}
+}
+
+func TestAPageJoinsWithoutASubscriptionAndGetsOneLater(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	page := enrolment.Phone{Name: "Firefox", Platform: device.WebPush, PublicKey: []byte("key"), MayRepeat: true}
+	code := d.begin(device.AppPush).JoinCode
+	j, err := d.Join(t.Context(), code, page)
+	require.NoError(t, err)
+	require.Equal(t, "page:"+j.Device.ID, j.Device.Address)
+	again, err := d.Join(t.Context(), code, page)
+	require.NoError(t, err)
+	require.Equal(t, j, again)
+	for _, step := range []struct{ token, want string }{{"subscription", "subscription"}, {"", "page:" + j.Device.ID}} {
+		d.pass(time.Second)
+		require.NoError(t, d.ChangeToken(t.Context(), j.Device, step.token, d.Now()))
+		stored, err := d.users.DeviceByID(t.Context(), j.Device.ID)
+		require.NoError(t, err)
+		require.Equal(t, step.want, stored.Address)
+	}
+}

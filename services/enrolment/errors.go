@@ -1,6 +1,11 @@
 package enrolment
 
-import "errors"
+import (
+	"errors"
+	"time"
+
+	"github.com/assent-io/assent/services/verification"
+)
 
 // What an enrolment is refused with.
 var (
@@ -31,3 +36,21 @@ type MissingError struct {
 }
 
 func (e *MissingError) Error() string { return "user has no " + e.Field }
+
+// EndedError says that an activation code was one, and is none any more: it was used, or ended unused at ExpiredAt. It
+// is a verification.ErrNotFound too.
+type EndedError struct {
+	Used      bool
+	ExpiredAt time.Time // zero where it was used
+	// Brand is whose account it was for; may be empty.
+	Brand string
+}
+
+func (e *EndedError) Error() string {
+	if e.Used {
+		return "activation code was used"
+	}
+	return "activation code has expired"
+}
+
+func (e *EndedError) Unwrap() error { return verification.ErrNotFound }

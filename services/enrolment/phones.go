@@ -5,10 +5,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
+	"github.com/assent-io/assent/events/webpush"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -31,7 +34,29 @@ type joining struct {
 	Brand   string `json:"brand,omitempty"`
 	// Replaces is the hash of the key that a phone takes the place of; empty for a new device.
 	Replaces []byte `json:"replaces,omitempty"`
+	// ExpiresAt is when it ends. The ticket stays longer, to say so; those of earlier programs end with it.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
+
+// told is for how long after its end a code can be told from one that never was: people come late, and are to learn why.
+const told = 24 * time.Hour
+
+// issue stores what an activation code stands for.
+func (e *Enrolments) issue(ctx context.Context, code string, j joining, until time.Time) error {
+	j.ExpiresAt = until
+	content, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("encode activation code: %w", err)
+	}
+	if err := e.Tickets.Issue(ctx, joinKind, plain(code), content, until.Sub(e.Now())+told); err != nil {
+		return fmt.Errorf("store activation code: %w", err)
+	}
+	return nil
+}
+
+func (j joining) used() error { return &EndedError{Used: true, Brand: j.Brand} }
+
+func (j joining) expired(at time.Time) error { return &EndedError{ExpiredAt: at, Brand: j.Brand} }
 
 // beginPhone stores the device and gives out the code that a phone becomes it with.
 func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request) (Enrolment, error) {
@@ -47,13 +72,10 @@ func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request)
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
-	content, err := json.Marshal(joining{Account: d.Credential, Device: d.ID, User: shown(r.User), Brand: r.Brand})
-	if err != nil {
-		return Enrolment{}, fmt.Errorf("encode activation code: %w", err)
-	}
-	if err := e.Tickets.Issue(ctx, joinKind, plain(code), content, d.Pending.ExpiresAt.Sub(e.Now())); err != nil {
+	j := joining{Account: d.Credential, Device: d.ID, User: shown(r.User), Brand: r.Brand}
+	if err := e.issue(ctx, code, j, d.Pending.ExpiresAt); err != nil {
 		e.drop(ctx, d)
-		return Enrolment{}, fmt.Errorf("store activation code: %w", err)
+		return Enrolment{}, err
 	}
 	return Enrolment{
 		Device: d, State: Pending, ExpiresAt: d.Pending.ExpiresAt,
@@ -62,8 +84,9 @@ func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request)
 }
 
 // Join makes the phone that has this activation code the device that it stands for. A code works once: of
-// two phones the first one is stored, and the other finds a device with another key. The ticket stays until
-// its end, so that a phone whose answer was lost can say the same again, if it says that it may.
+// two phones the first one is stored, and the other finds a device with another key. The ticket stays
+// beyond its end, so that a phone whose answer was lost can say the same again, if it says that it may, and so that one
+// that comes too late is told by an *EndedError. Any other code is verification.ErrNotFound.
 func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, error) {
 	name := plain(code)
 	if len(name) != joinLength || strings.Trim(name, joinAlphabet) != "" {
@@ -77,10 +100,17 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 	if err := json.Unmarshal(content, &j); err != nil {
 		return Joined{}, fmt.Errorf("decode activation code: %w", err)
 	}
+	ended := !j.ExpiresAt.IsZero() && !e.Now().Before(j.ExpiresAt)
+	if p.PushToken == "" {
+		p.PushToken = webpush.Page(j.Device)
+	}
 	if len(j.Replaces) > 0 {
-		return e.rejoin(ctx, j, p)
+		return e.rejoin(ctx, j, p, ended)
 	}
 	d, err := e.device(ctx, j.Account, j.Device)
+	if errors.Is(err, verification.ErrNotFound) && ended {
+		err = j.expired(j.ExpiresAt) // its device has left by now
+	}
 	if err != nil {
 		return Joined{}, err
 	}
@@ -94,7 +124,7 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 	first := !d.Active()
 	if first {
 		if !e.Now().Before(d.Pending.ExpiresAt) {
-			return Joined{}, fmt.Errorf("join phone: %w", verification.ErrNotFound)
+			return Joined{}, j.expired(d.Pending.ExpiresAt)
 		}
 		d.Name, d.Address, d.Platform, d.PublicKey = cmp.Or(d.Name, p.Name), p.PushToken, p.Platform, p.PublicKey
 		joined, err := e.activate(ctx, d)
@@ -103,8 +133,8 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 		}
 		d = joined.Device
 	}
-	if !first && !p.MayRepeat || !bytes.Equal(d.PublicKey, p.PublicKey) || d.Address != p.PushToken {
-		return Joined{}, fmt.Errorf("join phone: %w", verification.ErrNotFound)
+	if !first && (!p.MayRepeat || ended) || !bytes.Equal(d.PublicKey, p.PublicKey) || d.Address != p.PushToken {
+		return Joined{}, j.used()
 	}
 	return Joined{Device: d, User: j.User, Brand: j.Brand, Secret: device.SecretText(d.Secret)}, nil
 }

@@ -5,10 +5,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/assent-io/assent/events/webpush"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -41,15 +41,13 @@ func (e *Enrolments) Renew(ctx context.Context, account, deviceID string) (Enrol
 	if err != nil {
 		return Enrolment{}, err
 	}
-	content, err := json.Marshal(joining{Account: account, Device: d.ID, User: shown(owner), Replaces: fingerprint(d.PublicKey)})
-	if err != nil {
-		return Enrolment{}, fmt.Errorf("encode activation code: %w", err)
-	}
-	if err := e.Tickets.Issue(ctx, joinKind, plain(code), content, verification.DefaultLife); err != nil {
-		return Enrolment{}, fmt.Errorf("store activation code: %w", err)
+	until := e.end(Request{})
+	j := joining{Account: account, Device: d.ID, User: shown(owner), Replaces: fingerprint(d.PublicKey)}
+	if err := e.issue(ctx, code, j, until); err != nil {
+		return Enrolment{}, err
 	}
 	return Enrolment{
-		Device: d, State: Pending, ExpiresAt: e.end(Request{}), JoinCode: code, URI: device.KeyURI(issuer, shown(owner), code),
+		Device: d, State: Pending, ExpiresAt: until, JoinCode: code, URI: device.KeyURI(issuer, shown(owner), code),
 	}, nil
 }
 
@@ -61,8 +59,14 @@ func fingerprint(public []byte) []byte {
 
 // rejoin makes a phone the device that another one was. The first phone with the code gets it: after that the device
 // has another key than the code is for.
-func (e *Enrolments) rejoin(ctx context.Context, j joining, p Phone) (Joined, error) {
+func (e *Enrolments) rejoin(ctx context.Context, j joining, p Phone, ended bool) (Joined, error) {
 	before, err := e.Users.Device(ctx, j.Account, j.Device)
+	if err == nil && ended {
+		err = j.used()
+		if bytes.Equal(fingerprint(before.PublicKey), j.Replaces) {
+			err = j.expired(j.ExpiresAt)
+		}
+	}
 	if err != nil {
 		return Joined{}, fmt.Errorf("read device: %w", err)
 	}
@@ -89,7 +93,7 @@ func (e *Enrolments) rejoin(ctx context.Context, j joining, p Phone) (Joined, er
 		case p.MayRepeat && bytes.Equal(d.PublicKey, p.PublicKey) && d.Address == p.PushToken:
 			return nil // the same phone, whose answer was lost
 		default:
-			return verification.ErrNotFound
+			return j.used()
 		}
 	})
 	if err != nil {
@@ -98,9 +102,12 @@ func (e *Enrolments) rejoin(ctx context.Context, j joining, p Phone) (Joined, er
 	return Joined{Device: d, User: j.User, Brand: j.Brand, Secret: device.SecretText(d.Secret)}, nil
 }
 
-// ChangeToken stores the push token that a phone sent at this time of its own. It fails with ErrStale where a later
+// ChangeToken stores the push token that a phone sent at this time of its own; a page may have none any more. It fails with ErrStale where a later
 // change was stored, and verification.ErrNotFound where the phone is gone or was replaced since it signed.
 func (e *Enrolments) ChangeToken(ctx context.Context, signer device.Device, token string, at time.Time) error {
+	if token == "" {
+		token = webpush.Page(signer.ID)
+	}
 	_, err := e.Users.ChangeApp(ctx, signer.Credential, signer.ID, func(d *device.Device) error {
 		switch {
 		case !bytes.Equal(d.PublicKey, signer.PublicKey):

@@ -69,6 +69,9 @@ func describeDevice(f *faults, request api.CreateDevice, d *device.Device) {
 			f.add("address", "goes with a phone or mailbox; an app has a push_token")
 		}
 		describeApp(f, request, d)
+		if d.Address == "" {
+			d.Address = webpush.Page(d.ID)
+		}
 		return
 	default:
 		f.add("kind", "must be phone, mailbox or push")
@@ -119,6 +122,7 @@ func readPushToken(f *faults, platform api.Platform, token string) string {
 		token = s.Token() // browsers put spaces and members into it that are not needed
 	}
 	switch {
+	case token == "" && platform == api.PlatformWebPush: // a page that nothing reaches
 	case token == "":
 		f.add("push_token", "is required")
 	case len(token) > maxPushToken || !visibleASCII(token):
@@ -129,6 +133,14 @@ func readPushToken(f *faults, platform api.Platform, token string) string {
 		}
 	}
 	return token
+}
+
+// given is a text that may be empty, or not there.
+func given(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 // decodeKey takes base64 in both alphabets, padded or not: phones differ.

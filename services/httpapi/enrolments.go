@@ -74,7 +74,7 @@ func (s *Server) CreateEnrolment(w http.ResponseWriter, r *http.Request, userID 
 		return
 	}
 	writeJSON(w, http.StatusCreated, api.Enrolment{
-		ID: link.ID, URL: s.config.PublicURL() + "/enrol/" + token.Reveal(), ExpiresAt: link.ExpiresAt,
+		ID: link.ID, URL: s.config.Authenticator().PublicURL + "/enrol/" + token.Reveal(), ExpiresAt: link.ExpiresAt,
 	})
 }
 

@@ -33,7 +33,7 @@ func realLinks(t *testing.T) (*enrolment.Links, func(*httpapi.Config)) {
 		tickets, err := store.NewTickets(t.Context(), js, store.TicketsConfig{Keys: keys, Now: c.Now})
 		require.NoError(t, err)
 		links.Tickets, links.Devices, links.Now = tickets, c.Users, c.Now
-		c.EnrolmentLinks, c.PublicURL = links, func() string { return "https://auth.example.com" }
+		c.EnrolmentLinks = links
 		c.EnrolKinds = []device.Kind{device.Phone, device.Mailbox, device.TOTP, device.Push}
 	}
 }

@@ -95,7 +95,8 @@ func setupAt(t *testing.T, c *clock, now func() time.Time, options ...func(*http
 	config := httpapi.Config{
 		Verifications: b.store, Users: b.store, Credentials: b.store, Realms: b.store, Letters: b.store, Responses: b.store,
 		Templates: noTemplates{}, Notifications: b.notices, Audit: b.store, Proofs: b.store,
-		Operator: shop, IDFor: idFor, Now: now, Closing: b.closing,
+		Authenticator: func() api.Authenticator { return api.Authenticator{PublicURL: "https://auth.example.com"} },
+		Operator:      shop, IDFor: idFor, Now: now, Closing: b.closing,
 		Log: slog.New(slog.NewJSONHandler(b.log, nil)), Registerer: b.metrics,
 	}
 	for _, o := range options {

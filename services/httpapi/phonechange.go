@@ -34,7 +34,7 @@ func (s *Server) ChangePhone(w http.ResponseWriter, r *http.Request, id contract
 		s.fail(w, r, err)
 		return
 	}
-	token := readPushToken(&f, api.Platform(d.Platform), request.PushToken)
+	token := readPushToken(&f, api.Platform(d.Platform), given(request.PushToken))
 	if err := invalid(f); err != nil {
 		s.fail(w, r, err)
 		return

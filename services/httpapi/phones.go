@@ -21,11 +21,13 @@ import (
 // Phones knows the apps on people's phones, which have no client credential.
 type Phones interface {
 	// Join makes the device that an activation code stands for active, with what the phone sent. A code
-	// works once; verification.ErrNotFound for a wrong, used or expired one.
+	// works once; *enrolment.EndedError for one that was used or has expired, verification.ErrNotFound for others.
 	Join(ctx context.Context, code string, p enrolment.Phone) (enrolment.Joined, error)
 	// Phone reads an active push device by its id alone; verification.ErrNotFound without one.
 	Phone(ctx context.Context, deviceID string) (device.Device, error)
-	// ChangeToken stores another push token of a phone, which it sent at this time of its own. It fails with
+	// Gone lists the keys that spoke for a device lately and do so no more.
+	Gone(ctx context.Context, deviceID string) ([]device.Gone, error)
+	// ChangeToken stores another push token of a phone, which it sent at this time of its own; a page may have none. It fails with
 	// enrolment.ErrStale where a later one was stored, and verification.ErrNotFound where the phone is gone or has
 	// another key.
 	ChangeToken(ctx context.Context, d device.Device, token string, at time.Time) error
@@ -34,6 +36,10 @@ type Phones interface {
 	Renew(ctx context.Context, account, deviceID string) (enrolment.Enrolment, error)
 	// Prompts lists the open push verifications of a device, newest first.
 	Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error)
+	// Try asks a phone a question that means nothing, because it signed for that at this time of its own. It fails with
+	// enrolment.ErrStale where it did so before, verification.ErrNotFound where its user is gone or locked, and
+	// *verification.LimitError.
+	Try(ctx context.Context, d device.Device, at, locale string) (verification.Verification, error)
 	// Watch begins to listen for questions to a device. next returns when there may be a new one, or when
 	// ctx ends; done ends the listening.
 	Watch(deviceID string) (next func(ctx context.Context), done func())
@@ -67,7 +73,7 @@ func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request, _ contract.Jo
 	}
 	f.text("name", request.Name, maxName)
 	var app device.Device
-	describeApp(&f, api.CreateDevice{Platform: request.Platform, PushToken: request.PushToken, PublicKey: request.PublicKey}, &app)
+	describeApp(&f, api.CreateDevice{Platform: request.Platform, PushToken: given(request.PushToken), PublicKey: request.PublicKey}, &app)
 	if err := invalid(f); err != nil {
 		s.fail(w, r, err)
 		return
@@ -76,8 +82,12 @@ func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request, _ contract.Jo
 		Name: request.Name, Platform: app.Platform, PushToken: app.Address, PublicKey: app.PublicKey,
 		MayRepeat: again != "",
 	})
-	if errors.Is(err, verification.ErrNotFound) {
-		err = &refusal{code: api.ProblemCodeNotFound, detail: "No phone is waited for with this code: it is wrong, was used, or has ended."}
+	var ended *enrolment.EndedError
+	switch {
+	case errors.As(err, &ended):
+		err = endedCode(ended)
+	case errors.Is(err, verification.ErrNotFound):
+		err = &refusal{code: api.ProblemCodeNotFound, detail: "No phone is waited for with this code: it is wrong, or ended long ago."}
 	}
 	if errors.Is(err, enrolment.ErrSameKey) {
 		err = invalid(faults{{Pointer: "#/public_key", Detail: "must be a new key: the phone that is replaced has this one"}})
@@ -90,6 +100,21 @@ func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request, _ contract.Jo
 	writeJSON(w, http.StatusCreated, api.JoinedPhone{
 		DeviceID: d.ID, Name: d.Name, Brand: joined.Brand, User: joined.User, Secret: joined.Secret, CreatedAt: d.CreatedAt.UTC(),
 	})
+}
+
+// endedCode tells who has a code what became of it.
+func endedCode(e *enrolment.EndedError) error {
+	if e.Used {
+		return &refusal{
+			code: api.ProblemCodeJoinCodeUsed, detail: "A phone has joined with this code, and each works once.",
+			about: func(p *api.Problem) { p.Brand = e.Brand },
+		}
+	}
+	at := e.ExpiredAt.UTC()
+	return &refusal{
+		code: api.ProblemCodeJoinCodeExpired, detail: "This code expired at " + at.Format(time.RFC3339) + ".",
+		about: func(p *api.Problem) { p.Brand, p.ExpiredAt = e.Brand, &at },
+	}
 }
 
 // ListPrompts lists what waits for an answer on a phone.
@@ -139,14 +164,15 @@ func (s *Server) prompt(ctx context.Context, v verification.Verification) (api.P
 		return api.Prompt{}, fmt.Errorf("read salt of number: %w", err)
 	}
 	return api.Prompt{
-		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, NumberLength: typed, NumberSalt: salt, CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
+		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, NumberLength: typed, NumberSalt: salt, ChecksLeft: numbersLeft(v),
+		CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
 	}, nil
 }
 
 // refusePrompts answers a look for prompts whose parameters cannot be read. Whoever has not signed is
 // told nothing else.
 func (s *Server) refusePrompts(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPut { // a change has nothing but its signature
+	if r.Method != http.MethodGet { // a change or a trial has nothing but its signature
 		s.fail(w, r, badPhone())
 		return
 	}
@@ -209,8 +235,8 @@ func badPhone() error {
 	}
 }
 
-// signedBy is the device that signed the request, and when. Unknown, removed, other key, old date: all of them are
-// one answer, so that nobody learns which devices there are.
+// signedBy is the device that signed the request, and when. Unknown, other key, old date: all of them are
+// one answer, so that nobody learns which devices there are. A phone whose device was removed is told so: it has signed.
 func (s *Server) signedBy(r *http.Request, id string, verify func(at string, public, signature []byte) error) (device.Device, time.Time, error) {
 	at, signature, ok := readPhoneAuthorization(r.Header.Values("Authorization"))
 	if !ok || !events.ValidID(id) {
@@ -221,16 +247,17 @@ func (s *Server) signedBy(r *http.Request, id string, verify func(at string, pub
 		return device.Device{}, time.Time{}, badPhone()
 	}
 	d, err := s.config.Phones.Phone(r.Context(), id)
-	if errors.Is(err, verification.ErrNotFound) {
-		return device.Device{}, time.Time{}, badPhone()
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, verification.ErrNotFound) {
 		return device.Device{}, time.Time{}, fmt.Errorf("read phone: %w", err)
 	}
-	if verify(at, d.PublicKey, signature) != nil {
-		return device.Device{}, time.Time{}, badPhone()
+	if err == nil && verify(at, d.PublicKey, signature) == nil {
+		return d, signed, nil
 	}
-	return d, signed, nil
+	err = s.goneBy(r, id, func(public []byte) error { return verify(at, public, signature) })
+	if err == nil {
+		err = badPhone()
+	}
+	return device.Device{}, time.Time{}, err
 }
 
 // readPhoneAuthorization reads Phone at="…", signature="…", its parameters in any order (RFC 9110).

@@ -43,6 +43,9 @@ type apps struct {
 	repeats bool
 	err     error
 	looks   int
+	gone    []device.Gone
+	tried   []string
+	tryErr  error
 }
 
 // withApps gives a server its phones. What joins is a device of the store too.
@@ -92,6 +95,21 @@ func (a *apps) Phone(_ context.Context, id string) (device.Device, error) {
 		return device.Device{}, firstErr(a.err, verification.ErrNotFound)
 	}
 	return a.joined[i], nil
+}
+
+func (a *apps) Gone(_ context.Context, _ string) ([]device.Gone, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.gone, a.err
+}
+
+func (a *apps) Try(_ context.Context, d device.Device, at, locale string) (verification.Verification, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.tryErr == nil {
+		a.tried = append(a.tried, d.ID+" "+at+" "+locale)
+	}
+	return verification.Verification{ID: "019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90", Status: verification.Pending}, a.tryErr
 }
 
 func (a *apps) ChangeToken(_ context.Context, d device.Device, token string, at time.Time) error {
@@ -301,8 +319,8 @@ func TestAPhoneSeesItsQuestionsAndAnswersThem(t *testing.T) {
 	second, _ := b.create(`{"device_id":"` + p.id + `"}`)
 	got := b.look(p, "?wait=0").prompts(t)
 	require.Equal(t, []api.Prompt{
-		{VerificationID: second.ID, Context: `{}`, NumberLength: 2, NumberSalt: saltFor(second.ID), CreatedAt: second.CreatedAt, ExpiresAt: second.ExpiresAt},
-		{VerificationID: first.ID, Brand: "Example Bank", Context: shownContext, NumberLength: 2, NumberSalt: saltFor(first.ID), CreatedAt: first.CreatedAt, ExpiresAt: first.ExpiresAt},
+		{VerificationID: second.ID, Context: `{}`, NumberLength: 2, NumberSalt: saltFor(second.ID), ChecksLeft: new(2), CreatedAt: second.CreatedAt, ExpiresAt: second.ExpiresAt},
+		{VerificationID: first.ID, Brand: "Example Bank", Context: shownContext, NumberLength: 2, NumberSalt: saltFor(first.ID), ChecksLeft: new(2), CreatedAt: first.CreatedAt, ExpiresAt: first.ExpiresAt},
 	}, got)
 
 	// What it answers is signed over the context as it stands in the prompt.

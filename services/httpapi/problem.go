@@ -30,6 +30,8 @@ type refusal struct {
 	detail string
 	faults faults
 	header http.Header
+	// about adds what the problem's code has members of its own for; nil: nothing.
+	about func(*api.Problem)
 }
 
 func (e *refusal) Error() string {
@@ -60,6 +62,8 @@ func statusOf(code api.ProblemCode) int {
 		return http.StatusForbidden
 	case api.ProblemCodeNotFound:
 		return http.StatusNotFound
+	case api.ProblemCodeJoinCodeUsed, api.ProblemCodeJoinCodeExpired, api.ProblemCodeDeviceRemoved:
+		return http.StatusGone
 	case api.ProblemCodeMethodNotAllowed:
 		return http.StatusMethodNotAllowed
 	case api.ProblemCodeVerificationClosed, api.ProblemCodeWrongChallenge, api.ProblemCodeIdempotencyInProgress,
@@ -99,7 +103,11 @@ func problemFor(err error) (api.Problem, http.Header) {
 	)
 	switch {
 	case errors.As(err, &own):
-		return problem(own.code, own.detail, own.faults), own.header
+		p := problem(own.code, own.detail, own.faults)
+		if own.about != nil {
+			own.about(&p)
+		}
+		return p, own.header
 	case errors.As(err, &wrong):
 		var f faults
 		f.addAll(wrong.Faults)

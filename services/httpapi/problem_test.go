@@ -338,7 +338,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := b.document.doc.Components.Schemas["ProblemCode"].Value.OneOf
-	require.Len(t, codes, 26)
+	require.Len(t, codes, 29)
 	for _, c := range codes {
 		code, ok := c.Value.Const.(string)
 		require.True(t, ok)
@@ -400,6 +400,10 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.do(call{method: http.MethodDelete, path: "/v1/users/" + u.ID}))
 	joined := b.joinPhone()
 	good(b.look(joined, ""))
+	good(b.try(joined, `{}`, lookedAt))
+	asked, _ := b.create(`{"device_id":"` + joined.id + `"}`)
+	good(b.do(joined.ask(b, asked.ID, "", "")))
+	good(b.do(call{method: http.MethodGet, path: "/v1/authenticator", anonymous: true}))
 	good(b.change(joined, `{"push_token":"another"}`, lookedAt))
 	good(b.post("/v1/devices/"+joined.id+"/activation", ""))
 	b.store.proofs = []events.ApprovalProved{{ID: pushed.ID, Account: shop, Decision: events.Approve, Status: "approved", AnsweredAt: answeredAt}}

@@ -229,6 +229,8 @@ type Config struct {
 	Proofs Proofs
 	// Phones knows the apps that speak for themselves.
 	Phones Phones
+	// Authenticator is what pages that are phones are told.
+	Authenticator func() api.Authenticator
 	// Segments counts the parts of the text message that asks a new verification, as its channel would send it, and
 	// MaxSegments is how many are allowed. Zero: any number, and nothing is counted.
 	Segments    func(verification.Activation) int
@@ -243,10 +245,9 @@ type Config struct {
 	// usual form, the same for the same pair in every process.
 	IDFor func(clientID, idempotencyKey string) string
 
-	// PublicURL is where links start.
-	PublicURL func() string
-	// Accept serves /l/, Enrol /enrol/, Callbacks /callbacks/, Reference /docs. Nil: the path is not found.
-	Accept, Enrol, Callbacks, Reference http.Handler
+	// Accept serves /l/, Enrol /enrol/, Callbacks /callbacks/, Reference /docs, AuthenticatorPage /authenticator/. Nil: the path is
+	// not found.
+	Accept, Enrol, Callbacks, Reference, AuthenticatorPage http.Handler
 	// OneLogin serves the token endpoint and the rest of OneLogin's API: /auth/, /api/1/, /api/2/ and
 	// /session_via_api_token. Nil: these paths are not found.
 	OneLogin http.Handler
@@ -306,7 +307,7 @@ func New(c Config) (*Server, error) {
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
 			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{}, api.AddSuppression{},
-			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.ChangePhone{},
+			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.ChangePhone{}, api.TryPhone{},
 
 			api.OrderDevices{}, api.CreateBypassToken{}, api.RecoverUser{}, api.CreateEnrolment{},
 		),
@@ -324,7 +325,8 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 	mux.HandleFunc("GET /robots.txt", serveBytes("text/plain; charset=utf-8", "public, max-age=3600", []byte(robots)))
 	mux.HandleFunc("GET /problems/{code}", s.explainProblem)
 	for pattern, h := range map[string]http.Handler{
-		"/l/": s.config.Accept, "/enrol/": s.config.Enrol, "/callbacks/": s.config.Callbacks, "/docs": s.config.Reference, "/docs/": s.config.Reference,
+		"/l/": s.config.Accept, "/enrol/": s.config.Enrol, "/callbacks/": s.config.Callbacks, "/docs": s.config.Reference,
+		"/docs/": s.config.Reference, "/authenticator": s.config.AuthenticatorPage, "/authenticator/": s.config.AuthenticatorPage,
 	} {
 		if h != nil {
 			mux.Handle(pattern, mounted(h))

@@ -59,7 +59,8 @@ type Invitation struct {
 	Code string
 	// Name is what the person calls the phone; may be empty.
 	Name string
-	// Platform is device.APNs or device.FCM; empty: device.FCM. An empty PushToken is drawn at random.
+	// Platform is device.APNs, device.FCM or device.WebPush; empty: device.FCM. An empty PushToken is drawn at random; a
+	// page has none then, and is asked while it looks.
 	Platform, PushToken string
 }
 
@@ -79,7 +80,7 @@ func Join(ctx context.Context, i Invitation) (*Phone, error) {
 	if p.PrivateKey, err = x509.MarshalPKCS8PrivateKey(p.key); err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	if p.PushToken == "" {
+	if p.PushToken == "" && p.Platform != device.WebPush {
 		p.PushToken = drawToken(p.Platform)
 	}
 	if err := p.connect(); err != nil {
@@ -90,7 +91,7 @@ func Join(ctx context.Context, i Invitation) (*Phone, error) {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
 	body, err := json.Marshal(api.JoinPhone{
-		Code: i.Code, Platform: api.Platform(p.Platform), PushToken: p.PushToken,
+		Code: i.Code, Platform: api.Platform(p.Platform), PushToken: &p.PushToken,
 		PublicKey: base64.StdEncoding.EncodeToString(public), Name: i.Name,
 	})
 	if err != nil {
@@ -245,7 +246,7 @@ func (p *Phone) ChangeToken(ctx context.Context, token string) error {
 	if token == "" {
 		token = drawToken(p.Platform)
 	}
-	body, err := json.Marshal(api.ChangePhone{PushToken: token})
+	body, err := json.Marshal(api.ChangePhone{PushToken: &token})
 	if err != nil {
 		return fmt.Errorf("change push token: %w", err)
 	}

@@ -190,7 +190,7 @@ func TestAPhoneThatWasKeptAnswersAsTheOneThatJoined(t *testing.T) {
 	require.Equal(t, deviceID, p.DeviceID)
 	require.Equal(t, []string{"Ana's phone", "Example Bank", "ana"}, []string{p.Name, p.Brand, p.User})
 	require.Equal(t, api.Platform("fcm"), s.joined.Platform)
-	require.Equal(t, s.joined.PushToken, p.PushToken)
+	require.Equal(t, *s.joined.PushToken, p.PushToken)
 
 	s.ask()
 	prompt, err := p.Await(t.Context(), 3*time.Second)
@@ -212,9 +212,9 @@ func TestAPhoneChangesItsPushToken(t *testing.T) {
 	first := p.PushToken
 	require.NoError(t, p.ChangeToken(t.Context(), ""))
 	require.NotEqual(t, first, p.PushToken)
-	require.Equal(t, s.joined.PushToken, p.PushToken)
+	require.Equal(t, *s.joined.PushToken, p.PushToken)
 	require.NoError(t, p.ChangeToken(t.Context(), "own"))
-	require.Equal(t, "own", s.joined.PushToken)
+	require.Equal(t, "own", *s.joined.PushToken)
 	s.refuse(&api.Problem{Status: http.StatusForbidden, Code: api.ProblemCodeBadSignature, Detail: "It is not signed by this device."})
 	require.ErrorContains(t, p.ChangeToken(t.Context(), "other"), "It is not signed by this device.")
 	require.Equal(t, "own", p.PushToken, "what was refused is not kept")

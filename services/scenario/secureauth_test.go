@@ -330,7 +330,7 @@ func (m member) Carries() string {
 	require.NoError(m.t, err)
 	p := read[phone](m.t, a, http.StatusCreated)
 	joined := m.story.Call(http.MethodPost, "/v1/phones", api.JoinPhone{
-		Code: m.invited(), Platform: api.PlatformFCM, PushToken: p.Token, PublicKey: p.PublicKey, Name: "Ana's phone",
+		Code: m.invited(), Platform: api.PlatformFCM, PushToken: &p.Token, PublicKey: p.PublicKey, Name: "Ana's phone",
 	})
 	require.Equal(m.t, http.StatusCreated, joined.status, "answer: %s", joined.body)
 	return p.Token

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -173,8 +174,14 @@ func (u *Users) ChangeApp(ctx context.Context, account, id string, change func(*
 		if err != nil {
 			return device.Device{}, err
 		}
+		before := d
 		if err := change(&d); err != nil {
 			return device.Device{}, err
+		}
+		if !bytes.Equal(before.PublicKey, d.PublicKey) {
+			if err := u.bury(ctx, before, device.CauseReplaced); err != nil {
+				return device.Device{}, err
+			}
 		}
 		if err := u.back(ctx, d); err != nil {
 			return device.Device{}, err
@@ -278,6 +285,10 @@ func (u *Users) Devices(ctx context.Context, account, userID string) ([]device.D
 func (u *Users) DeleteDevice(ctx context.Context, account, id string) error {
 	d, err := u.Device(ctx, account, id)
 	if err != nil {
+		return err
+	}
+	// Before: a phone that is told too early is not told at all, since the device itself is asked first.
+	if err := u.bury(ctx, d, device.CauseRemoved); err != nil {
 		return err
 	}
 	if err := u.devices.remove(ctx, deviceKey(account, id)); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi"
 	"github.com/assent-io/assent/services/httpapi/accept"
+	"github.com/assent-io/assent/services/httpapi/authenticator"
 	"github.com/assent-io/assent/services/httpapi/callbacks"
 	"github.com/assent-io/assent/services/httpapi/enrol"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
@@ -72,6 +73,10 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return fmt.Errorf("render reference: %w", err)
 	}
+	app, err := authenticator.New(authenticator.Config{PublicURL: p.publicURL})
+	if err != nil {
+		return err
+	}
 	enrolments := &enrolment.Enrolments{
 		Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now, Adding: enrol.Adding(k.audit, p.now),
 	}
@@ -81,23 +86,27 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	facts, err := p.authenticator()
+	if err != nil {
+		return err
+	}
 	scanners, _ := p.cfg.Links.networks() // checked before anything started
 	server, err := httpapi.New(httpapi.Config{
 		Verifications: k.verifications, Users: k.users, Credentials: k.credentials, Realms: k.realms, Letters: k.letters,
 		Providers: k.providers, Suppressions: k.suppressions, Templates: k.templates,
 		Segments: p.segments, MaxSegments: p.cfg.SMS.MaxSegments, PushBytes: p.pushBytes,
 		Notifications: k.notifications, Audit: k.audit, Proofs: k.proofs, Recovery: k.users, Listed: p.list, Responses: pub,
-		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, IDFor: k.verifications.IDFor,
+		Autofill: autofill.Hint(p.cfg.Codes), Operator: p.cfg.BootstrapClientID, Phones: phones{enrolments, k}, Authenticator: facts, IDFor: k.verifications.IDFor,
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, ScannerNetworks: scanners, Now: p.now, Log: log, Registerer: p.registry,
 		}),
-		PublicURL: p.publicURL, EnrolmentLinks: links, EnrolKinds: p.cfg.Enrolment.kinds(),
+		EnrolmentLinks: links, EnrolKinds: p.cfg.Enrolment.kinds(),
 		Enrol: enrol.New(enrol.Config{
 			Links: links, Users: k.users, Enrolments: enrolments, Verifications: k.verifications, Recovery: k.users, Tickets: k.tickets,
 			Audit: k.audit, PageKey: p.sum(keys, keyring.Pages), PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
 		}),
-		Callbacks: callbacks.New(answers), Reference: docs,
+		Callbacks: callbacks.New(answers), Reference: docs, AuthenticatorPage: app,
 		OneLogin: onelogin.New(onelogin.Config{
 			Credentials: k.credentials, Users: k.users, Enrolments: enrolments, Verifications: k.verifications,
 			Tickets: k.tickets, Guesses: k.guesses, Passwords: passwords,
@@ -249,6 +258,10 @@ func (p phones) Phone(ctx context.Context, deviceID string) (device.Device, erro
 
 func (p phones) Watch(deviceID string) (next func(context.Context), done func()) {
 	return p.kept.verifications.Watch(deviceID)
+}
+
+func (p phones) Gone(ctx context.Context, deviceID string) ([]device.Gone, error) {
+	return p.kept.users.Gone(ctx, deviceID)
 }
 
 func (p phones) Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error) {

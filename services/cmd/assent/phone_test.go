@@ -54,7 +54,7 @@ func startCarrier(t *testing.T) *carrier {
 	mux.HandleFunc("PUT /v1/phones/d-1", func(w http.ResponseWriter, r *http.Request) {
 		var change api.ChangePhone
 		_ = json.NewDecoder(r.Body).Decode(&change)
-		c.token.Store(change.PushToken)
+		c.token.Store(*change.PushToken)
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("POST /v1/verifications/v-1/responses", func(w http.ResponseWriter, r *http.Request) {

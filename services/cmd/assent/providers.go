@@ -8,6 +8,7 @@ import (
 
 	"github.com/assent-io/assent/events"
 	"github.com/assent-io/assent/events/stream"
+	subscription "github.com/assent-io/assent/events/webpush"
 	"github.com/assent-io/assent/workers/delivery"
 	"github.com/assent-io/assent/workers/email"
 	"github.com/assent-io/assent/workers/provider/adapter"
@@ -30,6 +31,8 @@ const (
 	apnsName     = "apns"
 	fcmName      = "fcm"
 	webPushName  = "webpush"
+	// pageName is who carries questions to pages without a subscription: nobody.
+	pageName = "page"
 )
 
 // A provider with any key set is meant to be used, so it must be complete; a channel without any is
@@ -340,10 +343,11 @@ func startPush(ctx context.Context, p *process) error {
 		return err
 	}
 	var providers []routing.Provider
+	page := func(m delivery.Message) bool { return m.Device != nil && subscription.IsPage(m.To.Reveal()) }
 	add := func(name string, g push.Gateway) {
 		providers = append(providers, routing.Provider{
 			Name: name, Sender: push.New(push.Config{PublicURL: p.publicURL()}, g),
-			Carries: func(m delivery.Message) bool { return m.Device == nil || m.Device.Platform == name },
+			Carries: func(m delivery.Message) bool { return m.Device == nil || m.Device.Platform == name && !page(m) },
 		})
 	}
 	if apnsCfg != (apns.Config{}) {
@@ -367,6 +371,7 @@ func startPush(ctx context.Context, p *process) error {
 		}
 		add(webPushName, g)
 	}
+	providers = append(providers, routing.Provider{Name: pageName, Sender: push.Pages{}, Carries: page})
 	return p.work(ctx, events.Push, providers)
 }
 

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 
+	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/workers/provider/webpush"
 )
 
@@ -30,16 +32,48 @@ func (c config) webPush(publicURL string) webpush.Config {
 // webPush is the gateway to browsers.
 func (p *process) webPush() (*webpush.Gateway, error) {
 	cfg := p.cfg.webPush(p.publicURL())
-	if cfg.PrivateKey == "" {
-		keys, err := p.keys()
+	var err error
+	if cfg.PrivateKey, err = p.pushKey(cfg); err != nil {
+		return nil, err
+	}
+	return webpush.New(cfg, webpush.NewHTTPClient(cfg))
+}
+
+// pushKey is the key that push services know us by: the configured one, or else the keyring's.
+func (p *process) pushKey(cfg webpush.Config) (string, error) {
+	if cfg.PrivateKey != "" {
+		return cfg.PrivateKey, nil
+	}
+	keys, err := p.keys()
+	if err != nil {
+		return "", err
+	}
+	raw, err := keys.PushKey()
+	if err != nil {
+		return "", errors.New("webpush.private_key is needed: this process's keyring cannot derive it; assent keyring init, run again, adds what it lacks")
+	}
+	return base64.RawURLEncoding.EncodeToString(raw), nil
+}
+
+// authenticator is what pages that are phones are told. Its key is that of the push role, so both need one configuration.
+func (p *process) authenticator() (func() api.Authenticator, error) {
+	var subscribe *api.WebPush
+	if p.cfg.usesWebPush() || p.cfg.Sandbox.URL != "" {
+		cfg := p.cfg.webPush(p.publicURL())
+		private, err := p.pushKey(cfg)
 		if err != nil {
 			return nil, err
 		}
-		raw, err := keys.PushKey()
+		public, err := webpush.PublicKey(private)
 		if err != nil {
-			return nil, errors.New("webpush.private_key is needed: this process's keyring cannot derive it; assent keyring init, run again, adds what it lacks")
+			return nil, fmt.Errorf("webpush.%w", err)
 		}
-		cfg.PrivateKey = base64.RawURLEncoding.EncodeToString(raw)
+		subscribe = &api.WebPush{Service: api.WebPushServiceBrowser, PublicKey: public}
+		if cfg.StandIn.Alone {
+			subscribe.Service = api.WebPushServiceSandbox
+		}
 	}
-	return webpush.New(cfg, webpush.NewHTTPClient(cfg))
+	return func() api.Authenticator {
+		return api.Authenticator{PublicURL: strings.TrimRight(p.publicURL(), "/"), WebPush: subscribe}
+	}, nil
 }

@@ -1,0 +1,137 @@
+// What this browser keeps: accounts, their keys, settings, and what was answered here. The keys lie
+// apart from the records, as keys and never as bytes.
+
+import { usable } from "./keys.js";
+
+const name = "assent-authenticator";
+const marker = "assent-authenticator"; // in localStorage and as a cache: what tells that something was here
+const longest = 100; // answers kept
+
+let opened;
+
+function open() {
+  opened ??= new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore("accounts", { keyPath: "id" });
+      request.result.createObjectStore("keys");
+      request.result.createObjectStore("settings");
+      request.result.createObjectStore("history", { keyPath: "id" });
+    };
+    request.onsuccess = () => {
+      const db = request.result;
+      db.onversionchange = db.onclose = () => { db.close(); opened = undefined; };
+      resolve(db);
+    };
+    request.onerror = () => { opened = undefined; reject(request.error); };
+  });
+  return opened;
+}
+
+/** transact runs work in one transaction and gives what its request found, once all is durable. */
+async function transact(stores, mode, work) {
+  const db = await open();
+  return new Promise((resolve, reject) => {
+    const t = db.transaction(stores, mode);
+    const request = work(...[stores].flat().map((store) => t.objectStore(store)));
+    t.oncomplete = () => resolve(request?.result);
+    t.onabort = t.onerror = () => reject(t.error);
+  });
+}
+
+/** all lists accounts with their keys, the oldest first. One without its key is `keyless`. */
+export async function all() {
+  const accounts = await transact("accounts", "readonly", (store) => store.getAll());
+  for (const account of accounts) {
+    const keys = await transact("keys", "readonly", (store) => store.get(account.id));
+    account.key = keys?.sign;
+    account.codes = keys?.codes instanceof CryptoKey ? keys.codes : undefined;
+    account.keyless = account.deviceID ? !usable(account.key) : !account.codes;
+  }
+  return accounts.sort((a, b) => a.createdAt - b.createdAt);
+}
+
+// What of an account is stored, beside its keys.
+const kept = ["id", "deviceID", "brand", "user", "label", "createdAt", "totp", "pushToken", "removed"];
+
+const record = (account) => Object.fromEntries(kept.filter((k) => account[k] !== undefined).map((k) => [k, account[k]]));
+
+/** add stores an account and its keys, both or neither. */
+export async function add(account) {
+  await transact(["accounts", "keys"], "readwrite", (accounts, keys) => {
+    keys.put({ sign: account.key, codes: account.codes }, account.id);
+    return accounts.put(record(account));
+  });
+  await mark();
+}
+
+/** save stores what changed of an account that is there; one that was removed meanwhile stays so. */
+export async function save(account) {
+  const there = await transact("accounts", "readonly", (store) => store.get(account.id));
+  if (there) await transact("accounts", "readwrite", (store) => store.put(record(account)));
+}
+
+export async function remove(id) {
+  await transact(["accounts", "keys"], "readwrite", (accounts, keys) => {
+    keys.delete(id);
+    return accounts.delete(id);
+  });
+  const left = await transact("accounts", "readonly", (store) => store.count());
+  if (left === 0) await unmark();
+}
+
+export async function setting(key) {
+  return transact("settings", "readonly", (store) => store.get(key));
+}
+
+export async function set(key, value) {
+  await transact("settings", "readwrite", (store) => store.put(value, key));
+}
+
+/** history lists what was answered here, the newest first. */
+export async function history() {
+  const entries = await transact("history", "readonly", (store) => store.getAll());
+  return entries.sort((a, b) => b.at - a.at);
+}
+
+/** note keeps an answer, and forgets the oldest beyond a hundred. */
+export async function note(entry) {
+  await transact("history", "readwrite", (store) => store.put(entry));
+  const beyond = (await history()).slice(longest);
+  if (beyond.length > 0) {
+    await transact("history", "readwrite", (store) => beyond.map((e) => store.delete(e.id)).at(-1));
+  }
+}
+
+export async function forgetHistory() {
+  await transact("history", "readwrite", (store) => store.clear());
+}
+
+// The markers lie in other places than the accounts: where one is left and no account, the browser has
+// cleared what it should have kept. A person who removes the last account removes them too.
+async function mark() {
+  try {
+    localStorage.setItem(marker, "joined");
+    await (await caches.open(marker)).put("joined", new Response("joined"));
+  } catch { /* without them only the sentence about cleared data is missing */ }
+}
+
+async function unmark() {
+  try {
+    localStorage.removeItem(marker);
+    await caches.delete(marker);
+  } catch { /* as above */ }
+}
+
+/** wasCleared tells whether accounts were here that the browser has deleted. It mends markers that are missing. */
+export async function wasCleared(accounts) {
+  let marked = false;
+  try {
+    marked = localStorage.getItem(marker) !== null || await caches.has(marker);
+  } catch { /* as above */ }
+  if (accounts.length > 0) await mark();
+  return marked && accounts.length === 0;
+}
+
+/** noticeCleared ends the sentence about cleared data. */
+export const noticeCleared = unmark;

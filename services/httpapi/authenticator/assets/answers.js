@@ -1,0 +1,115 @@
+// A person's answer: the number they typed, the unlock before an approval, the signature, and what is
+// kept of it. One answer is signed once: sent again, it is the same text.
+
+import * as accounts from "./accounts.js";
+import * as api from "./api.js";
+import * as clock from "./clock.js";
+import { digest, sign } from "./keys.js";
+import { unlock } from "./unlock.js";
+
+const keeps = 4 * 60_000; // ms that a signed answer may be sent again: the server takes five minutes
+
+/** readDigits is what a person typed, as the digits that are compared, whatever their script. */
+export function readDigits(text) {
+  return [...text.normalize("NFKC")].map((c) => {
+    const code = c.codePointAt(0);
+    for (const zero of [0x0660, 0x06f0, 0x0966]) if (code >= zero && code <= zero + 9) return String(code - zero);
+    return /[\s\p{Pd}\p{Cf}]/u.test(c) ? "" : c;
+  }).join("");
+}
+
+/** checkNumber is the sentence about a number that cannot be the one, or nothing. */
+export function checkNumber(request, digits) {
+  if (request.choices.length > 0) return request.choices.includes(digits) ? "" : "noChoice";
+  const fits = /^[0-9]*$/.test(digits) && digits.length === request.numberLength;
+  return fits ? "" : "noNumber";
+}
+
+/** answer sends a decision. It changes `request` and calls `changed` whenever there is something to see. */
+export async function answer(request, decision, { settings, changed }) {
+  if (request.phase !== "asking") return;
+  const number = decision === "approve" && request.asksNumber ? readDigits(request.typed) : "";
+  request.fault = decision === "approve" && request.asksNumber ? checkNumber(request, number) : "";
+  if (request.fault) return changed();
+  if (decision === "approve" && settings.unlock) {
+    request.phase = "unlocking";
+    changed();
+    const unlocked = await unlock(settings.unlock);
+    if (!request.open) return; // it ended meanwhile
+    if (!unlocked) {
+      Object.assign(request, { phase: "asking", fault: "unlockFailed" });
+      return changed();
+    }
+  }
+  Object.assign(request, { phase: "sending", decision });
+  changed();
+  try {
+    await send(request, decision, number);
+    if (request.phase === "sending") request.phase = "sent";
+  } catch (problem) {
+    if (!request.open) return;
+    refused(request, problem);
+  }
+  changed();
+}
+
+async function send(request, decision, number, again = false) {
+  const same = request.sent?.decision === decision && request.sent.number === number;
+  if (!same || clock.now() - request.sent.at > keeps) request.sent = await signed(request, decision, number);
+  try {
+    await api.answer(request.id, request.sent.body);
+  } catch (problem) {
+    const late = problem instanceof api.Problem && problem.status === 422 && problem.body.errors?.[0]?.pointer === "#/answered_at";
+    if (!late || again) throw problem;
+    request.sent = undefined; // the answer told the right time
+    await send(request, decision, number, true);
+    return;
+  }
+  await keep(request, decision);
+}
+
+async function signed(request, decision, number) {
+  const at = clock.now(), answeredAt = new Date(at).toISOString();
+  const text = [
+    "assent-response-v2", request.id, request.account.deviceID, decision,
+    number === "" ? "" : await digest(`${request.salt}\n${number}`), answeredAt, await digest(request.context),
+  ].join("\n");
+  const body = JSON.stringify({
+    device_id: request.account.deviceID, decision, ...(number === "" ? {} : { number }), answered_at: answeredAt,
+    signature: await sign(request.account.key, text),
+  });
+  return { decision, number, at, body };
+}
+
+// What the server does not take leaves the question open, but for one that has ended: how, its state says.
+function refused(request, problem) {
+  request.phase = "asking";
+  if (problem instanceof api.Unreachable) {
+    request.fault = "notSent";
+  } else if (problem.code === "verification_closed") {
+    request.phase = "sent";
+  } else if (problem.status === 422) {
+    request.fault = "noNumber";
+  } else {
+    request.fault = "notTaken";
+  }
+}
+
+// The history holds what was decided, and how it ended once that is known.
+async function keep(request, decision) {
+  const { shown, account } = request;
+  request.entry = {
+    id: request.id, at: clock.now(), account: account.id, brand: request.brand, user: account.user, decision,
+    action: shown.action ?? "", fields: shown.fields, place: shown.place ?? "", device: shown.device ?? "", ip: shown.ip ?? "",
+  };
+  await note(request);
+}
+
+/** note writes the end of a question that was answered here. */
+export async function note(request) {
+  if (!request.entry) return;
+  const { status, reason, answered_here: here } = request.state ?? {};
+  try {
+    await accounts.note({ ...request.entry, status, reason, here });
+  } catch { /* a history that cannot be written is no reason to lose an answer */ }
+}

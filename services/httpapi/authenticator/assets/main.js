@@ -1,0 +1,344 @@
+// The start, the routes, and the one place where what is known meets what is seen.
+
+import * as accounts from "./accounts.js";
+import { answer, note } from "./answers.js";
+import * as api from "./api.js";
+import * as clock from "./clock.js";
+import { announce, el, fill } from "./dom.js";
+import { fullName } from "./names.js";
+import { notices } from "./notices.js";
+import { Watcher } from "./prompts.js";
+import * as push from "./push.js";
+import { Requests } from "./requests.js";
+import { watch } from "./update.js";
+import { codes } from "./views/codes.js";
+import { history as historyView } from "./views/history.js";
+import { join } from "./views/join.js";
+import { requests as requestsView } from "./views/requests.js";
+import { settings as settingsView } from "./views/settings.js";
+import { t, use } from "./words.js";
+
+const views = { requests: requestsView, codes, history: historyView, settings: settingsView, join };
+const contactKept = 60_000; // ms between two notes of the last contact
+
+const app = {
+  accounts: [], settings: {}, reachable: undefined, lastContact: undefined, webPush: undefined, cleared: false, newVersion: false,
+  route: "", answered: 0, joinCode: "",
+
+  go(route) {
+    if (location.hash === `#${route}`) follow();
+    else location.hash = route;
+  },
+
+  takeCode() {
+    const code = app.joinCode;
+    app.joinCode = "";
+    return code;
+  },
+
+  async check() {
+    watcher.stop();
+    for (const account of app.accounts) account.unknown = false;
+    await Promise.all(active().map(async (account) => {
+      if (app.requests.openOf(account)) return;
+      try {
+        app.requests.listed(account, await api.prompts(account, 0));
+      } catch (problem) {
+        if (problem instanceof api.Problem) refused(account, problem);
+      }
+    }));
+    look();
+    changed();
+  },
+
+  async answer(request, decision) {
+    await answer(request, decision, { settings: app.settings, changed });
+    request.faults = (request.faults ?? 0) + 1;
+    changed();
+  },
+
+  async joined(account) {
+    const all = await accounts.all();
+    app.accounts = all.map((fresh) => app.accounts.find((known) => known.id === fresh.id) ?? fresh);
+    app.cleared = false;
+    navigator.storage?.persist?.().catch(() => {});
+    drawNav();
+    look();
+    syncPush();
+    return app.accounts.find((a) => a.id === account.id);
+  },
+
+  async rename(account, label) {
+    account.label = label;
+    await accounts.save(account);
+    changed();
+  },
+
+  async remove(account) {
+    if (account.deviceID && account.pushToken && !account.removed) push.tell(account, "").catch(() => {});
+    await accounts.remove(account.id);
+    app.accounts = app.accounts.filter((a) => a !== account);
+    app.requests.drop(account);
+    announce(t("removed", { name: fullName(account) }));
+    look();
+    drawNav();
+    if (app.accounts.length === 0) app.go("join");
+    else refresh();
+  },
+
+  async set(key, value) {
+    app.settings[key] = value;
+    await accounts.set(key, value);
+    changed();
+  },
+
+  async speak(language) {
+    await app.set("language", language);
+    await use(language);
+    drawNav();
+    refresh();
+  },
+
+  /** pushToken is what a new account is reached by; nothing where there is none yet. */
+  async pushToken() {
+    await learn();
+    return (await push.token(app.webPush)) || "";
+  },
+
+  /** pushReaches tells whether questions arrive while the page is closed. */
+  pushReaches() {
+    return push.permission() === "granted" && active().length > 0 && active().every((a) => a.pushToken);
+  },
+
+  async turnOnPush() {
+    await push.ask();
+    await syncPush();
+    changed();
+  },
+
+  useUpdate: () => updates?.now(),
+  toTop,
+};
+
+app.requests = new Requests(changed);
+
+const active = () => app.accounts.filter((a) => a.deviceID && !a.keyless && !a.removed && !a.unknown);
+
+const watcher = new Watcher({
+  accounts: active,
+  open: (account) => app.requests.openOf(account),
+  listed: (account, found) => app.requests.listed(account, found),
+  stands: (account, id, state) => app.requests.stands(account, id, state),
+  refused,
+});
+
+let updates, view, tellNotices, drawn = false, noted = 0;
+
+function look() {
+  if (!document.hidden && active().length > 0) watcher.start();
+  else watcher.stop();
+}
+
+async function refused(account, problem) {
+  if (problem.code === "device_removed") {
+    account.removed = { at: problem.body.removed_at ?? new Date(clock.now()).toISOString(), cause: problem.body.cause ?? "removed" };
+    await accounts.save(account);
+  } else if (problem.code === "bad_signature") {
+    account.unknown = true;
+  } else {
+    return;
+  }
+  app.requests.drop(account);
+  if (["requests", "settings"].includes(app.route) && !editing()) refresh();
+}
+
+// What a person is in the middle of is not taken from them.
+const editing = () => document.activeElement?.matches("input:not([type=checkbox]), select, textarea") ?? false;
+
+const idle = () => !app.requests.current?.open && app.route !== "join" && !editing()
+  && (document.hidden || !["codes", "settings"].includes(app.route));
+
+function changed() {
+  if (drawn) return;
+  drawn = true;
+  queueMicrotask(() => {
+    drawn = false;
+    draw();
+  });
+}
+
+let showing; // the open question that the page went to by itself
+
+function draw() {
+  const { current } = app.requests;
+  if (current) {
+    current.onClose = closed;
+    if (current.open && current !== showing) {
+      showing = current;
+      if (app.route !== "requests" && app.route !== "join" && !editing()) return app.go("requests");
+    }
+  }
+  view?.update();
+  tellNotices?.();
+  updates?.settle();
+}
+
+async function closed(request) {
+  push.clear(request.id).catch(() => {});
+  await note(request);
+  app.answered++;
+  changed();
+}
+
+function follow() {
+  const [name, value] = location.hash.slice(1).split("=");
+  if (name === "join" && value) {
+    try {
+      app.joinCode = decodeURIComponent(value);
+    } catch {
+      app.joinCode = value;
+    }
+    history.replaceState(null, "", "#join"); // a code is not kept where others look
+  }
+  const route = app.accounts.length === 0 ? "join" : name in views ? name : "requests";
+  app.route = route;
+  refresh();
+  toTop();
+}
+
+/** toTop shows the beginning of a view; what scrolls is the view, or in a low window the page. */
+function toTop() {
+  document.getElementById("main").scrollTop = 0;
+  scrollTo(0, 0);
+}
+
+function refresh() {
+  view?.leave?.();
+  document.title = t("app");
+  document.getElementById("app").textContent = t("app");
+  view = views[app.route](app);
+  fill(document.getElementById("main"), view.node);
+  document.body.dataset.route = app.route;
+  drawNav();
+  draw();
+  document.querySelector("#main h1")?.focus({ preventScroll: true });
+}
+
+function drawNav() {
+  const nav = document.getElementById("nav");
+  nav.hidden = app.accounts.length === 0;
+  nav.setAttribute("aria-label", t("navigation"));
+  document.getElementById("notices").setAttribute("aria-label", t("notices"));
+  fill(nav, ["requests", "codes", "history", "settings"].map((route) =>
+    el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null }, t(route))));
+}
+
+/** learn asks what the server offers, until it has told once. */
+async function learn() {
+  if (app.webPush) return;
+  try {
+    app.webPush = (await api.settings()).web_push;
+  } catch { /* it is away, or older: then nothing is pushed to pages */ }
+}
+
+let syncing;
+
+/** syncPush makes the server know what reaches each account. */
+function syncPush() {
+  syncing = (syncing ?? Promise.resolve()).then(async () => {
+    await learn();
+    const token = await push.token(app.webPush);
+    if (token && app.webPush.service === "sandbox") (await import("./sandboxpush.js")).listen(token);
+    for (const account of active()) {
+      try {
+        await push.tell(account, token);
+      } catch (problem) {
+        if (problem instanceof api.Problem) refused(account, problem);
+      }
+    }
+    changed();
+  });
+  return syncing;
+}
+
+function hear(reached) {
+  const before = app.reachable;
+  app.reachable = reached;
+  if (reached) {
+    app.lastContact = clock.now();
+    if (Date.now() - noted > contactKept) {
+      noted = Date.now();
+      accounts.set("lastContact", app.lastContact).catch(() => {});
+    }
+    if (before === false) syncPush();
+  }
+  if (before !== reached) changed();
+}
+
+function message({ type }) {
+  if (type === "subscription") syncPush();
+  if (type === "pushed" && !document.hidden) look();
+  if (type === "open") {
+    app.go("requests");
+    look();
+  }
+}
+
+function seen() {
+  look();
+  if (document.hidden) return;
+  syncPush();
+  changed();
+}
+
+async function restore() {
+  for (const key of ["language", "hideCodes", "unlock", "clockOffset", "lastContact"]) app.settings[key] = await accounts.setting(key);
+  app.lastContact = app.settings.lastContact;
+  clock.restore(app.settings.clockOffset);
+  app.accounts = await accounts.all();
+  app.cleared = await accounts.wasCleared(app.accounts);
+}
+
+async function start() {
+  const main = document.getElementById("main");
+  if (!isSecureContext || !crypto.subtle) {
+    await use();
+    return fill(main, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("insecure")));
+  }
+  try {
+    await restore();
+  } catch {
+    await use();
+    return fill(main, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("joinStorage")));
+  }
+  await use(app.settings.language);
+  tellNotices = notices(app, document.getElementById("notices"));
+  api.onContact(hear);
+  clock.onChange((offset) => {
+    accounts.set("clockOffset", offset).catch(() => {});
+    changed();
+  });
+  addEventListener("hashchange", follow);
+  addEventListener("online", seen);
+  addEventListener("offline", () => hear(false));
+  document.addEventListener("visibilitychange", seen);
+  setInterval(tick, 1000);
+  follow();
+  look();
+  document.body.dataset.ready = "";
+  updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
+  await syncPush();
+}
+
+let overdue; // the question whose end the server was asked about
+
+function tick() {
+  app.requests.expire(app.reachable !== false);
+  const { current } = app.requests;
+  if (current?.open && current !== overdue && clock.now() > current.expiresAt.getTime() + 300) {
+    overdue = current;
+    look();
+  }
+}
+
+start();

@@ -1,0 +1,46 @@
+// The sentences above a view: what is wrong or waits, each with a way on.
+
+import { button, el, fill } from "./dom.js";
+import { permission } from "./push.js";
+import { trouble, troubleNote } from "./views/account.js";
+import { say, t } from "./words.js";
+
+/** notices keeps them up to date without touching those that stay as they are. */
+export function notices(app, node) {
+  let said = "";
+  return () => {
+    const all = present(app);
+    const now = all.map(({ key }) => key).join("\n");
+    if (now === said) return;
+    said = now;
+    fill(node, all.map(({ make }) => make()));
+  };
+}
+
+function present(app) {
+  const all = [];
+  const add = (key, make) => all.push({ key, make });
+  const { current } = app.requests;
+  if (current?.open && app.route !== "requests") {
+    add(`request ${current.id}`, () => el("p", { class: "notice", role: "alert" }, say("requestWaits", { brand: current.brand || t("noBrand") }), " ",
+      button(t("show"), () => app.go("requests"), { class: "small" })));
+  }
+  if (app.reachable === false) {
+    const last = app.lastContact;
+    add(`offline ${Math.floor((last ?? 0) / 60_000)}`, () => el("p", { class: "notice warn" }, "⚠ ", last ? say("offline", { time: new Date(last) }) : t("offlineNever")));
+  }
+  if (app.newVersion) {
+    add("version", () => el("p", { class: "notice" }, t("updating"), " ", button(t("update"), () => app.useUpdate(), { class: "small" })));
+  }
+  const quiet = app.route === "join" || (app.route === "requests" && current);
+  if (quiet) return all;
+  if (app.route === "requests") {
+    for (const account of app.accounts.filter(trouble)) {
+      add(`trouble ${account.id} ${account.unknown} ${account.removed?.cause} ${account.label}`, () => troubleNote(app, account));
+    }
+    if (app.accounts.some((a) => a.deviceID) && permission() === "denied") {
+      add("push off", () => el("p", { class: "notice warn" }, "⚠ ", t("pushOff"), " ", el("a", { href: "#settings" }, t("howToTurnOn"))));
+    }
+  }
+  return all;
+}

@@ -1,0 +1,94 @@
+// The service worker: keeps the page for when there is no connection, and shows what was pushed. It
+// never answers a question. "{{version}}" changes with every file of the page, so that a change is an update.
+
+const version = "{{version}}";
+const prefix = "authenticator-";
+const files = "{{files}}".split(" ");
+
+self.addEventListener("install", (event) => {
+  event.waitUntil((async () => {
+    const cache = await caches.open(prefix + version);
+    await cache.addAll(["./", "manifest.webmanifest", ...files]);
+    if (!self.registration.active) await self.skipWaiting();
+  })());
+});
+
+// One older version stays: a page of it may be open, and fetch a language or the camera's reader yet.
+self.addEventListener("activate", (event) => {
+  event.waitUntil((async () => {
+    const names = (await caches.keys()).filter((name) => name.startsWith(prefix));
+    const older = names.filter((name) => name !== prefix + version);
+    await Promise.all(older.slice(0, -1).map((name) => caches.delete(name)));
+    await self.clients.claim();
+  })());
+});
+
+self.addEventListener("fetch", (event) => {
+  const url = new URL(event.request.url);
+  const scope = new URL(self.registration.scope);
+  if (event.request.method !== "GET" || url.origin !== scope.origin || !url.pathname.startsWith(scope.pathname)) return;
+  if (event.request.mode === "navigate") {
+    if (url.pathname !== scope.pathname) return; // no page of ours
+    event.respondWith(own(new Request(scope.href)).then((page) => page ?? fetch(event.request)));
+  } else if (url.pathname.startsWith(`${scope.pathname}assets/`) || url.pathname.endsWith("/manifest.webmanifest")) {
+    event.respondWith(caches.match(event.request).then((found) => found ?? fetch(event.request)));
+  }
+});
+
+async function own(request) {
+  return (await caches.open(prefix + version)).match(request);
+}
+
+self.addEventListener("push", (event) => {
+  let data = {};
+  try {
+    data = event.data.json();
+  } catch { /* shown all the same: a push that shows nothing costs the permission */ }
+  event.waitUntil(show(data));
+});
+
+async function show(data) {
+  const title = text(data.title) || text(data.brand) || "Authenticator";
+  const icon = new URL("icon-192.png", self.registration.scope).href;
+  if (self.Notification?.permission === "granted") {
+    await self.registration.showNotification(title, {
+      body: text(data.body), tag: text(data.verification_id) || text(data.message_id) || undefined,
+      renotify: Boolean(data.verification_id || data.message_id), requireInteraction: Boolean(data.respond_to),
+      icon, badge: icon, data: { verification: text(data.verification_id) }, timestamp: Date.now(),
+    });
+  }
+  for (const client of await pages()) client.postMessage({ type: "pushed", verification: text(data.verification_id) });
+}
+
+const text = (value) => (typeof value === "string" ? value : "");
+
+const pages = () => self.clients.matchAll({ type: "window", includeUncontrolled: true });
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const verification = event.notification.data?.verification ?? "";
+  event.waitUntil((async () => {
+    const open = (await pages()).filter((client) => client.url.startsWith(self.registration.scope));
+    const page = open.find((client) => client.focused) ?? open.find((client) => client.visibilityState === "visible") ?? open[0];
+    if (page) {
+      page.postMessage({ type: "open", verification });
+      await page.focus();
+    } else {
+      await self.clients.openWindow(`${self.registration.scope}#requests`);
+    }
+  })());
+});
+
+// The push service has ended the subscription. The new one is told to the server by the page: open, now; otherwise at its next start.
+self.addEventListener("pushsubscriptionchange", (event) => {
+  event.waitUntil((async () => {
+    const key = event.oldSubscription?.options.applicationServerKey;
+    if (key) await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+    for (const client of await pages()) client.postMessage({ type: "subscription" });
+  })());
+});
+
+self.addEventListener("message", (event) => {
+  if (event.data?.type === "take over") self.skipWaiting();
+  if (event.data?.type === "push") event.waitUntil(show(event.data.data ?? {}));
+});

@@ -1,0 +1,44 @@
+// How a question ended, in the words of the accept page.
+
+import { append, button, el } from "../dom.js";
+import { say, t, time } from "../words.js";
+
+/** ended is the sentence pair for an end: mark, heading, text, and whether it is good. */
+function ended(request) {
+  const { state, decision } = request;
+  const here = state.answered_here || (decision !== "" && state.answered_here === undefined);
+  if (state.reason === "wrong_number") return ["✕", "refused", "refusedText", "bad"];
+  if (state.reason === "replaced") return ["○", "overtaken", "overtakenText", ""];
+  switch (state.status) {
+    case "approved":
+      return here ? ["✓", "approved", "approvedText", "good"] : ["○", "elsewhereApproved", "elsewhereText", ""];
+    case "denied":
+      if (!here) return ["○", "elsewhereDenied", "elsewhereText", ""];
+      return state.reason === "not_me" || decision === "not_me" ? ["✓", "thanks", "thanksText", "good"] : ["✕", "denied", "deniedText", "bad"];
+    case "expired":
+      return ["○", "expired", "expiredText", ""];
+    case "canceled":
+      return ["○", "withdrawn", "withdrawnText", ""];
+    default:
+      return ["○", "closed", "closedText", ""];
+  }
+}
+
+// Sentences that name the brand, and have another form where a request has none.
+const branded = ["thanksText", "refusedText", "expiredText", "withdrawn", "elsewhereText"];
+
+export function outcome(app, request) {
+  const [mark, heading, text, kind] = ended(request);
+  const parts = { brand: request.brand, time: request.state.at };
+  const words = (key) => say(branded.includes(key) && !request.brand ? `${key}Plain` : key, parts);
+  const node = el("section", { class: "outcome" });
+  append(node, [
+    el("p", { class: "brand" }, el("span", { class: "mark", "aria-hidden": "true" }, "◆"), " ", el("bdi", {}, request.brand)),
+    el("h1", { tabindex: "-1", class: kind }, el("span", { "aria-hidden": "true" }, mark), " ", words(heading)),
+    el("p", {}, words(text)),
+    el("p", { class: "small" }, say("answeredAt", { time: time(request.state.at) })),
+    el("div", { class: "lower" }, button(t("done"), () => app.requests.done(), { class: "wide" })),
+  ]);
+  if (!["approved", "denied"].includes(request.state.status)) node.querySelector(".small").remove();
+  return { node, update() {} };
+}

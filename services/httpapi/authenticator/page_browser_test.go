@@ -1,0 +1,91 @@
+package authenticator_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/internal/browsertest"
+)
+
+// shoot keeps pictures of a page as people see it.
+func shoot(p *browsertest.Tab, name string) {
+	for _, look := range []struct {
+		name          string
+		width, height int64
+		dark          bool
+	}{
+		{"phone-light", 390, 844, false}, {"phone-dark", 390, 844, true},
+		{"desktop-light", 1280, 800, false}, {"desktop-dark", 1280, 800, true},
+	} {
+		p.Look(look.width, look.height, look.dark)
+		p.Shoot(name + "-" + look.name)
+	}
+	p.Look(390, 844, false)
+}
+
+// joins types a code into the join page, and leaves it.
+func joins(p *browsertest.Tab, code string) {
+	p.Sees("h1", "Join")
+	p.Type("#code", code)
+	p.Click("form button[type=submit]")
+	p.Sees("h1", "You joined")
+	p.Click("#main .lower button.approve")
+}
+
+func TestAPersonJoinsAndAnswers(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := browsertest.Start(t).Tab(t).Person()
+	p.Look(390, 844, false)
+	p.Open(s.page(""))
+	p.Sees("h1", "Join")
+	p.Sees("main", "This browser becomes your second factor")
+	shoot(p, "join")
+	p.Axe()
+	joins(p, s.invites("Example Bank", "ana@example.com"))
+	p.Sees("h1", "No requests right now.")
+	p.Sees("main", "Connected")
+	shoot(p, "idle")
+	p.Axe()
+	require.Equal(t, "Chrome, Android", s.of("ana@example.com").name)
+
+	v := s.asks("ana@example.com")
+	p.Sees("h1", "Is this you?")
+	p.Sees("main", "Sign in & more")
+	p.Sees("main", "Near Lyon (estimate)")
+	require.Equal(t, "Request – Example Bank", p.JS("document.title"))
+	shoot(p, "question")
+	p.Axe()
+	p.Click("button.approve")
+	p.Sees("#fault", "Enter the two digits shown on your sign-in screen.")
+	p.Type("#number", "12")
+	p.Click("button.approve")
+	p.Sees("#fault", "That number doesn't match.")
+	shoot(p, "wrong")
+	p.Axe()
+	p.JS(`document.getElementById("number").value = ""`)
+	p.Type("#number", "٤٧")
+	p.Click("button.approve")
+	p.Sees("h1", "Approved")
+	shoot(p, "approved")
+	require.Equal(t, api.StatusApproved, s.status(v))
+	p.Axe()
+	p.Click("#main .lower button")
+	p.Sees("h1", "No requests right now.")
+	p.Click(`nav a[href="#codes"]`)
+	p.Sees("h1", "Codes")
+	p.Sees(".codes", "Example Bank")
+	shoot(p, "codes")
+	p.Axe()
+	p.Click(`nav a[href="#history"]`)
+	p.Sees(".history", "You approved")
+	shoot(p, "history")
+	p.Axe()
+	p.Click(`nav a[href="#settings"]`)
+	p.Sees("h1", "Settings")
+	shoot(p, "settings")
+	p.Axe()
+	p.Silent()
+}
