@@ -45,6 +45,13 @@ const (
 	BypassTokenCreated   Action = "bypass_token.created"
 	BypassTokenRemoved   Action = "bypass_token.removed"
 	UserRecovered        Action = "user.recovered"
+	// A link to the page where a user enrols their own devices was given out, or taken back.
+	EnrolmentCreated   Action = "enrolment.created"
+	EnrolmentWithdrawn Action = "enrolment.withdrawn"
+	// What a person did to their own devices, on that page.
+	DeviceAdded   Action = "device.added"
+	DeviceRenamed Action = "device.renamed"
+	DeviceRemoved Action = "device.removed"
 	// DevicesOrdered: others of a user's devices come first.
 	DevicesOrdered Action = "device_order.changed"
 	// NotMe: the person said that somebody else asked in their name.

@@ -359,7 +359,8 @@ func TestEveryOperationWasUsed(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html>")
 	})
-	b, _ := withList(t, func(c *httpapi.Config) { c.Reference, c.Templates = page, realTemplates(t) }, withApps(&apps{}), realRecovery(t),
+	_, withLinks := realLinks(t)
+	b, _ := withList(t, func(c *httpapi.Config) { c.Reference, c.Templates = page, realTemplates(t) }, withApps(&apps{}), realRecovery(t), withLinks,
 		withProviders(&carriers{paused: map[string]string{}}))
 	good := func(a answer) answer {
 		t.Helper()
@@ -394,6 +395,7 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get("/v1/users/" + u.ID + "/devices"))
 	good(b.get("/v1/devices/" + d.ID))
 	b.recoverEverything(u, d, good)
+	b.enrolEverybody(u, good)
 	good(b.do(call{method: http.MethodDelete, path: "/v1/devices/" + d.ID}))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/users/" + u.ID}))
 	joined := b.joinPhone()

@@ -353,6 +353,7 @@ type deviceRecord struct {
 
 type pendingRecord struct {
 	VerificationID string    `json:"verification_id,omitempty"`
+	Link           string    `json:"link,omitempty"`
 	ExpiresAt      time.Time `json:"expires_at"`
 }
 
@@ -385,7 +386,7 @@ func (u *Users) encodeDevice(d device.Device) ([]byte, error) {
 		r.Secret = &sealed
 	}
 	if d.Pending != nil {
-		r.Pending = &pendingRecord{d.Pending.VerificationID, d.Pending.ExpiresAt}
+		r.Pending = &pendingRecord{d.Pending.VerificationID, d.Pending.Link, d.Pending.ExpiresAt}
 	}
 	b, err := json.Marshal(r)
 	if err != nil {
@@ -421,7 +422,7 @@ func (u *Users) decodeDevice(account, id string, b []byte) (device.Device, error
 		}
 	}
 	if r.Pending != nil {
-		d.Pending = &device.Pending{VerificationID: r.Pending.VerificationID, ExpiresAt: r.Pending.ExpiresAt}
+		d.Pending = &device.Pending{VerificationID: r.Pending.VerificationID, Link: r.Pending.Link, ExpiresAt: r.Pending.ExpiresAt}
 	}
 	return d, nil
 }

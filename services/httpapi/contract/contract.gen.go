@@ -54,6 +54,9 @@ type ServerInterface interface {
 	// ReactivateDevice Let an app install join again
 	// (POST /v1/devices/{id}/activation)
 	ReactivateDevice(w http.ResponseWriter, r *http.Request, id DeviceID)
+	// DeleteEnrolment Take an enrolment link back
+	// (DELETE /v1/enrolments/{id})
+	DeleteEnrolment(w http.ResponseWriter, r *http.Request, id EnrolmentID)
 	// CreateNotification Tell people something
 	// (POST /v1/notifications)
 	CreateNotification(w http.ResponseWriter, r *http.Request, params CreateNotificationParams)
@@ -183,6 +186,9 @@ type ServerInterface interface {
 	// CreateDevice Register a device of a user
 	// (POST /v1/users/{id}/devices)
 	CreateDevice(w http.ResponseWriter, r *http.Request, id UserID)
+	// CreateEnrolment Let a user enrol their own devices
+	// (POST /v1/users/{id}/enrolments)
+	CreateEnrolment(w http.ResponseWriter, r *http.Request, id UserID)
 	// RecoverUser Check a recovery code or bypass token
 	// (POST /v1/users/{id}/recover)
 	RecoverUser(w http.ResponseWriter, r *http.Request, id UserID)
@@ -657,6 +663,32 @@ func (siw *ServerInterfaceWrapper) ReactivateDevice(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ReactivateDevice(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteEnrolment operation middleware
+func (siw *ServerInterfaceWrapper) DeleteEnrolment(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id EnrolmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteEnrolment(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2102,6 +2134,32 @@ func (siw *ServerInterfaceWrapper) CreateDevice(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// CreateEnrolment operation middleware
+func (siw *ServerInterfaceWrapper) CreateEnrolment(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateEnrolment(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RecoverUser operation middleware
 func (siw *ServerInterfaceWrapper) RecoverUser(w http.ResponseWriter, r *http.Request) {
 
@@ -2676,6 +2734,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users/{id}/devices", wrapper.ListDevices)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/devices", wrapper.CreateDevice)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/users/{id}/device-order", wrapper.OrderDevices)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/enrolments", wrapper.CreateEnrolment)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/enrolments/{id}", wrapper.DeleteEnrolment)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.RemoveRecoveryCodes)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.GetRecoveryCodes)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.CreateRecoveryCodes)

@@ -58,6 +58,8 @@ type (
 	GetTemplateParams = api.GetTemplateParams
 	// PutTemplateParams are the headers of a save.
 	PutTemplateParams = api.PutTemplateParams
+	// EnrolmentID is a path parameter.
+	EnrolmentID = api.EnrolmentID
 	// BypassTokenID is a path parameter.
 	BypassTokenID = api.BypassTokenID
 	// ClientID is a path parameter.
