@@ -3327,6 +3327,14 @@ type TokenRequest struct {
 	ClientSecret string `json:"client_secret,omitempty"`
 }
 
+// TryPhone How a phone is asked once.
+type TryPhone struct {
+	// Locale The language of the push.
+	//
+	// Examples: de
+	Locale string `json:"locale,omitempty"`
+}
+
 // UnicodeCharacter defines model for UnicodeCharacter.
 type UnicodeCharacter struct {
 	// Character The character.
@@ -3754,6 +3762,12 @@ type GetPromptStateParams struct {
 	Authorization string `json:"Authorization"`
 }
 
+// TryPhoneParams defines parameters for TryPhone.
+type TryPhoneParams struct {
+	// Authorization The phone's signature.
+	Authorization string `json:"Authorization"`
+}
+
 // ListSuppressionsParams defines parameters for ListSuppressions.
 type ListSuppressionsParams struct {
 	// To Only entries of this address, a number or a mailbox.
@@ -3847,6 +3861,9 @@ type JoinPhoneJSONRequestBody = JoinPhone
 
 // ChangePhoneJSONRequestBody defines body for ChangePhone for application/json ContentType.
 type ChangePhoneJSONRequestBody = ChangePhone
+
+// TryPhoneJSONRequestBody defines body for TryPhone for application/json ContentType.
+type TryPhoneJSONRequestBody = TryPhone
 
 // PauseProviderJSONRequestBody defines body for PauseProvider for application/json ContentType.
 type PauseProviderJSONRequestBody = PauseProvider

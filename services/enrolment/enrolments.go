@@ -44,8 +44,9 @@ type Verifications interface {
 	Check(ctx context.Context, id string, code verification.Code) (v verification.Verification, valid bool, err error)
 }
 
-// Tickets keeps the activation codes of phones.
+// Tickets keeps the activation codes of phones, and what may happen once.
 type Tickets interface {
+	Once(ctx context.Context, kind, name string, life time.Duration) (first bool, err error)
 	Issue(ctx context.Context, kind, name string, content []byte, life time.Duration) error
 	Look(ctx context.Context, kind, name string) ([]byte, error)
 }

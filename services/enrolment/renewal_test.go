@@ -176,3 +176,21 @@ func TestAnOpenQuestionIsFoundAfterTheTokenChanged(t *testing.T) {
 	require.Len(t, open, 1)
 	require.Equal(t, a.Verification.ID, open[0].ID)
 }
+
+func TestAPhoneTriesItselfOnceForEachSignature(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	j := d.joined()
+	v, err := d.Try(t.Context(), j.Device, "2026-11-21T10:05:02Z", "de-AT")
+	require.NoError(t, err)
+	require.Equal(t, "Dieses Gerät ausprobieren", v.Context.Action)
+	require.Zero(t, v.NumberLength)
+	open, err := d.verifications.Prompts(t.Context(), j.Device)
+	require.NoError(t, err)
+	require.Equal(t, v.ID, open[0].ID)
+	_, err = d.Try(t.Context(), j.Device, "2026-11-21T10:05:02Z", "de")
+	require.ErrorIs(t, err, enrolment.ErrStale)
+	v, err = d.Try(t.Context(), j.Device, "2026-11-21T10:05:03Z", "eo")
+	require.NoError(t, err)
+	require.Equal(t, "Try this device", v.Context.Action)
+}

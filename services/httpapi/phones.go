@@ -36,6 +36,10 @@ type Phones interface {
 	Renew(ctx context.Context, account, deviceID string) (enrolment.Enrolment, error)
 	// Prompts lists the open push verifications of a device, newest first.
 	Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error)
+	// Try asks a phone a question that means nothing, because it signed for that at this time of its own. It fails with
+	// enrolment.ErrStale where it did so before, verification.ErrNotFound where its user is gone or locked, and
+	// *verification.LimitError.
+	Try(ctx context.Context, d device.Device, at, locale string) (verification.Verification, error)
 	// Watch begins to listen for questions to a device. next returns when there may be a new one, or when
 	// ctx ends; done ends the listening.
 	Watch(deviceID string) (next func(ctx context.Context), done func())
@@ -168,7 +172,7 @@ func (s *Server) prompt(ctx context.Context, v verification.Verification) (api.P
 // refusePrompts answers a look for prompts whose parameters cannot be read. Whoever has not signed is
 // told nothing else.
 func (s *Server) refusePrompts(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPut { // a change has nothing but its signature
+	if r.Method != http.MethodGet { // a change or a trial has nothing but its signature
 		s.fail(w, r, badPhone())
 		return
 	}

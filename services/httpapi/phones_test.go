@@ -44,6 +44,8 @@ type apps struct {
 	err     error
 	looks   int
 	gone    []device.Gone
+	tried   []string
+	tryErr  error
 }
 
 // withApps gives a server its phones. What joins is a device of the store too.
@@ -99,6 +101,15 @@ func (a *apps) Gone(_ context.Context, _ string) ([]device.Gone, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.gone, a.err
+}
+
+func (a *apps) Try(_ context.Context, d device.Device, at, locale string) (verification.Verification, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.tryErr == nil {
+		a.tried = append(a.tried, d.ID+" "+at+" "+locale)
+	}
+	return verification.Verification{ID: "019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90", Status: verification.Pending}, a.tryErr
 }
 
 func (a *apps) ChangeToken(_ context.Context, d device.Device, token string, at time.Time) error {

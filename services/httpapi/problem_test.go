@@ -398,6 +398,7 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.do(call{method: http.MethodDelete, path: "/v1/users/" + u.ID}))
 	joined := b.joinPhone()
 	good(b.look(joined, ""))
+	good(b.try(joined, `{}`, lookedAt))
 	asked, _ := b.create(`{"device_id":"` + joined.id + `"}`)
 	good(b.do(joined.ask(b, asked.ID, "", "")))
 	good(b.do(call{method: http.MethodGet, path: "/v1/authenticator", anonymous: true}))

@@ -81,6 +81,9 @@ type ServerInterface interface {
 	// GetPromptState How one question to this phone stands
 	// (GET /v1/phones/{id}/prompts/{verification_id})
 	GetPromptState(w http.ResponseWriter, r *http.Request, id DeviceID, verificationID string, params GetPromptStateParams)
+	// TryPhone Ask this phone once, to try it
+	// (POST /v1/phones/{id}/trial)
+	TryPhone(w http.ResponseWriter, r *http.Request, id DeviceID, params TryPhoneParams)
 	// ListProviders List providers
 	// (GET /v1/providers)
 	ListProviders(w http.ResponseWriter, r *http.Request)
@@ -1095,6 +1098,60 @@ func (siw *ServerInterfaceWrapper) GetPromptState(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetPromptState(w, r, id, verificationID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// TryPhone operation middleware
+func (siw *ServerInterfaceWrapper) TryPhone(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DeviceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TryPhoneParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Authorization" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Authorization")]; found {
+		var Authorization string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Authorization", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Authorization", valueList[0], &Authorization, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Authorization", Err: err})
+			return
+		}
+
+		params.Authorization = Authorization
+
+	} else {
+		err := fmt.Errorf("Header parameter Authorization is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Authorization", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TryPhone(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2575,6 +2632,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/authenticator", wrapper.GetAuthenticator)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/phones", wrapper.JoinPhone)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/phones/{id}", wrapper.ChangePhone)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/phones/{id}/trial", wrapper.TryPhone)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/phones/{id}/prompts", wrapper.ListPrompts)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/phones/{id}/prompts/{verification_id}", wrapper.GetPromptState)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/credentials", wrapper.ListCredentials)

@@ -66,6 +66,8 @@ type (
 	RealmName = api.RealmName
 	// JoinPhoneParams are the headers of a phone that joins.
 	JoinPhoneParams = api.JoinPhoneParams
+	// TryPhoneParams are the headers of a trial.
+	TryPhoneParams = api.TryPhoneParams
 	// GetPromptStateParams are the query and headers of a look at one question.
 	GetPromptStateParams = api.GetPromptStateParams
 	// ListPromptsParams are the query and headers of a look for prompts.

@@ -28,6 +28,7 @@ self.addEventListener("fetch", (event) => {
   const scope = new URL(self.registration.scope);
   if (event.request.method !== "GET" || url.origin !== scope.origin || !url.pathname.startsWith(scope.pathname)) return;
   if (event.request.mode === "navigate") {
+    if (url.pathname !== scope.pathname) return; // no page of ours
     event.respondWith(own(new Request(scope.href)).then((page) => page ?? fetch(event.request)));
   } else if (url.pathname.startsWith(`${scope.pathname}assets/`) || url.pathname.endsWith("/manifest.webmanifest")) {
     event.respondWith(caches.match(event.request).then((found) => found ?? fetch(event.request)));

@@ -1,0 +1,50 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/verification"
+)
+
+// TryPhone asks a phone a question that means nothing, because it signs for that.
+func (s *Server) TryPhone(w http.ResponseWriter, r *http.Request, id contract.DeviceID, _ contract.TryPhoneParams) {
+	body, err := readBody(w, r, maxBody)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	// Before anything is said of the body: whoever has not signed is told nothing.
+	d, at, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
+		return device.Trial{DeviceID: id, At: at, Body: string(body)}.Verify(public, signature)
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	request, f, err := decodeBody[api.TryPhone](s.shapes, body, maxFaults)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	f.locale("locale", request.Locale)
+	if err := invalid(f); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	v, err := s.config.Phones.Try(r.Context(), d, at.UTC().Format(time.RFC3339Nano), request.Locale)
+	if errors.Is(err, verification.ErrNotFound) || errors.Is(err, enrolment.ErrStale) {
+		err = badPhone()
+	}
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("try phone: %w", err))
+		return
+	}
+	writeJSON(w, http.StatusAccepted, api.ReceivedAnswer{ID: v.ID, Status: api.Status(v.Status)})
+}
