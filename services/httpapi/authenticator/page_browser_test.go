@@ -37,7 +37,7 @@ func joins(p *browsertest.Tab, code string) {
 func TestAPersonJoinsAndAnswers(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	p := browsertest.Start(t).Tab(t).Person()
+	p := browsertest.Start(t).Tab(t).Person().Speaks("en-GB")
 	p.Look(390, 844, false)
 	p.Open(s.page(""))
 	p.Sees("h1", "Join")

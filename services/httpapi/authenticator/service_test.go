@@ -38,7 +38,7 @@ type service struct {
 	prompts  []*prompt // oldest first
 	answers  []api.PushAnswer
 	webPush  map[string]string
-	lose     int // how many answers to joins are lost on the way
+	losing   bool // the answers to joins are lost on the way
 	handler  http.Handler
 	public   string
 	joinings []string // idempotency keys
@@ -276,8 +276,7 @@ func (s *service) join(w http.ResponseWriter, r *http.Request) {
 		}
 		s.devices[d.id], one.device = d, d.id
 	}
-	if s.lose > 0 {
-		s.lose--
+	if s.losing {
 		panic(http.ErrAbortHandler)
 	}
 	d := s.devices[one.device]
@@ -323,7 +322,9 @@ func (s *service) looks(w http.ResponseWriter, r *http.Request) *joined {
 
 func (s *service) change(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	d := s.signed(w, r, func(at string) verifier { return device.Change{DeviceID: r.PathValue("id"), At: at, Body: string(body)} })
+	d := s.signed(w, r, func(at string) verifier {
+		return device.Change{DeviceID: r.PathValue("id"), At: at, Body: string(body)}
+	})
 	if d == nil {
 		return
 	}

@@ -21,6 +21,11 @@ import { t, use } from "./words.js";
 const views = { requests: requestsView, codes, history: historyView, settings: settingsView, join };
 const contactKept = 60_000; // ms between two notes of the last contact
 
+/** active are the accounts that questions can come to. */
+function active() {
+  return app.accounts.filter((a) => a.deviceID && !a.keyless && !a.removed && !a.unknown);
+}
+
 const app = {
   accounts: [], settings: {}, reachable: undefined, lastContact: undefined, webPush: undefined, cleared: false, newVersion: false,
   route: "", answered: 0, joinCode: "",
@@ -116,13 +121,12 @@ const app = {
     changed();
   },
 
+  active,
   useUpdate: () => updates?.now(),
   toTop,
 };
 
 app.requests = new Requests(changed);
-
-const active = () => app.accounts.filter((a) => a.deviceID && !a.keyless && !a.removed && !a.unknown);
 
 const watcher = new Watcher({
   accounts: active,
@@ -217,18 +221,17 @@ function refresh() {
   document.title = t("app");
   document.getElementById("app").textContent = t("app");
   view = views[app.route](app);
-  fill(document.getElementById("main"), view.node);
+  fill(document.getElementById("view"), view.node);
   document.body.dataset.route = app.route;
   drawNav();
   draw();
-  document.querySelector("#main h1")?.focus({ preventScroll: true });
+  document.querySelector("#view h1")?.focus({ preventScroll: true });
 }
 
 function drawNav() {
   const nav = document.getElementById("nav");
   nav.hidden = app.accounts.length === 0;
   nav.setAttribute("aria-label", t("navigation"));
-  document.getElementById("notices").setAttribute("aria-label", t("notices"));
   fill(nav, ["requests", "codes", "history", "settings"].map((route) =>
     el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null }, t(route))));
 }
@@ -300,16 +303,16 @@ async function restore() {
 }
 
 async function start() {
-  const main = document.getElementById("main");
+  const place = document.getElementById("view");
   if (!isSecureContext || !crypto.subtle) {
     await use();
-    return fill(main, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("insecure")));
+    return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("insecure")));
   }
   try {
     await restore();
   } catch {
     await use();
-    return fill(main, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("joinStorage")));
+    return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("joinStorage")));
   }
   await use(app.settings.language);
   tellNotices = notices(app, document.getElementById("notices"));
