@@ -8,6 +8,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -176,8 +179,11 @@ func TestTheWebAuthenticatorIsPushedTo(t *testing.T) {
 	require.NoError(t, err)
 	p.Open(s.base + "/authenticator/nothing") // within the worker's scope, and no page of the app
 	worker := p.Worker()
+	// Whoever asks for the notifications while the first one is being shown makes Chromium forget it.
+	worker.JS(`(show => { self.shown = 0; self.registration.showNotification = async (...all) => { await show(...all); self.shown++ } })(
+		self.registration.showNotification.bind(self.registration))`)
 	p.Push(string(data))
-	p.Holds(`navigator.serviceWorker.ready.then(r => r.getNotifications()).then(all => all.length === 1)`)
+	eventually(t, "the notification is shown", func() bool { return worker.JS(`self.shown`) == "1" })
 	require.Contains(t, worker.JS(`self.registration.getNotifications().then(all => all[0].title + " " + all[0].body)`), "Example Bank")
 	require.Equal(t, v.ID, worker.JS(`self.registration.getNotifications().then(all => all[0].tag)`))
 
@@ -232,6 +238,9 @@ func TestTheWebAuthenticatorHoldsSeveralAccounts(t *testing.T) {
 	p.Sees("main", "1 more request is waiting.")
 	p.Types(first.MatchNumber)
 	anas.Sees(api.StatusApproved, "")
+	p.Sees("h1", "Approved")
+	p.Sees("main", "1 more request is waiting.")
+	p.Click("#main .lower button")
 	p.Sees(".brand", "Shop Ben")
 	p.Types(second.MatchNumber)
 	bens.Sees(api.StatusApproved, "")
@@ -325,4 +334,48 @@ func TestAJoinCodeThatIsNoneHasASentenceOfItsOwn(t *testing.T) {
 	stranger.Sees("#join-fault", "This code belongs to auth.example.org. Open that address and scan it there.")
 	stranger.Axe()
 	stranger.Silent()
+}
+
+func TestAProfileThatWasCopiedIsFoundOnceBothCount(t *testing.T) {
+	t.Parallel()
+	s := Together(t)
+	home, copied := t.TempDir(), filepath.Join(t.TempDir(), "copied")
+	opens := func(profile string) *webPhone {
+		b := browsertest.StartIn(t, profile)
+		p := &webPhone{s, b.Tab(t).Person(), b}
+		p.Expect("status of 409")
+		p.Look(390, 844, false)
+		p.Open(s.base + "/authenticator/")
+		return p
+	}
+	p := opens(home)
+	ana := p.Joins("Ana")
+	p.Leaves()
+	p.Holds(counts(1))
+	p.browser.Close()
+	require.NoError(t, os.CopyFS(copied, os.DirFS(home)))
+
+	p = opens(home)
+	p.Sees("main", "Connected")
+	p.Holds(counts(2))
+	thief := opens(copied)
+	thief.Sees("#notices", "This browser doesn't hold the key for this account; keys can't be copied. Join again to use it here.")
+	thief.Axe()
+	v, client := p.Asks(ana, question{}.Brand("Example Bank"))
+	p.Sees("h1", "Is this you?")
+	p.Types(v.MatchNumber)
+	client.Sees(api.StatusApproved, "")
+	thief.Sees("#notices", "keys can't be copied")
+	entries := read[api.AuditList](t, s.Call(http.MethodGet, "/v1/audit?action=device.copied&subject="+ana.device, nil), http.StatusOK).Data
+	require.Len(t, entries, 1)
+	thief.Click("#notices a.button")
+	thief.Sees("h1", "Join")
+}
+
+// counts holds once the page has counted so far, and was heard.
+func counts(n int) string {
+	return `new Promise(found => { indexedDB.open("assent-authenticator").onsuccess = e => {
+		e.target.result.transaction("settings").objectStore("settings").getAll().onsuccess = r => {
+			e.target.result.close()
+			found(r.target.result.some(x => x && x.number === ` + strconv.Itoa(n) + ` && !x.sent)) } } })`
 }

@@ -4,6 +4,7 @@ import * as accounts from "./accounts.js";
 import { answer, note } from "./answers.js";
 import * as api from "./api.js";
 import * as clock from "./clock.js";
+import { count } from "./counter.js";
 import { announce, el, fill } from "./dom.js";
 import { fullName } from "./names.js";
 import { notices } from "./notices.js";
@@ -23,7 +24,7 @@ const contactKept = 60_000; // ms between two notes of the last contact
 
 /** active are the accounts that questions can come to. */
 function active() {
-  return app.accounts.filter((a) => a.deviceID && !a.keyless && !a.removed && !a.unknown);
+  return app.accounts.filter((a) => a.deviceID && !a.keyless && !a.copied && !a.removed && !a.unknown);
 }
 
 const app = {
@@ -64,11 +65,12 @@ const app = {
 
   async joined(account) {
     const all = await accounts.all();
-    app.accounts = all.map((fresh) => app.accounts.find((known) => known.id === fresh.id) ?? fresh);
+    app.accounts = all.map((fresh) => (fresh.id === account.id ? undefined : app.accounts.find((known) => known.id === fresh.id)) ?? fresh);
     app.cleared = false;
     navigator.storage?.persist?.().catch(() => {});
     drawNav();
     look();
+    countOn();
     syncPush();
     return app.accounts.find((a) => a.id === account.id);
   },
@@ -147,12 +149,16 @@ async function refused(account, problem) {
   if (problem.code === "device_removed") {
     account.removed = { at: problem.body.removed_at ?? new Date(clock.now()).toISOString(), cause: problem.body.cause ?? "removed" };
     await accounts.save(account);
+  } else if (problem.code === "device_copied") {
+    account.copied = true;
+    await accounts.save(account);
   } else if (problem.code === "bad_signature") {
     account.unknown = true;
   } else {
     return;
   }
   app.requests.drop(account);
+  look(); // without it
   if (["requests", "settings"].includes(app.route) && !editing()) refresh();
 }
 
@@ -264,6 +270,13 @@ function syncPush() {
   return syncing;
 }
 
+/** countOn shows the server that no other browser has the keys of this one. */
+function countOn() {
+  for (const account of active()) {
+    count(account).catch((problem) => { if (problem instanceof api.Problem) refused(account, problem); });
+  }
+}
+
 function hear(reached) {
   const before = app.reachable;
   app.reachable = reached;
@@ -273,7 +286,10 @@ function hear(reached) {
       noted = Date.now();
       accounts.set("lastContact", app.lastContact).catch(() => {});
     }
-    if (before === false) syncPush();
+    if (before === false) {
+      countOn();
+      syncPush();
+    }
   }
   if (before !== reached) changed();
 }
@@ -290,6 +306,7 @@ function message({ type }) {
 function seen() {
   look();
   if (document.hidden) return;
+  countOn();
   syncPush();
   changed();
 }
@@ -328,6 +345,7 @@ async function start() {
   setInterval(tick, 1000);
   follow();
   look();
+  countOn();
   document.body.dataset.ready = "";
   updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
   await syncPush();
