@@ -203,8 +203,9 @@ func TestADeviceThatIsGoneSaysSo(t *testing.T) {
 				for id, d := range s.devices {
 					if cause == "unknown" {
 						delete(s.devices, id)
+					} else {
+						d.gone = cause
 					}
-					d.gone = cause
 				}
 			})
 			p.Reload()

@@ -241,7 +241,7 @@ func TestAClockThatIsWrongIsCorrectedAndSaid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
-			p := browsertest.Start(t).Tab(t).Speaks("en-GB")
+			p := browsertest.Start(t).Tab(t).Speaks("en-US")
 			p.Skewed(test.by)
 			p.Expect("status of 403") // the first look, which tells the right time
 			p.Open(s.page(""))

@@ -165,7 +165,7 @@ async function refused(account, problem) {
 // What a person is in the middle of is not taken from them.
 const editing = () => document.activeElement?.matches("input:not([type=checkbox]), select, textarea") ?? false;
 
-const idle = () => !app.requests.current?.open && app.route !== "join" && !editing()
+const idle = () => (document.hidden ? !app.requests.current?.open : !app.requests.current) && app.route !== "join" && !editing()
   && (document.hidden || !["codes", "settings"].includes(app.route));
 
 function changed() {

@@ -35,8 +35,8 @@ self.addEventListener("fetch", (event) => {
   }
 });
 
-async function own(request) {
-  return (await caches.open(prefix + version)).match(request);
+async function own(name) {
+  return (await caches.open(prefix + version)).match(name);
 }
 
 self.addEventListener("push", (event) => {
@@ -72,7 +72,7 @@ self.addEventListener("notificationclick", (event) => {
     const page = open.find((client) => client.focused) ?? open.find((client) => client.visibilityState === "visible") ?? open[0];
     if (page) {
       page.postMessage({ type: "open", verification });
-      await page.focus();
+      await page.focus().catch(() => {}); // the page shows it all the same
     } else {
       await self.clients.openWindow(`${self.registration.scope}#requests`);
     }

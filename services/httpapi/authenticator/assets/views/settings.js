@@ -26,7 +26,7 @@ export function settings(app) {
   return {
     node,
     update() {
-      const now = `${permission()} ${app.webPush?.service} ${app.pushReaches()}`;
+      const now = `${permission()} ${app.webPush?.service} ${app.pushReaches()} ${app.reachable}`;
       if (said === now) return;
       said = now;
       fill(notifications, notificationPart(app));
