@@ -82,7 +82,7 @@ func (h *handler) add(ctx context.Context, v *visit) {
 	switch r.Factor = factorOf(kind, v.r.PostForm.Get("by")); kind {
 	case device.Phone, device.Mailbox:
 		flaw := ""
-		if r.Address, flaw = readAddress(v.words, kind, p.Typed); flaw != "" {
+		if r.Address, flaw = readAddress(v.words, kind, v.r.PostForm.Get("address")); flaw != "" {
 			again(flaw)
 			return
 		}
@@ -122,7 +122,18 @@ func (h *handler) begin(ctx context.Context, v *visit, r enrolment.Request, p pa
 		h.refuse(v, p, err)
 		return
 	}
+	h.forget(ctx, v, d)
 	h.lead(v, "devices/"+d.ID)
+}
+
+// forget drops what the person began before and begins anew: a call where the text did not arrive, or a new QR code.
+// What cannot be removed leaves with its end.
+func (h *handler) forget(ctx context.Context, v *visit, begun device.Device) {
+	for _, d := range v.begun {
+		if d.Kind == begun.Kind && strings.EqualFold(d.Address, begun.Address) {
+			_ = h.Users.DeleteDevice(ctx, d.Credential, d.ID)
+		}
+	}
 }
 
 // message is how somebody is asked to prove a new device.

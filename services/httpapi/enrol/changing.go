@@ -101,6 +101,7 @@ func (h *handler) askRemove(ctx context.Context, v *visit) {
 		text = v.words.RemoveLast
 	}
 	p.Lead, p.Confirm, p.BackWords = v.say(text, of(v, d)), v.words.Remove, v.words.Keep
+	p.Danger = true
 	h.render(v, http.StatusOK, resultShown, p)
 }
 

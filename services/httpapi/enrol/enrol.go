@@ -267,6 +267,7 @@ func (h *handler) load(ctx context.Context, v *visit, away says) bool {
 		h.away(v, away, err)
 		return false
 	}
+	v.listed = true
 	return true
 }
 

@@ -101,6 +101,7 @@ type fields struct {
 	Ended   bool // the code is no good any more
 	Again   string
 	Confirm string // the words of the button
+	Danger  bool   // which takes something away
 	Choices []choice
 	Recover string // where a recovery code is typed
 	Other   string // another way
@@ -212,15 +213,14 @@ func (h *handler) notice(v *visit, status int, result string, say says) {
 	p := h.blank(v, viewNotice, heading, named{})
 	p.Mark, p.Lead = mark, v.say(text, named{})
 	switch result {
-	case resultUnknown, resultEnded, resultLocked: // there is no list to go back to
-		if v.has != nil || v.begun != nil {
-			p.Back, p.BackWords = h.path(v, ""), v.words.BackToList
-		}
+	case resultUnavailable, resultForeign, resultNoCookie, resultMalformed:
+		p.Back, p.BackWords = h.path(v, belowOf(v), kept(v, "then")...), v.words.TryAgain
 	default:
-		p.Back, p.BackWords = h.path(v, ""), v.words.TryAgain
-	}
-	if p.Back == "" || result == resultEnded {
-		h.leadBack(v, &p)
+		if v.listed {
+			p.Back, p.BackWords = h.path(v, ""), v.words.BackToList
+		} else {
+			h.leadBack(v, &p)
+		}
 	}
 	h.render(v, status, result, p)
 }
@@ -273,7 +273,7 @@ func (h *handler) render(v *visit, status int, result string, p page) {
 	body := bytes.ReplaceAll(b.Bytes(), []byte("&#39;"), []byte("'"))
 	headers(v.out)
 	if p.Refresh {
-		v.out.Header().Set("Refresh", strconv.Itoa(lookEvery)+"; url="+h.path(v, strings.TrimPrefix(belowOf(v), "/"), next(v)...))
+		v.out.Header().Set("Refresh", strconv.Itoa(lookEvery)+"; url="+h.path(v, belowOf(v), next(v)...))
 	}
 	v.out.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.out.Header().Set("Content-Language", p.Lang)
@@ -292,7 +292,7 @@ const (
 // looksAgain makes a page look again by itself for a while, unless the person stopped that.
 func (h *handler) looksAgain(v *visit, p *page) {
 	n, _ := strconv.Atoi(v.r.URL.Query().Get("n"))
-	here := strings.TrimPrefix(belowOf(v), "/")
+	here := belowOf(v)
 	p.Look = h.path(v, here, kept(v, "then")...)
 	if v.r.URL.Query().Has("still") || n >= maxLooks || n < 0 {
 		return

@@ -39,6 +39,8 @@ type visit struct {
 	has   []device.Device // in the order in which they are asked
 	begun []device.Device // with this link, and not proved yet
 	sees  visitor
+	// listed tells that the link is good, so that there is a list to go back to.
+	listed bool
 }
 
 // visitor is the browser in front of one link, as its cookie tells.
