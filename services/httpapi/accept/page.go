@@ -267,7 +267,7 @@ func (f facts) phrase(p phrase) []part {
 func (f facts) title(p phrase) string {
 	var title string
 	for _, t := range f.phrase(p) {
-		title += t.Text
+		title += t.Text + t.Day
 	}
 	if f.brand != "" {
 		title += " – " + f.brand
@@ -277,7 +277,8 @@ func (f facts) title(p phrase) string {
 
 // part is a piece of a sentence: plain text, the name of a brand or host to isolate, or a time.
 type part struct {
-	Kind string // text, name or time
+	Kind string // text, name, host or time
 	Text string
+	Day  string // what stands behind the clock of a time
 	At   time.Time
 }

@@ -38,6 +38,15 @@ var faces = []face{
 		b.asksForANumber()
 		p.Open(b.link)
 	}},
+	{"Hindi", "क्या यह आप हैं?", func(b *bench, p *tab) {
+		b.asksForANumber()
+		p.Open(b.link + "?lang=hi")
+	}},
+	{"Arabic", "هل هذا أنت؟", func(b *bench, p *tab) {
+		b.asksForANumber()
+		p.Open(b.link + "?lang=ar")
+		require.Equal(p.t, "rtl ltr", p.JS(`getComputedStyle(document.body).direction + " " + getComputedStyle(document.getElementById("number")).direction`))
+	}},
 	{"payment", "Do you agree to this?", func(b *bench, p *tab) {
 		b.records.change(func(s *records) {
 			s.v.Context.Fields = []verification.Field{{Label: "Amount", Value: "€1,249.00"}, {Label: "Payee", Value: "Café Lumière"}}

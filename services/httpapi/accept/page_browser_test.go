@@ -160,7 +160,7 @@ func TestThePageFitsItsScreens(t *testing.T) {
 		s.v.Brand, s.v.Context.Place = "Sparkasse Musterstadt-Umland", "Saint-Germain-en-Laye, Yvelines, France"
 	})
 	p := newTab(browsertest.Start(t), t).person()
-	for _, lang := range []string{"en", "de", "es", "fr", "pt"} {
+	for _, lang := range []string{"en", "de", "es", "fr", "pt", "hi", "ar"} {
 		for _, s := range screens {
 			p.Look(s.width, s.height, s.dark)
 			p.Open(b.link + "?lang=" + lang)
