@@ -7,9 +7,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,6 +46,34 @@ func (s *story) WebPhone() *webPhone {
 type owner struct {
 	api.User
 	device string
+}
+
+// JoinsBy makes it a device of somebody new, with the code of a brand's enrolment page.
+func (p *webPhone) JoinsBy(brand, name string) owner {
+	p.t.Helper()
+	u := read[api.User](p.t, p.Call(http.MethodPost, "/v1/users", api.CreateUser{Name: name}), http.StatusCreated)
+	link := p.Enrolment(u, api.CreateEnrolment{Brand: brand}).URL
+	jar, err := cookiejar.New(nil)
+	require.NoError(p.t, err)
+	client := &http.Client{Jar: jar, Timeout: pageWithin}
+	load := func(method, body string) string {
+		r, err := http.NewRequestWithContext(p.t.Context(), method, link+"/add/push", strings.NewReader(body))
+		require.NoError(p.t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res, err := client.Do(r)
+		require.NoError(p.t, err)
+		defer func() { _ = res.Body.Close() }()
+		text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+		require.NoError(p.t, err)
+		require.Equal(p.t, http.StatusOK, res.StatusCode, "%s", text)
+		return string(text)
+	}
+	form := regexp.MustCompile(`name="form" value="([^"]+)"`).FindStringSubmatch(load(http.MethodGet, ""))
+	require.NotNil(p.t, form)
+	code := regexp.MustCompile(`#join=([0-9A-Z-]+)`).FindStringSubmatch(load(http.MethodPost, url.Values{"form": form[1:], "name": {"Phone"}}.Encode()))
+	require.NotNil(p.t, code)
+	p.JoinsWith(code[1])
+	return owner{u, p.Devices(u)[api.DeviceKindApp].ID}
 }
 
 // Joins makes it a device of somebody new.
@@ -228,8 +260,9 @@ func TestTheWebAuthenticatorHoldsSeveralAccounts(t *testing.T) {
 	t.Parallel()
 	s := Together(t)
 	p := s.WebPhone()
-	ana := p.Joins("Ana")
-	ben := p.Joins("Ben")
+	ana := p.JoinsBy("Example Bank", "Ana")
+	p.Sees("h1", "You joined Example Bank")
+	ben := p.JoinsBy("Shop", "Ben")
 	p.Leaves()
 	first, anas := p.Asks(ana, question{}.Brand("Example Bank"))
 	p.Sees(".brand", "Example Bank Ana")
@@ -250,8 +283,8 @@ func TestTheWebAuthenticatorHoldsSeveralAccounts(t *testing.T) {
 	p.Sees(".history", "Example Bank")
 	p.Axe()
 	p.Click(`nav a[href="#codes"]`)
-	p.Sees(".codes", "Ana")
-	p.Sees(".codes", "Ben")
+	p.Sees(".codes", "Example Bank Ana")
+	p.Sees(".codes", "Shop Ben")
 	p.Axe()
 	p.Silent()
 }
