@@ -108,9 +108,7 @@ func TestPeopleEnrolTheirOwnDevicesAndEachAnswers(t *testing.T) {
 	}
 	mail := s.Create(by(api.DeviceKindMailbox, ""))
 	require.True(t, s.Check(mail, s.next(mailed).Code).Valid)
-	s.Create(by(api.DeviceKindPhone, api.ChannelVoice))
-	byUser := s.Create(question{api.CreateVerification{UserID: u.ID}})
-	require.Equal(t, has[api.DeviceKindPhone].ID, byUser.DeviceID)
+	require.Equal(t, has[api.DeviceKindPhone].ID, s.Create(question{api.CreateVerification{UserID: u.ID, Channel: api.ChannelVoice}}).DeviceID)
 	totp := s.Create(by(api.DeviceKindAuthenticator, ""))
 	require.True(t, s.Check(totp, shows(t, key, time.Now().Add(30*time.Second))).Valid, "the next one: each is taken once")
 	asked, client := phone.Asks(owner{u, has[api.DeviceKindApp].ID}, question{}.Brand("Example Bank"))

@@ -75,11 +75,8 @@ func (h *handler) add(ctx context.Context, v *visit) {
 		p.blame(v, sentence, named{})
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 	}
-	r := enrolment.Request{
-		User: v.user, Client: v.link.Client, Name: p.Name, Link: v.link.ID, Quiet: true, Brand: v.link.Brand,
-		Issuer: cmp.Or(v.link.Brand, hostOf(h.PublicURL())), Life: min(proofTime, v.link.ExpiresAt.Sub(h.Now())),
-	}
-	switch r.Factor = factorOf(kind, v.r.PostForm.Get("by")); kind {
+	r := h.request(v, kind, v.r.PostForm.Get("by"), p.Name)
+	switch kind {
 	case device.Phone, device.Mailbox:
 		flaw := ""
 		if r.Address, flaw = readAddress(v.words, kind, v.r.PostForm.Get("address")); flaw != "" {
@@ -97,6 +94,15 @@ func (h *handler) add(ctx context.Context, v *visit) {
 		return
 	}
 	h.begin(ctx, v, r, p)
+}
+
+// request is what a new device is made of, but for its address.
+func (h *handler) request(v *visit, kind device.Kind, by, name string) enrolment.Request {
+	return enrolment.Request{
+		User: v.user, Client: v.link.Client, Name: name, Link: v.link.ID, Quiet: true, Brand: v.link.Brand,
+		Factor: factorOf(kind, by), Issuer: cmp.Or(v.link.Brand, hostOf(h.PublicURL())),
+		Life: min(proofTime, v.link.ExpiresAt.Sub(h.Now())),
+	}
 }
 
 // begin stores a new device, and asks its owner to prove it.

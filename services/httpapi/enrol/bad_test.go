@@ -265,10 +265,13 @@ func TestBeginningAnewDropsWhatWasBegun(t *testing.T) {
 	link, _ := h.invite(u)
 	b := h.browser(link)
 	b.send(b.open("/add/phone"), "address", "+14155550123", "by", "text")
-	s := b.send(b.open("/add/phone"), "address", "+14155550123", "by", "call").is(http.StatusOK, "Answer the call")
+	s := b.send(b.open("/add/phone"), "address", "+14155550123", "name", "Desk", "by", "text")
+	s = b.send(s, "do", "call").is(http.StatusOK, "Answer the call")
+	require.Contains(t, s.body, "<title>"+h.verifications.last().Secrets.Number.Reveal()[:3])
 	all, err := h.users.Devices(t.Context(), shop, u.ID)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
+	require.Equal(t, "Desk", all[0].Name)
 	require.Equal(t, s.url.Path, mustParse(t, link).Path+"/devices/"+all[0].ID)
 }
 

@@ -42,7 +42,7 @@ var english = &wording{
 	SentText: "Sent by text to {address} at {time}. It can take a minute.", SentMail: "Sent by email to {address} at {time}. It can take a minute.",
 	SentCall: "We are calling {address}. The code is read out.", Confirm: "Confirm",
 	SendAgain: "Send again", SendNew: "Send a new code", NothingArrived: "Nothing arrived?",
-	TextHelp: "Check the number {address} and whether the phone has a signal. If texts don't arrive, go back and choose a call.",
+	TextHelp: "Check the number {address} and whether the phone has a signal. If texts don't arrive, let us call instead.",
 	MailHelp: "Look in the spam folder, and check the address {address}.",
 	CallHelp: "Check the number {address} and whether the phone is on.",
 	NoCode:   "Enter the 6-digit code.", ShortCode: "The code has 6 digits; you entered {n}.",

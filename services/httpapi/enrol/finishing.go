@@ -95,6 +95,7 @@ func (h *handler) proving(ctx context.Context, v *visit, d device.Device) (page,
 		return p, asked, err
 	}
 	p := h.codePage(v, below, asked, d)
+	p.MayCall = d.Factor == device.SMSCode
 	return p, asked, nil
 }
 
@@ -159,7 +160,7 @@ func (h *handler) callPage(ctx context.Context, v *visit, d device.Device, below
 		return p, err //nolint:wrapcheck // logged as what it is
 	}
 	p.Lead = v.say(w.CallLead, to)
-	p.Number, p.Spelled = spaced(number.Reveal(), 3, " "), strings.Join(strings.Split(number.Reveal(), ""), " ")
+	p.shows(spaced(number.Reveal(), 3, " "))
 	return p, nil
 }
 
@@ -211,11 +212,31 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 		if h.proven(ctx, v, "devices/"+d.ID) { // somebody may have added a first device since
 			h.askAgain(ctx, v, d)
 		}
+	case "call":
+		if h.proven(ctx, v, "devices/"+d.ID) {
+			h.callInstead(ctx, v, d)
+		}
 	default:
 		if h.proven(ctx, v, "devices/"+d.ID) {
 			h.check(ctx, v, d)
 		}
 	}
+}
+
+// callInstead begins the same number anew, proved by a call.
+func (h *handler) callInstead(ctx context.Context, v *visit, d device.Device) {
+	p, _, err := h.proving(ctx, v, d)
+	if err != nil {
+		h.away(v, sayNotSaved, err)
+		return
+	}
+	if !p.MayCall {
+		h.lead(v, "devices/"+d.ID)
+		return
+	}
+	r := h.request(v, d.Kind, "call", d.Name)
+	r.Address = d.Address
+	h.begin(ctx, v, r, p)
 }
 
 // askAgain sends the same code once more while it is good, and another one after.

@@ -42,7 +42,7 @@ var french = &wording{
 	SentText: "Envoyé par SMS à {address} à {time}. Cela peut prendre une minute.", SentMail: "Envoyé par e-mail à {address} à {time}. Cela peut prendre une minute.",
 	SentCall: "Nous appelons {address}. Le code est lu à voix haute.", Confirm: "Confirmer",
 	SendAgain: "Renvoyer", SendNew: "Envoyer un nouveau code", NothingArrived: "Rien reçu ?",
-	TextHelp: "Vérifiez le numéro {address} et que le téléphone capte le réseau. Si les SMS n'arrivent pas, revenez en arrière et choisissez l'appel.",
+	TextHelp: "Vérifiez le numéro {address} et que le téléphone capte le réseau. Si les SMS n'arrivent pas, nous pouvons appeler.",
 	MailHelp: "Regardez dans le dossier des indésirables, et vérifiez l'adresse {address}.",
 	CallHelp: "Vérifiez le numéro {address} et que le téléphone est allumé.",
 	NoCode:   "Saisissez le code à 6 chiffres.", ShortCode: "Le code a 6 chiffres ; vous en avez saisi {n}.",

@@ -42,7 +42,7 @@ var german = &wording{
 	SentText: "Um {time} per SMS an {address} gesendet. Das kann eine Minute dauern.", SentMail: "Um {time} per E-Mail an {address} gesendet. Das kann eine Minute dauern.",
 	SentCall: "Wir rufen {address} an. Der Code wird vorgelesen.", Confirm: "Bestätigen",
 	SendAgain: "Noch einmal senden", SendNew: "Neuen Code senden", NothingArrived: "Nichts angekommen?",
-	TextHelp: "Prüfen Sie die Nummer {address} und ob das Telefon Empfang hat. Kommt keine SMS an, gehen Sie zurück und wählen Sie den Anruf.",
+	TextHelp: "Prüfen Sie die Nummer {address} und ob das Telefon Empfang hat. Kommt keine SMS an, lassen Sie uns stattdessen anrufen.",
 	MailHelp: "Sehen Sie im Spam-Ordner nach, und prüfen Sie die Adresse {address}.",
 	CallHelp: "Prüfen Sie die Nummer {address} und ob das Telefon an ist.",
 	NoCode:   "Geben Sie den 6-stelligen Code ein.", ShortCode: "Der Code hat 6 Ziffern; eingegeben haben Sie {n}.",

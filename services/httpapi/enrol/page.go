@@ -100,6 +100,7 @@ type fields struct {
 	URI     template.URL
 	Ended   bool // the code is no good any more
 	Again   string
+	MayCall bool   // in place of a text
 	Confirm string // the words of the button
 	Danger  bool   // which takes something away
 	Choices []choice
@@ -164,6 +165,14 @@ func kept(v *visit, names ...string) []string {
 		}
 	}
 	return query
+}
+
+// shows puts a number onto the page that is carried over to another screen. It stands in the title too, for who comes
+// back from that screen on the same phone.
+func (p *page) shows(number string) {
+	digits := strings.ReplaceAll(number, " ", "")
+	p.Number, p.Spelled = number, strings.Join(strings.Split(digits, ""), " ")
+	p.Title = number + " – " + p.Title
 }
 
 // blame says above a form what kept it from counting.

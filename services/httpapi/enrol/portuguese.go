@@ -42,7 +42,7 @@ var portuguese = &wording{
 	SentText: "Enviado por SMS para {address} às {time}. Pode levar um minuto.", SentMail: "Enviado por e-mail para {address} às {time}. Pode levar um minuto.",
 	SentCall: "Estamos ligando para {address}. O código é lido em voz alta.", Confirm: "Confirmar",
 	SendAgain: "Enviar de novo", SendNew: "Enviar um novo código", NothingArrived: "Não chegou nada?",
-	TextHelp: "Confira o número {address} e se o telefone tem sinal. Se os SMS não chegam, volte e escolha uma ligação.",
+	TextHelp: "Confira o número {address} e se o telefone tem sinal. Se os SMS não chegam, podemos ligar.",
 	MailHelp: "Veja na pasta de spam, e confira o endereço {address}.",
 	CallHelp: "Confira o número {address} e se o telefone está ligado.",
 	NoCode:   "Digite o código de 6 algarismos.", ShortCode: "O código tem 6 algarismos; você digitou {n}.",

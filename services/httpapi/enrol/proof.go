@@ -184,7 +184,7 @@ func (h *handler) askedPage(ctx context.Context, v *visit, asked verification.Ve
 	p := h.step(v, viewApprove, "proof", w.Approve, toOf(v, d))
 	number, err := h.Verifications.MatchNumber(ctx, asked)
 	p.Lead, p.Other = v.say(w.ApproveLead, toOf(v, d)), other
-	p.Number, p.Spelled = number.Reveal(), strings.Join(strings.Split(number.Reveal(), ""), " ")
+	p.shows(number.Reveal())
 	return p, err //nolint:wrapcheck // logged as what it is
 }
 

@@ -130,6 +130,16 @@ func TestACodeOfTheAppProvesToo(t *testing.T) {
 	s := b.send(b.open("/add/phone"), "way", d.ID+" totp").is(http.StatusOK, "Open Codes and enter the code that it shows.")
 	s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.now()))).is(http.StatusUnprocessableEntity, "That isn't the code that the app shows now.")
 	b.send(s, "do", "prove", "code", device.OneTimeCode(secret, h.now())).is(http.StatusOK, "Add a phone number")
+
+	b = h.browser(link)
+	s = b.send(b.open("/add/phone"), "way", d.ID+" totp")
+	for range 3 {
+		s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.now()))).is(http.StatusUnprocessableEntity)
+	}
+	s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.now())))
+	s.is(http.StatusUnprocessableEntity, "1 try left.")
+	s = b.send(s, "do", "prove", "code", device.OneTimeCode(secret, h.now()))
+	s.is(http.StatusTooManyRequests, "Too many wrong codes. Try again at ", "or use another way", "Another way")
 }
 
 func TestARecoveryCodeProvesOnceAndSaysHowManyAreLeft(t *testing.T) {

@@ -42,7 +42,7 @@ var spanish = &wording{
 	SentText: "Enviado por SMS a {address} a las {time}. Puede tardar un minuto.", SentMail: "Enviado por correo a {address} a las {time}. Puede tardar un minuto.",
 	SentCall: "Estamos llamando a {address}. El código se lee en voz alta.", Confirm: "Confirmar",
 	SendAgain: "Enviar otra vez", SendNew: "Enviar un código nuevo", NothingArrived: "¿No ha llegado nada?",
-	TextHelp: "Compruebe el número {address} y que el teléfono tenga cobertura. Si no llegan los SMS, vuelva atrás y elija una llamada.",
+	TextHelp: "Compruebe el número {address} y que el teléfono tenga cobertura. Si no llegan los SMS, podemos llamar.",
 	MailHelp: "Mire en la carpeta de correo no deseado, y compruebe la dirección {address}.",
 	CallHelp: "Compruebe el número {address} y que el teléfono esté encendido.",
 	NoCode:   "Escriba el código de 6 cifras.", ShortCode: "El código tiene 6 cifras; ha escrito {n}.",
