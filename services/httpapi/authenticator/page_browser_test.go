@@ -16,8 +16,10 @@ func shoot(p *browsertest.Tab, name string) {
 		width, height int64
 		dark          bool
 	}{
-		{"phone-light", 390, 844, false}, {"phone-dark", 390, 844, true},
-		{"desktop-light", 1280, 800, false}, {"desktop-dark", 1280, 800, true},
+		{"phone-light", 390, 844, false},
+		{"phone-dark", 390, 844, true},
+		{"desktop-light", 1280, 800, false},
+		{"desktop-dark", 1280, 800, true},
 	} {
 		p.Look(look.width, look.height, look.dark)
 		p.Shoot(name + "-" + look.name)

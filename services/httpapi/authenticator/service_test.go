@@ -56,6 +56,7 @@ type joined struct {
 	secret                []byte
 	token                 string
 	gone                  string // the cause
+	counter               device.Counter
 }
 
 type prompt struct {
@@ -82,6 +83,7 @@ func serve(t *testing.T) *service {
 	mux.HandleFunc("GET /v1/authenticator", s.settings)
 	mux.HandleFunc("POST /v1/phones", s.join)
 	mux.HandleFunc("PUT /v1/phones/{id}", s.change)
+	mux.HandleFunc("PUT /v1/phones/{id}/counter", s.count)
 	mux.HandleFunc("GET /v1/phones/{id}/prompts", s.list)
 	mux.HandleFunc("GET /v1/phones/{id}/prompts/{prompt}", s.state)
 	mux.HandleFunc("POST /v1/verifications/{prompt}/responses", s.respond)
@@ -290,7 +292,8 @@ var authorization = regexp.MustCompile(`^Phone at="([^"]+)", signature="([^"]+)"
 // signed finds the device that made a request, or refuses.
 func (s *service) signed(w http.ResponseWriter, r *http.Request, text func(at string) interface {
 	Verify(public, signature []byte) error
-}) *joined {
+},
+) *joined {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	given := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
@@ -331,6 +334,29 @@ func (s *service) change(w http.ResponseWriter, r *http.Request) {
 	var in api.ChangePhone
 	_ = json.Unmarshal(body, &in)
 	s.alter(func() { d.token = *in.PushToken })
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *service) count(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	d := s.signed(w, r, func(at string) verifier {
+		return device.Count{DeviceID: r.PathValue("id"), At: at, Body: string(body)}
+	})
+	if d == nil {
+		return
+	}
+	var in api.CountPhone
+	_ = json.Unmarshal(body, &in)
+	next, follows := device.Counter{Number: int64(in.Counter), Nonce: in.Nonce}, false
+	s.alter(func() {
+		if follows = d.counter.Follows(next); follows {
+			d.counter = next
+		}
+	})
+	if !follows {
+		refuse(w, http.StatusConflict, "device_copied")
+		return
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
