@@ -11,10 +11,10 @@ import (
 )
 
 // open gives a page on a phone that joined as Ana with Example Bank.
-func open(t *testing.T, options ...browsertest.Option) (*service, *browsertest.Browser, *browsertest.Tab) {
+func open(t *testing.T) (*service, *browsertest.Browser, *browsertest.Tab) {
 	t.Helper()
 	s := serve(t)
-	b := browsertest.Start(t, options...)
+	b := browsertest.Start(t)
 	p := b.Tab(t).Speaks("en-GB")
 	p.Look(390, 844, false)
 	p.Open(s.page(""))
@@ -59,14 +59,17 @@ func TestEveryEndOfAQuestion(t *testing.T) {
 			api.StatusDenied, "not_me", "not_me",
 		},
 		{
-			"no number is asked for", []func(*prompt){func(v *prompt) { v.NumberLength = 0 }}, func(*prompt) {
+			"no number is asked for",
+			[]func(*prompt){func(v *prompt) { v.NumberLength = 0 }},
+			func(*prompt) {
 				p.Gone("#number")
 				p.Click("button.approve")
 			},
 			"Approved", "You can close this page and go back to the screen where you started.", api.StatusApproved, "", "approve",
 		},
 		{
-			"the number is chosen where there are choices", []func(*prompt){func(v *prompt) { v.NumberLength, v.Choices = 0, []string{"12", "47", "93"} }},
+			"the number is chosen where there are choices",
+			[]func(*prompt){func(v *prompt) { v.NumberLength, v.Choices = 0, []string{"12", "47", "93"} }},
 			func(*prompt) {
 				p.Click("button.approve")
 				p.Sees("#fault", "Choose the number that is shown on your sign-in screen.")

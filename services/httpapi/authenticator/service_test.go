@@ -288,9 +288,7 @@ func (s *service) join(w http.ResponseWriter, r *http.Request) {
 var authorization = regexp.MustCompile(`^Phone at="([^"]+)", signature="([^"]+)"$`)
 
 // signed finds the device that made a request, or refuses.
-func (s *service) signed(w http.ResponseWriter, r *http.Request, text func(at string) interface {
-	Verify(public, signature []byte) error
-}) *joined {
+func (s *service) signed(w http.ResponseWriter, r *http.Request, text func(at string) verifier) *joined {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	given := authorization.FindStringSubmatch(r.Header.Get("Authorization"))

@@ -295,26 +295,30 @@ function seen() {
 }
 
 async function restore() {
-  for (const key of ["language", "hideCodes", "unlock", "clockOffset", "lastContact"]) app.settings[key] = await accounts.setting(key);
+  const keys = ["language", "hideCodes", "unlock", "clockOffset", "lastContact"];
+  const [all, ...values] = await Promise.all([accounts.all(), ...keys.map(accounts.setting)]);
+  keys.forEach((key, i) => { app.settings[key] = values[i]; });
   app.lastContact = app.settings.lastContact;
   clock.restore(app.settings.clockOffset);
-  app.accounts = await accounts.all();
+  app.accounts = all;
   app.cleared = await accounts.wasCleared(app.accounts);
 }
 
 async function start() {
   const place = document.getElementById("view");
+  const spoken = use(); // the browser's language, while what is kept is read
   if (!isSecureContext || !crypto.subtle) {
-    await use();
+    await spoken;
     return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("insecure")));
   }
   try {
     await restore();
   } catch {
-    await use();
+    await spoken;
     return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("joinStorage")));
   }
-  await use(app.settings.language);
+  await spoken;
+  if (app.settings.language) await use(app.settings.language);
   tellNotices = notices(app, document.getElementById("notices"));
   api.onContact(hear);
   clock.onChange((offset) => {
@@ -328,7 +332,7 @@ async function start() {
   setInterval(tick, 1000);
   follow();
   look();
-  document.body.dataset.ready = "";
+  performance.mark("interactive");
   updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
   await syncPush();
 }
