@@ -314,6 +314,7 @@ const (
 	ProblemCodeBadSignature          ProblemCode = "bad_signature"
 	ProblemCodeBodyTooLarge          ProblemCode = "body_too_large"
 	ProblemCodeCredentialExists      ProblemCode = "credential_exists"
+	ProblemCodeDeviceCopied          ProblemCode = "device_copied"
 	ProblemCodeDeviceRemoved         ProblemCode = "device_removed"
 	ProblemCodeForbidden             ProblemCode = "forbidden"
 	ProblemCodeIdempotencyInProgress ProblemCode = "idempotency_in_progress"
@@ -350,6 +351,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeBodyTooLarge:
 		return true
 	case ProblemCodeCredentialExists:
+		return true
+	case ProblemCodeDeviceCopied:
 		return true
 	case ProblemCodeDeviceRemoved:
 		return true
@@ -1155,6 +1158,19 @@ type ContextField struct {
 	Value string `json:"value"`
 }
 
+// CountPhone How far a phone has counted.
+type CountPhone struct {
+	// Counter Greater than the one before.
+	//
+	// Examples: 7
+	Counter int `json:"counter"`
+
+	// Nonce Drawn at random with the number.
+	//
+	// Examples: pXk2Jq0cT1m5l8S3vRwZbA
+	Nonce string `json:"nonce"`
+}
+
 // CreateBypassToken Why, for how long and how often.
 type CreateBypassToken struct {
 	// Reason Why it is given out; the audit log keeps it. No control characters.
@@ -1215,7 +1231,7 @@ type CreateCredential struct {
 
 // CreateDevice A phone or mailbox has an `address`; an app install has a `platform`, `push_token` and `public_key`.
 type CreateDevice struct {
-	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled through the OneLogin door.
+	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled on the enrolment page or through the OneLogin door.
 	//
 	// Examples: phone
 	Kind DeviceKind `json:"kind"`
@@ -1244,6 +1260,34 @@ type CreateDevice struct {
 	//
 	// Examples: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUKRmozUU7/B0fPhihFvhkOZ5o6XVqLPG1gqiw8e3NR6uN7kNuyJvoK5w6haxqEqfue2Pxn5HrA+WJWHWChKMfA==
 	PublicKey string `json:"public_key,omitempty"`
+}
+
+// CreateEnrolment What the person may add, and how the page looks.
+type CreateEnrolment struct {
+	// Kinds What may be added. By default all that this deployment can reach.
+	//
+	// Examples: ["phone","totp"]
+	Kinds []DeviceKind `json:"kinds,omitempty"`
+
+	// Brand Your name, on the page and in the messages. No control characters, no web addresses.
+	//
+	// Examples: Example Bank
+	Brand string `json:"brand,omitempty"`
+
+	// Locale Language of the message (BCP 47). Where it is not translated, the closest translation is used, then English.
+	//
+	// Examples: pt-BR
+	Locale Locale `json:"locale,omitempty"`
+
+	// ExpiresIn Seconds until the link ends.
+	//
+	// Examples: 900
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// ReturnTo Where the page leads back to: an `https` address, or an `http` one on the own machine. The page shows its host.
+	//
+	// Examples: https://example.com/settings
+	ReturnTo string `json:"return_to,omitempty"`
 }
 
 // CreateNotification Whom to tell what. One recipient at the top, or `recipients`, for which the fields at the top are defaults. `text` or `template`.
@@ -1848,7 +1892,7 @@ type Device struct {
 	// Examples: 019aa5bf-11aa-7b6e-9d3c-2e4f60718293
 	UserID string `json:"user_id"`
 
-	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled through the OneLogin door.
+	// Kind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled on the enrolment page or through the OneLogin door.
 	//
 	// Examples: phone
 	Kind DeviceKind `json:"kind"`
@@ -1917,7 +1961,7 @@ type DeviceActivation struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// DeviceKind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled through the OneLogin door.
+// DeviceKind What the device is. A `phone` is reached by `sms` and `voice`, a `mailbox` by `email`, an app install by `push`; a `totp` authenticator app makes codes by itself, and is enrolled on the enrolment page or through the OneLogin door.
 //
 // Examples: phone
 type DeviceKind string
@@ -1926,6 +1970,24 @@ type DeviceKind string
 type DeviceList struct {
 	// Data In the order in which they are asked, the default first.
 	Data []Device `json:"data"`
+}
+
+// Enrolment A link to the enrolment page.
+type Enrolment struct {
+	// ID Opaque. It takes the link back, and stands in the audit log.
+	//
+	// Examples: 019aa5c4-1c2d-7e3f-8a4b-5c6d7e8f9a0b
+	ID string `json:"id"`
+
+	// URL The link. Whoever has it can open the page.
+	//
+	// Examples: https://auth.example.com/enrol/9fQx0d1mUo3lq1cV6Wc8p2rZ7sT4uY5xA0bC3dE6fGh
+	URL string `json:"url"`
+
+	// ExpiresAt When it ends.
+	//
+	// Examples: 2026-11-21T10:16:00Z
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // FallbackStep One more road to the same person.
@@ -3571,6 +3633,9 @@ type DeadLetterID = string
 // DeviceID Examples: 019aa5c1-7d52-7a10-9a43-3f6f0e1b2c3d
 type DeviceID = string
 
+// EnrolmentID Examples: 019aa5c4-1c2d-7e3f-8a4b-5c6d7e8f9a0b
+type EnrolmentID = string
+
 // IdempotencyKey Examples: "8e03978e-40d5-43dd-bc93-6894a57f9324"
 type IdempotencyKey = string
 
@@ -3621,6 +3686,9 @@ type Conflict = Problem
 
 // CredentialExists What went wrong (RFC 9457). Programs read `code`.
 type CredentialExists = Problem
+
+// DeviceCopied What went wrong (RFC 9457). Programs read `code`.
+type DeviceCopied = Problem
 
 // DeviceRemoved What went wrong (RFC 9457). Programs read `code`.
 type DeviceRemoved = Problem
@@ -3737,6 +3805,12 @@ type JoinPhoneParams struct {
 
 // ChangePhoneParams defines parameters for ChangePhone.
 type ChangePhoneParams struct {
+	// Authorization The phone's signature.
+	Authorization string `json:"Authorization"`
+}
+
+// CountPhoneParams defines parameters for CountPhone.
+type CountPhoneParams struct {
 	// Authorization The phone's signature.
 	Authorization string `json:"Authorization"`
 }
@@ -3862,6 +3936,9 @@ type JoinPhoneJSONRequestBody = JoinPhone
 // ChangePhoneJSONRequestBody defines body for ChangePhone for application/json ContentType.
 type ChangePhoneJSONRequestBody = ChangePhone
 
+// CountPhoneJSONRequestBody defines body for CountPhone for application/json ContentType.
+type CountPhoneJSONRequestBody = CountPhone
+
 // TryPhoneJSONRequestBody defines body for TryPhone for application/json ContentType.
 type TryPhoneJSONRequestBody = TryPhone
 
@@ -3906,6 +3983,9 @@ type OrderDevicesJSONRequestBody = OrderDevices
 
 // CreateDeviceJSONRequestBody defines body for CreateDevice for application/json ContentType.
 type CreateDeviceJSONRequestBody = CreateDevice
+
+// CreateEnrolmentJSONRequestBody defines body for CreateEnrolment for application/json ContentType.
+type CreateEnrolmentJSONRequestBody = CreateEnrolment
 
 // RecoverUserJSONRequestBody defines body for RecoverUser for application/json ContentType.
 type RecoverUserJSONRequestBody = RecoverUser

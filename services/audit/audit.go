@@ -37,12 +37,21 @@ const (
 	CredentialRevoked Action = "credential.revoked"
 	// DeviceReactivated: an activation code was given out with which another phone takes a device's place.
 	DeviceReactivated Action = "device.reactivated"
+	// DeviceCopied: a phone with the key of a device is behind another one with the same key.
+	DeviceCopied Action = "device.copied"
 	// What stands in for a lost device was given out, taken back, or brought by the person.
 	RecoveryCodesCreated Action = "recovery_codes.created"
 	RecoveryCodesRemoved Action = "recovery_codes.removed"
 	BypassTokenCreated   Action = "bypass_token.created"
 	BypassTokenRemoved   Action = "bypass_token.removed"
 	UserRecovered        Action = "user.recovered"
+	// A link to the page where a user enrols their own devices was given out, or taken back.
+	EnrolmentCreated   Action = "enrolment.created"
+	EnrolmentWithdrawn Action = "enrolment.withdrawn"
+	// What a person did to their own devices, on that page.
+	DeviceAdded   Action = "device.added"
+	DeviceRenamed Action = "device.renamed"
+	DeviceRemoved Action = "device.removed"
 	// DevicesOrdered: others of a user's devices come first.
 	DevicesOrdered Action = "device_order.changed"
 	// NotMe: the person said that somebody else asked in their name.

@@ -81,7 +81,9 @@ type Device struct {
 	Platform  string
 	PublicKey []byte
 	// TokenAt is the phone's own time of its last change of the push token; zero before the first.
-	TokenAt   time.Time
+	TokenAt time.Time
+	// Counter is how far the phone has counted; zero for those that do not.
+	Counter   Counter
 	CreatedAt time.Time
 }
 
@@ -90,7 +92,9 @@ type Pending struct {
 	// VerificationID is the verification that proves it; empty where none was asked yet, and for
 	// devices that prove themselves by a join code or a one-time code.
 	VerificationID string
-	ExpiresAt      time.Time
+	// Link is the id of the enrolment link that its owner added it by; empty where a client enrols it.
+	Link      string
+	ExpiresAt time.Time
 }
 
 // Active tells whether the device may be asked.

@@ -29,6 +29,8 @@ type Request struct {
 	// Quiet devices are not asked at once: Ask does.
 	Quiet   bool
 	Message Message
+	// Link is the id of the enrolment link that the owner adds the device by; empty where a client enrols it.
+	Link string
 	// Brand is shown to the person; Issuer names the account in an authenticator app.
 	Brand, Issuer string
 }

@@ -58,6 +58,9 @@ type Enrolments struct {
 	Verifications Verifications
 	Tickets       Tickets
 	Now           func() time.Time
+	// Adding is told of a device that its owner adds by a link, before it counts and possibly more than once; where it
+	// fails the device stays pending. Nil: nobody is told.
+	Adding func(ctx context.Context, d device.Device) error
 	// Random draws secrets and codes; nil: crypto/rand.
 	Random io.Reader
 }
@@ -85,7 +88,7 @@ func (e *Enrolments) Begin(ctx context.Context, r Request) (Enrolment, error) {
 	case r.Factor == device.AppCode:
 		return e.beginAuthenticator(ctx, d, r)
 	case r.Quiet:
-		d.Pending = &device.Pending{ExpiresAt: e.end(r)}
+		d.Pending = &device.Pending{Link: r.Link, ExpiresAt: e.end(r)}
 		d, err = e.Users.CreateDevice(ctx, d)
 		return Enrolment{Device: d, State: Pending, ExpiresAt: e.end(r)}, wrap("store device", err)
 	default:
@@ -154,7 +157,7 @@ func (e *Enrolments) beginMessage(ctx context.Context, d device.Device, r Reques
 	if err != nil {
 		return Enrolment{}, err
 	}
-	d.Pending = &device.Pending{VerificationID: a.Verification.ID, ExpiresAt: a.Verification.ExpiresAt}
+	d.Pending = &device.Pending{VerificationID: a.Verification.ID, Link: r.Link, ExpiresAt: a.Verification.ExpiresAt}
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
@@ -170,7 +173,7 @@ func (e *Enrolments) beginAuthenticator(ctx context.Context, d device.Device, r 
 	if d.Secret, err = device.NewSecret(e.random()); err != nil {
 		return Enrolment{}, fmt.Errorf("draw secret: %w", err)
 	}
-	d.Pending = &device.Pending{ExpiresAt: e.end(r)}
+	d.Pending = &device.Pending{Link: r.Link, ExpiresAt: e.end(r)}
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
@@ -241,6 +244,11 @@ func (e *Enrolments) after(ctx context.Context, out Enrolment, v verification.Ve
 }
 
 func (e *Enrolments) activate(ctx context.Context, d device.Device) (Enrolment, error) {
+	if e.Adding != nil && d.Pending != nil && d.Pending.Link != "" {
+		if err := e.Adding(ctx, d); err != nil {
+			return Enrolment{}, fmt.Errorf("activate device: %w", err)
+		}
+	}
 	d.Pending = nil
 	d, err := e.Users.ActivateDevice(ctx, d)
 	if err != nil {
@@ -320,7 +328,7 @@ func (e *Enrolments) proveSecret(ctx context.Context, d device.Device, code veri
 // refuse ends an enrolment for good: the limit on wrong codes is a rolling one, and would let it come
 // back to life.
 func (e *Enrolments) refuse(ctx context.Context, d device.Device) (Enrolment, error) {
-	d.Pending = &device.Pending{ExpiresAt: e.Now().UTC()}
+	d.Pending = &device.Pending{Link: d.Pending.Link, ExpiresAt: e.Now().UTC()}
 	d, err := e.Users.UpdatePending(ctx, d)
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("refuse device: %w", err)
@@ -353,7 +361,9 @@ func (e *Enrolments) Ask(ctx context.Context, account, deviceID string, m Messag
 		return Enrolment{}, err
 	}
 	before := d
-	d.Pending = &device.Pending{VerificationID: a.Verification.ID, ExpiresAt: later(d.Pending.ExpiresAt, a.Verification.ExpiresAt)}
+	d.Pending = &device.Pending{
+		VerificationID: a.Verification.ID, Link: d.Pending.Link, ExpiresAt: later(d.Pending.ExpiresAt, a.Verification.ExpiresAt),
+	}
 	if d, err = e.Users.UpdatePending(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}

@@ -119,6 +119,8 @@ func (b *bench) calls() map[string][]credential.Scope {
 		"GET /v1/users/" + id + "/bypass-tokens":         manage,
 		"DELETE /v1/users/" + id + "/bypass-tokens/page": manage,
 		"POST /v1/users/" + id + "/recover":              verify,
+		"POST /v1/users/" + id + "/enrolments":           manage,
+		"DELETE /v1/enrolments/" + id:                    manage,
 		"GET /v1/devices/" + id:                          read,
 		"DELETE /v1/devices/" + id:                       manage,
 		"POST /v1/credentials":                           all,
@@ -160,7 +162,8 @@ func (b *bench) calls() map[string][]credential.Scope {
 
 func TestEveryCallIsOpenToItsScopesAndToNoOther(t *testing.T) {
 	t.Parallel()
-	b, _ := withList(t, withProviders(&carriers{governed: true, paused: map[string]string{}}))
+	_, withLinks := realLinks(t)
+	b, _ := withList(t, withProviders(&carriers{governed: true, paused: map[string]string{}}), withLinks)
 	for _, scope := range credential.Scopes() {
 		b.store.clients = append(b.store.clients, client{
 			credential.Credential{ClientID: string(scope), Account: shop, Scope: scope, Compat: credential.CompatDefault}, shopSecret, "token-of-" + string(scope),

@@ -338,7 +338,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := b.document.doc.Components.Schemas["ProblemCode"].Value.OneOf
-	require.Len(t, codes, 29)
+	require.Len(t, codes, 30)
 	for _, c := range codes {
 		code, ok := c.Value.Const.(string)
 		require.True(t, ok)
@@ -359,7 +359,8 @@ func TestEveryOperationWasUsed(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html>")
 	})
-	b, _ := withList(t, func(c *httpapi.Config) { c.Reference, c.Templates = page, realTemplates(t) }, withApps(&apps{}), realRecovery(t),
+	_, withLinks := realLinks(t)
+	b, _ := withList(t, func(c *httpapi.Config) { c.Reference, c.Templates = page, realTemplates(t) }, withApps(&apps{}), realRecovery(t), withLinks,
 		withProviders(&carriers{paused: map[string]string{}}))
 	good := func(a answer) answer {
 		t.Helper()
@@ -394,11 +395,13 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	good(b.get("/v1/users/" + u.ID + "/devices"))
 	good(b.get("/v1/devices/" + d.ID))
 	b.recoverEverything(u, d, good)
+	b.enrolEverybody(u, good)
 	good(b.do(call{method: http.MethodDelete, path: "/v1/devices/" + d.ID}))
 	good(b.do(call{method: http.MethodDelete, path: "/v1/users/" + u.ID}))
 	joined := b.joinPhone()
 	good(b.look(joined, ""))
 	good(b.try(joined, `{}`, lookedAt))
+	good(b.count(joined, `{"counter":1,"nonce":"a"}`))
 	asked, _ := b.create(`{"device_id":"` + joined.id + `"}`)
 	good(b.do(joined.ask(b, asked.ID, "", "")))
 	good(b.do(call{method: http.MethodGet, path: "/v1/authenticator", anonymous: true}))

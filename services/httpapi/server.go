@@ -220,6 +220,9 @@ type Config struct {
 	Notifications Notifications
 	Audit         Audit
 	Recovery      Recovery
+	// EnrolmentLinks gives out the links to the page that Enrol serves, and EnrolKinds are what can be added there.
+	EnrolmentLinks EnrolmentLinks
+	EnrolKinds     []device.Kind
 	// Listed is asked before a notification is queued for an address. Nil: nobody is on the list.
 	Listed Listed
 	// Proofs is the archive of signed answers.
@@ -242,8 +245,9 @@ type Config struct {
 	// usual form, the same for the same pair in every process.
 	IDFor func(clientID, idempotencyKey string) string
 
-	// Accept serves /l/, Callbacks /callbacks/, Reference /docs, AuthenticatorPage /authenticator/. Nil: the path is not found.
-	Accept, Callbacks, Reference, AuthenticatorPage http.Handler
+	// Accept serves /l/, Enrol /enrol/, Callbacks /callbacks/, Reference /docs, AuthenticatorPage /authenticator/. Nil: the path is
+	// not found.
+	Accept, Enrol, Callbacks, Reference, AuthenticatorPage http.Handler
 	// OneLogin serves the token endpoint and the rest of OneLogin's API: /auth/, /api/1/, /api/2/ and
 	// /session_via_api_token. Nil: these paths are not found.
 	OneLogin http.Handler
@@ -303,9 +307,9 @@ func New(c Config) (*Server, error) {
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
 			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{}, api.AddSuppression{},
-			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.ChangePhone{}, api.TryPhone{},
+			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.ChangePhone{}, api.TryPhone{}, api.CountPhone{},
 
-			api.OrderDevices{}, api.CreateBypassToken{}, api.RecoverUser{},
+			api.OrderDevices{}, api.CreateBypassToken{}, api.RecoverUser{}, api.CreateEnrolment{},
 		),
 	}
 	s.handler = s.routes(document)
@@ -321,8 +325,8 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 	mux.HandleFunc("GET /robots.txt", serveBytes("text/plain; charset=utf-8", "public, max-age=3600", []byte(robots)))
 	mux.HandleFunc("GET /problems/{code}", s.explainProblem)
 	for pattern, h := range map[string]http.Handler{
-		"/l/": s.config.Accept, "/callbacks/": s.config.Callbacks, "/docs": s.config.Reference, "/docs/": s.config.Reference,
-		"/authenticator": s.config.AuthenticatorPage, "/authenticator/": s.config.AuthenticatorPage,
+		"/l/": s.config.Accept, "/enrol/": s.config.Enrol, "/callbacks/": s.config.Callbacks, "/docs": s.config.Reference,
+		"/docs/": s.config.Reference, "/authenticator": s.config.AuthenticatorPage, "/authenticator/": s.config.AuthenticatorPage,
 	} {
 		if h != nil {
 			mux.Handle(pattern, mounted(h))

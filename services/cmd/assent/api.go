@@ -21,6 +21,7 @@ import (
 	"github.com/assent-io/assent/services/httpapi/accept"
 	"github.com/assent-io/assent/services/httpapi/authenticator"
 	"github.com/assent-io/assent/services/httpapi/callbacks"
+	"github.com/assent-io/assent/services/httpapi/enrol"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
 	"github.com/assent-io/assent/services/httpapi/reference"
 	"github.com/assent-io/assent/services/httpapi/secureauth"
@@ -45,7 +46,7 @@ func checkAPI(c config) []string {
 	}
 	faults = append(append(append(faults, c.TLS.check()...), c.SecureAuth.check()...), c.checkAdapters()...)
 	_, unreadable := c.Links.networks()
-	faults = append(faults, unreadable...)
+	faults = append(append(faults, unreadable...), c.Enrolment.check()...)
 	for _, err := range c.OneLogin.Validate() {
 		key, detail, _ := strings.Cut(err.Error(), ": ")
 		faults = append(faults, fault("onelogin."+key, "%s", detail))
@@ -76,7 +77,10 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	enrolments := &enrolment.Enrolments{Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now}
+	enrolments := &enrolment.Enrolments{
+		Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now, Adding: enrol.Adding(k.audit, p.now),
+	}
+	links := &enrolment.Links{Tickets: k.tickets, Devices: k.users, Now: p.now}
 	passwords := password.New(runtime.GOMAXPROCS(0))
 	door, err := p.secureAuth(k, passwords)
 	if err != nil {
@@ -96,6 +100,11 @@ func startAPI(ctx context.Context, p *process) error {
 		Accept: accept.New(accept.Config{
 			Verifications: k.verifications, Responses: pub, PageKey: p.sum(keys, keyring.Pages),
 			PublicURL: p.publicURL, ScannerNetworks: scanners, Now: p.now, Log: log, Registerer: p.registry,
+		}),
+		EnrolmentLinks: links, EnrolKinds: p.cfg.Enrolment.kinds(),
+		Enrol: enrol.New(enrol.Config{
+			Links: links, Users: k.users, Enrolments: enrolments, Verifications: k.verifications, Recovery: k.users, Tickets: k.tickets,
+			Audit: k.audit, PageKey: p.sum(keys, keyring.Pages), PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
 		}),
 		Callbacks: callbacks.New(answers), Reference: docs, AuthenticatorPage: app,
 		OneLogin: onelogin.New(onelogin.Config{

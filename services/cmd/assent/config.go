@@ -50,6 +50,8 @@ type config struct {
 	Links  linksConfig  `koanf:"links"`
 	Limits limitsConfig `koanf:"limits"`
 	Codes  codesConfig  `koanf:"codes"`
+	// Enrolment is about the page where people enrol their own devices.
+	Enrolment enrolmentConfig `koanf:"enrolment"`
 	// Approvals keeps people from being worn down with questions.
 	Approvals approvalsConfig `koanf:"approvals"`
 	SMS       smsConfig       `koanf:"sms"`

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/accept"
 
 	"github.com/assent-io/assent/events"
@@ -170,6 +171,23 @@ func TestScannersNetworksAreNamedOrKnown(t *testing.T) {
 	require.Equal(t, []string{
 		"links.scanner_networks (ASSENT_LINKS__SCANNER_NETWORKS): entry 2: want a network such as 40.92.0.0/15 or 2a01:111:f400::/48",
 	}, faults)
+}
+
+func TestWhatPeopleCanAddIsAllOrWhatIsNamed(t *testing.T) {
+	c, faults := up(t, "")
+	require.Empty(t, faults)
+	require.Equal(t, []device.Kind{device.Phone, device.Mailbox, device.TOTP, device.Push}, c.Enrolment.kinds())
+	c, faults = up(t, "", "ASSENT_ENROLMENT__KINDS=totp, push")
+	require.Empty(t, faults)
+	require.Equal(t, []device.Kind{device.TOTP, device.Push}, c.Enrolment.kinds())
+	for file, want := range map[string]string{
+		"enrolment: {kinds: [totp, email]}": "enrolment.kinds (ASSENT_ENROLMENT__KINDS): entry 2: want phone, mailbox, totp and push, each once at most",
+		"enrolment: {kinds: [totp, totp]}":  "enrolment.kinds (ASSENT_ENROLMENT__KINDS): entry 2: want phone, mailbox, totp and push, each once at most",
+		"enrolment: {kinds: []}":            "enrolment.kinds (ASSENT_ENROLMENT__KINDS): want at least one of phone, mailbox, totp and push",
+	} {
+		_, faults := up(t, file)
+		require.Equal(t, []string{want}, faults)
+	}
 }
 
 func TestASecretMayComeAsAFileButNotTwice(t *testing.T) {

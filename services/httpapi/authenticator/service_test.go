@@ -82,6 +82,7 @@ func serve(t *testing.T) *service {
 	mux.HandleFunc("GET /v1/authenticator", s.settings)
 	mux.HandleFunc("POST /v1/phones", s.join)
 	mux.HandleFunc("PUT /v1/phones/{id}", s.change)
+	mux.HandleFunc("PUT /v1/phones/{id}/counter", s.count)
 	mux.HandleFunc("GET /v1/phones/{id}/prompts", s.list)
 	mux.HandleFunc("GET /v1/phones/{id}/prompts/{prompt}", s.state)
 	mux.HandleFunc("POST /v1/verifications/{prompt}/responses", s.respond)
@@ -330,6 +331,14 @@ func (s *service) change(w http.ResponseWriter, r *http.Request) {
 	_ = json.Unmarshal(body, &in)
 	s.alter(func() { d.token = *in.PushToken })
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// count takes every count; what two browsers with one key are told is for the whole system to show.
+func (s *service) count(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if s.signed(w, r, func(at string) verifier { return device.Count{DeviceID: r.PathValue("id"), At: at, Body: string(body)} }) != nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
 }
 
 func (s *service) list(w http.ResponseWriter, r *http.Request) {

@@ -54,6 +54,9 @@ type ServerInterface interface {
 	// ReactivateDevice Let an app install join again
 	// (POST /v1/devices/{id}/activation)
 	ReactivateDevice(w http.ResponseWriter, r *http.Request, id DeviceID)
+	// DeleteEnrolment Take an enrolment link back
+	// (DELETE /v1/enrolments/{id})
+	DeleteEnrolment(w http.ResponseWriter, r *http.Request, id EnrolmentID)
 	// CreateNotification Tell people something
 	// (POST /v1/notifications)
 	CreateNotification(w http.ResponseWriter, r *http.Request, params CreateNotificationParams)
@@ -75,6 +78,9 @@ type ServerInterface interface {
 	// ChangePhone Change what a phone is reached by
 	// (PUT /v1/phones/{id})
 	ChangePhone(w http.ResponseWriter, r *http.Request, id DeviceID, params ChangePhoneParams)
+	// CountPhone Show that no other phone has the key
+	// (PUT /v1/phones/{id}/counter)
+	CountPhone(w http.ResponseWriter, r *http.Request, id DeviceID, params CountPhoneParams)
 	// ListPrompts What waits for an answer on this phone
 	// (GET /v1/phones/{id}/prompts)
 	ListPrompts(w http.ResponseWriter, r *http.Request, id DeviceID, params ListPromptsParams)
@@ -180,6 +186,9 @@ type ServerInterface interface {
 	// CreateDevice Register a device of a user
 	// (POST /v1/users/{id}/devices)
 	CreateDevice(w http.ResponseWriter, r *http.Request, id UserID)
+	// CreateEnrolment Let a user enrol their own devices
+	// (POST /v1/users/{id}/enrolments)
+	CreateEnrolment(w http.ResponseWriter, r *http.Request, id UserID)
 	// RecoverUser Check a recovery code or bypass token
 	// (POST /v1/users/{id}/recover)
 	RecoverUser(w http.ResponseWriter, r *http.Request, id UserID)
@@ -663,6 +672,32 @@ func (siw *ServerInterfaceWrapper) ReactivateDevice(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// DeleteEnrolment operation middleware
+func (siw *ServerInterfaceWrapper) DeleteEnrolment(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id EnrolmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteEnrolment(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // CreateNotification operation middleware
 func (siw *ServerInterfaceWrapper) CreateNotification(w http.ResponseWriter, r *http.Request) {
 
@@ -936,6 +971,60 @@ func (siw *ServerInterfaceWrapper) ChangePhone(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ChangePhone(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CountPhone operation middleware
+func (siw *ServerInterfaceWrapper) CountPhone(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DeviceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CountPhoneParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Authorization" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Authorization")]; found {
+		var Authorization string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Authorization", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Authorization", valueList[0], &Authorization, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Authorization", Err: err})
+			return
+		}
+
+		params.Authorization = Authorization
+
+	} else {
+		err := fmt.Errorf("Header parameter Authorization is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Authorization", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CountPhone(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2045,6 +2134,32 @@ func (siw *ServerInterfaceWrapper) CreateDevice(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// CreateEnrolment operation middleware
+func (siw *ServerInterfaceWrapper) CreateEnrolment(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateEnrolment(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RecoverUser operation middleware
 func (siw *ServerInterfaceWrapper) RecoverUser(w http.ResponseWriter, r *http.Request) {
 
@@ -2619,6 +2734,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users/{id}/devices", wrapper.ListDevices)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/devices", wrapper.CreateDevice)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/users/{id}/device-order", wrapper.OrderDevices)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/enrolments", wrapper.CreateEnrolment)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/enrolments/{id}", wrapper.DeleteEnrolment)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.RemoveRecoveryCodes)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.GetRecoveryCodes)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users/{id}/recovery-codes", wrapper.CreateRecoveryCodes)
@@ -2632,6 +2749,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/authenticator", wrapper.GetAuthenticator)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/phones", wrapper.JoinPhone)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/phones/{id}", wrapper.ChangePhone)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/phones/{id}/counter", wrapper.CountPhone)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/phones/{id}/trial", wrapper.TryPhone)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/phones/{id}/prompts", wrapper.ListPrompts)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/phones/{id}/prompts/{verification_id}", wrapper.GetPromptState)

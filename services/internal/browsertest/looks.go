@@ -23,8 +23,8 @@ type looks struct {
 	media     map[string]string
 }
 
-// personsAgent is a browser that a person holds: without a screen Chromium says so otherwise.
-const personsAgent = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36"
+// PersonsAgent is a browser that a person holds: without a screen Chromium says so otherwise.
+const PersonsAgent = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36"
 
 // Look sets the size of the page in CSS pixels, and whether the person prefers dark pages.
 func (p *Tab) Look(width, height int64, dark bool) {
@@ -47,7 +47,7 @@ func (p *Tab) Prefers(feature, value string) {
 // Person makes the browser say that a person holds it.
 func (p *Tab) Person() *Tab {
 	p.t.Helper()
-	p.looks.agent = personsAgent
+	p.looks.agent = PersonsAgent
 	p.introduce()
 	return p
 }

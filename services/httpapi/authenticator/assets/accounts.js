@@ -32,7 +32,7 @@ function open() {
 async function transact(stores, mode, work) {
   const db = await open();
   return new Promise((resolve, reject) => {
-    const t = db.transaction(stores, mode);
+    const t = db.transaction(stores, mode, { durability: mode === "readwrite" ? "strict" : "default" }); // a key that is lost is gone
     const request = work(...[stores].flat().map((store) => t.objectStore(store)));
     t.oncomplete = () => resolve(request?.result);
     t.onabort = t.onerror = () => reject(t.error);
@@ -56,7 +56,7 @@ export async function all() {
 }
 
 // What of an account is stored, beside its keys.
-const kept = ["id", "deviceID", "brand", "user", "label", "createdAt", "totp", "pushToken", "removed"];
+const kept = ["id", "deviceID", "brand", "user", "label", "createdAt", "totp", "pushToken", "removed", "copied"];
 
 const record = (account) => Object.fromEntries(kept.filter((k) => account[k] !== undefined).map((k) => [k, account[k]]));
 
@@ -76,8 +76,9 @@ export async function save(account) {
 }
 
 export async function remove(id) {
-  await transact(["accounts", "keys"], "readwrite", (accounts, keys) => {
+  await transact(["accounts", "keys", "settings"], "readwrite", (accounts, keys, settings) => {
     keys.delete(id);
+    settings.delete(`count ${id}`);
     return accounts.delete(id);
   });
   const left = await transact("accounts", "readonly", (store) => store.count());

@@ -11,6 +11,7 @@ import { Watcher } from "./prompts.js";
 import * as push from "./push.js";
 import { Requests } from "./requests.js";
 import { watch } from "./update.js";
+import { Upkeep } from "./upkeep.js";
 import { codes } from "./views/codes.js";
 import { history as historyView } from "./views/history.js";
 import { join } from "./views/join.js";
@@ -23,7 +24,7 @@ const contactKept = 60_000; // ms between two notes of the last contact
 
 /** active are the accounts that questions can come to. */
 function active() {
-  return app.accounts.filter((a) => a.deviceID && !a.keyless && !a.removed && !a.unknown);
+  return app.accounts.filter((a) => a.deviceID && !a.keyless && !a.copied && !a.removed && !a.unknown);
 }
 
 const app = {
@@ -64,11 +65,12 @@ const app = {
 
   async joined(account) {
     const all = await accounts.all();
-    app.accounts = all.map((fresh) => app.accounts.find((known) => known.id === fresh.id) ?? fresh);
+    app.accounts = all.map((fresh) => (fresh.id === account.id ? undefined : app.accounts.find((known) => known.id === fresh.id)) ?? fresh);
     app.cleared = false;
     navigator.storage?.persist?.().catch(() => {});
     drawNav();
     look();
+    upkeep.count();
     syncPush();
     return app.accounts.find((a) => a.id === account.id);
   },
@@ -106,7 +108,7 @@ const app = {
 
   /** pushToken is what a new account is reached by; nothing where there is none yet. */
   async pushToken() {
-    await learn();
+    await upkeep.learn();
     return (await push.token(app.webPush)) || "";
   },
 
@@ -136,6 +138,8 @@ const watcher = new Watcher({
   refused,
 });
 
+const upkeep = new Upkeep(app, refused);
+
 let updates, view, tellNotices, drawn = false, noted = 0;
 
 function look() {
@@ -147,12 +151,16 @@ async function refused(account, problem) {
   if (problem.code === "device_removed") {
     account.removed = { at: problem.body.removed_at ?? new Date(clock.now()).toISOString(), cause: problem.body.cause ?? "removed" };
     await accounts.save(account);
+  } else if (problem.code === "device_copied") {
+    account.copied = true;
+    await accounts.save(account);
   } else if (problem.code === "bad_signature") {
     account.unknown = true;
   } else {
     return;
   }
   app.requests.drop(account);
+  look(); // without it
   if (["requests", "settings"].includes(app.route) && !editing()) refresh();
 }
 
@@ -236,32 +244,8 @@ function drawNav() {
     el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null }, t(route))));
 }
 
-/** learn asks what the server offers, until it has told once. */
-async function learn() {
-  if (app.webPush) return;
-  try {
-    app.webPush = (await api.settings()).web_push;
-  } catch { /* it is away, or older: then nothing is pushed to pages */ }
-}
-
-let syncing;
-
-/** syncPush makes the server know what reaches each account. */
 function syncPush() {
-  syncing = (syncing ?? Promise.resolve()).then(async () => {
-    await learn();
-    const token = await push.token(app.webPush);
-    if (token && app.webPush.service === "sandbox") (await import("./sandboxpush.js")).listen(token);
-    for (const account of active()) {
-      try {
-        await push.tell(account, token);
-      } catch (problem) {
-        if (problem instanceof api.Problem) refused(account, problem);
-      }
-    }
-    changed();
-  });
-  return syncing;
+  return upkeep.tell().then(changed);
 }
 
 function hear(reached) {
@@ -273,7 +257,10 @@ function hear(reached) {
       noted = Date.now();
       accounts.set("lastContact", app.lastContact).catch(() => {});
     }
-    if (before === false) syncPush();
+    if (before === false) {
+      upkeep.count();
+      syncPush();
+    }
   }
   if (before !== reached) changed();
 }
@@ -290,6 +277,7 @@ function message({ type }) {
 function seen() {
   look();
   if (document.hidden) return;
+  upkeep.count();
   syncPush();
   changed();
 }
@@ -332,6 +320,7 @@ async function start() {
   setInterval(tick, 1000);
   follow();
   look();
+  upkeep.count();
   performance.mark("interactive");
   updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
   await syncPush();

@@ -1,0 +1,269 @@
+package enrol
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/assent-io/assent/services/address"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/plaintext"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const (
+	// proofTime is how long somebody has to prove a new device.
+	proofTime = 15 * time.Minute
+	maxName   = 100
+	maxTyped  = 254
+	// joinCode is the kind of the tickets that keep what the page shows until a phone has joined.
+	joinCode = "enrolment-join"
+)
+
+// offer shows the form for a new device.
+func (h *handler) offer(ctx context.Context, v *visit) {
+	kind := device.Kind(v.r.PathValue("kind"))
+	if !v.offered(kind) {
+		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
+		return
+	}
+	if !h.proven(ctx, v, "add/"+string(kind)) {
+		return
+	}
+	p := h.addPage(v, kind)
+	h.render(v, http.StatusOK, resultShown, p)
+}
+
+func (h *handler) addPage(v *visit, kind device.Kind) page {
+	w := v.words
+	heading, _, name := w.adding(kind)
+	p := h.step(v, viewAdd, "add/"+string(kind), heading, named{})
+	p.Kind, p.Name = kind, name
+	switch kind {
+	case device.TOTP:
+		p.Lead = v.say(w.TOTPLead, named{})
+	case device.Push:
+		p.Lead = v.say(w.PushLead, named{})
+	case device.Phone, device.Mailbox:
+	}
+	return p
+}
+
+// add begins a new device.
+func (h *handler) add(ctx context.Context, v *visit) {
+	kind := device.Kind(v.r.PathValue("kind"))
+	if !v.offered(kind) {
+		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
+		return
+	}
+	if !h.proven(ctx, v, "add/"+string(kind)) {
+		return
+	}
+	p := h.addPage(v, kind)
+	p.Typed = cut(v.r.PostForm.Get("address"))
+	name, wrong := readName(v.words, v.r.PostForm.Get("name"))
+	if p.Name = name; name == "" {
+		_, _, p.Name = v.words.adding(kind)
+	}
+	again := func(sentence string) {
+		p.blame(v, sentence, named{})
+		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
+	}
+	r := h.request(v, kind, v.r.PostForm.Get("by"), p.Name)
+	switch kind {
+	case device.Phone, device.Mailbox:
+		flaw := ""
+		if r.Address, flaw = readAddress(v.words, kind, v.r.PostForm.Get("address")); flaw != "" {
+			again(flaw)
+			return
+		}
+		if v.hasAddress(kind, r.Address) {
+			again(v.words.Enrolled)
+			return
+		}
+	case device.TOTP, device.Push:
+	}
+	if wrong != "" {
+		again(wrong)
+		return
+	}
+	h.begin(ctx, v, r, p)
+}
+
+// request is what a new device is made of, but for its address.
+func (h *handler) request(v *visit, kind device.Kind, by, name string) enrolment.Request {
+	return enrolment.Request{
+		User: v.user, Client: v.link.Client, Name: name, Link: v.link.ID, Quiet: true, Brand: v.link.Brand,
+		Factor: factorOf(kind, by), Issuer: cmp.Or(v.link.Brand, hostOf(h.PublicURL())),
+		Life: min(proofTime, v.link.ExpiresAt.Sub(h.Now())),
+	}
+}
+
+// begin stores a new device, and asks its owner to prove it.
+func (h *handler) begin(ctx context.Context, v *visit, r enrolment.Request, p page) {
+	begun, err := h.Enrolments.Begin(ctx, r)
+	if err != nil {
+		h.refuse(v, p, err)
+		return
+	}
+	d := begun.Device
+	switch d.Kind {
+	case device.Phone, device.Mailbox:
+		if _, err = h.Enrolments.Ask(ctx, d.Credential, d.ID, h.message(v)); errors.Is(err, enrolment.ErrActive) {
+			err = nil
+		}
+	case device.Push:
+		err = h.Tickets.Issue(ctx, joinCode, d.ID, []byte(begun.JoinCode), begun.ExpiresAt.Sub(h.Now())+time.Minute)
+	case device.TOTP:
+	}
+	if err != nil {
+		// Nobody was asked, so nothing is left to finish. What cannot be removed leaves with its end.
+		_ = h.Users.DeleteDevice(context.WithoutCancel(ctx), d.Credential, d.ID)
+		h.refuse(v, p, err)
+		return
+	}
+	h.forget(ctx, v, d)
+	h.lead(v, "devices/"+d.ID)
+}
+
+// forget drops what the person began before and begins anew: a call where the text did not arrive, or a new QR code.
+// What cannot be removed leaves with its end.
+func (h *handler) forget(ctx context.Context, v *visit, begun device.Device) {
+	for _, d := range v.begun {
+		if d.Kind == begun.Kind && strings.EqualFold(d.Address, begun.Address) {
+			_ = h.Users.DeleteDevice(ctx, d.Credential, d.ID)
+		}
+	}
+}
+
+// message is how somebody is asked to prove a new device.
+func (h *handler) message(v *visit) enrolment.Message {
+	return enrolment.Message{
+		Client: v.link.Client, Brand: v.link.Brand, Locale: v.lang, Life: verification.DefaultLife,
+	}
+}
+
+func factorOf(k device.Kind, by string) device.Factor {
+	switch {
+	case k == device.Phone && by == "call":
+		return device.VoiceMatch
+	case k == device.Phone:
+		return device.SMSCode
+	case k == device.Mailbox:
+		return device.EmailCode
+	case k == device.TOTP:
+		return device.AppCode
+	default:
+		return device.AppPush
+	}
+}
+
+// hasAddress tells whether a number or mailbox is one of the person's already, however it came there.
+func (v *visit) hasAddress(k device.Kind, to string) bool {
+	for _, d := range v.has {
+		if d.Kind == k && strings.EqualFold(d.Address, to) {
+			return true
+		}
+	}
+	return false
+}
+
+// readAddress reads what was typed; flaw says what is wrong with it.
+func readAddress(w *wording, k device.Kind, typed string) (to, flaw string) {
+	var err error
+	if k == device.Phone {
+		typed = latin(typed)
+		if rest, ok := strings.CutPrefix(typed, "00"); ok { // as it is dialled
+			typed = "+" + rest
+		}
+		to, err = address.Phone(typed)
+	} else {
+		to, err = address.Mailbox(strings.TrimSpace(typed))
+	}
+	var wrong *address.Error
+	if errors.As(err, &wrong) {
+		return "", w.flaw(wrong.Flaw)
+	}
+	return to, ""
+}
+
+// latin is what was typed with the digits of any script as ASCII, plain spaces, and without the invisible marks of a
+// copied text.
+func latin(typed string) string {
+	var b strings.Builder
+	for _, r := range strings.TrimSpace(typed) {
+		switch {
+		case unicode.Is(unicode.Nd, r):
+			b.WriteByte(digitOf(r))
+		case unicode.In(r, unicode.Cf):
+		case unicode.IsSpace(r):
+			b.WriteByte(' ')
+		case unicode.Is(unicode.Pd, r):
+			b.WriteByte('-')
+		case r == '＋':
+			b.WriteByte('+')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// digitOf is a decimal digit in ASCII. Unicode keeps each script's ten in a row, zero first, and where two rows touch
+// both are whole.
+func digitOf(r rune) byte {
+	n := 0
+	for unicode.Is(unicode.Nd, r-rune(n)-1) {
+		n++
+	}
+	return byte('0' + n%10)
+}
+
+// readName reads what a device is to be called.
+func readName(w *wording, typed string) (name, wrong string) {
+	name = strings.TrimSpace(typed)
+	for _, r := range name {
+		if plaintext.Unshowable(r) {
+			return "", w.NameLong
+		}
+	}
+	if len([]rune(name)) > maxName {
+		return string([]rune(name)[:maxName]), w.NameLong
+	}
+	return name, ""
+}
+
+// cut is as much of what was typed as goes back onto the page.
+func cut(typed string) string {
+	r := []rune(typed)
+	return string(r[:min(len(r), maxTyped)])
+}
+
+// spaced is a secret or code in groups, as people type them.
+func spaced(s string, group int, between string) string {
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && i%group == 0 {
+			b.WriteString(between)
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// tries says how many codes may still be tried.
+func (w *wording) tries(left int) string {
+	if left < 1 {
+		return ""
+	}
+	if left < len(w.TriesLeft) {
+		return " " + w.TriesLeft[left]
+	}
+	return " " + strings.ReplaceAll(w.TriesLeft[0], "{n}", strconv.Itoa(left))
+}

@@ -1,0 +1,326 @@
+package enrol_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/embednats/embednatstest"
+	"github.com/assent-io/assent/events/keyring"
+	"github.com/assent-io/assent/events/stream"
+	"github.com/assent-io/assent/services/audit"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/httpapi/enrol"
+	"github.com/assent-io/assent/services/store"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const shop = "shop"
+
+// house is the page in front of real stores on a broker of its own.
+type house struct {
+	t             *testing.T
+	ahead         atomic.Int64
+	users         *store.Users
+	tickets       *store.Tickets
+	audit         *store.Audit
+	verifications *recorder
+	enrolments    *enrolment.Enrolments
+	links         *enrolment.Links
+	silent        atomic.Bool
+	away          atomic.Bool
+	server        *httptest.Server
+	metrics       *prometheus.Registry
+	log           *logged
+}
+
+func (h *house) now() time.Time       { return time.Now().Add(time.Duration(h.ahead.Load())) }
+func (h *house) pass(d time.Duration) { h.ahead.Add(int64(d)) }
+
+// Entry puts everybody on the list of those who get no messages, or nobody.
+func (h *house) Entry(context.Context, string, string, string, events.Lane) (*events.Suppression, error) {
+	if !h.silent.Load() {
+		return nil, nil //nolint:nilnil // nobody is on the list
+	}
+	return &events.Suppression{Cause: events.CauseStop}, nil
+}
+
+// Find is what the page asks for a link, unless the broker is away.
+func (h *house) Find(ctx context.Context, t verification.Token) (enrolment.Link, error) {
+	if h.away.Load() {
+		return enrolment.Link{}, verification.ErrUnavailable
+	}
+	return h.links.Find(ctx, t)
+}
+
+// recorder keeps what is sent as it goes to the store, where it is sealed.
+type recorder struct {
+	*store.Verifications
+
+	mu   sync.Mutex
+	sent []verification.Activation
+}
+
+func (r *recorder) Create(ctx context.Context, a verification.Activation) (verification.Verification, bool, error) {
+	v, replayed, err := r.Verifications.Create(ctx, a)
+	if err == nil && !replayed {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.sent = append(r.sent, a)
+	}
+	return v, replayed, err
+}
+
+// last is what was sent last.
+func (r *recorder) last() verification.Activation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sent[len(r.sent)-1]
+}
+
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sent)
+}
+
+type logged struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func open(t *testing.T) *house {
+	t.Helper()
+	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
+	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
+	keys, err := keyring.LoadOrCreate(filepath.Join(t.TempDir(), "keyring.json"))
+	require.NoError(t, err)
+
+	h := &house{t: t, metrics: prometheus.NewRegistry(), log: &logged{}}
+	guesses, err := store.NewGuesses(t.Context(), js, store.GuessesConfig{Keys: keys, Now: h.now})
+	require.NoError(t, err)
+	h.users, err = store.NewUsers(t.Context(), js, store.UsersConfig{Keys: keys, Guesses: guesses, Now: h.now})
+	require.NoError(t, err)
+	h.tickets, err = store.NewTickets(t.Context(), js, store.TicketsConfig{Keys: keys, Now: h.now})
+	require.NoError(t, err)
+	h.audit, err = store.NewAudit(t.Context(), js)
+	require.NoError(t, err)
+	verifications, err := store.NewVerifications(t.Context(), js, store.Config{
+		Keys: keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: h.now,
+		Authenticators: h.users, Prompts: store.DefaultPromptLimits(), Suppressions: h,
+	})
+	require.NoError(t, err)
+	t.Cleanup(verifications.Close)
+	h.verifications = &recorder{Verifications: verifications}
+	h.enrolments = &enrolment.Enrolments{
+		Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Now: h.now, Adding: enrol.Adding(h.audit, h.now),
+	}
+	h.links = &enrolment.Links{Tickets: h.tickets, Devices: h.users, Now: h.now}
+	h.server = httptest.NewServer(enrol.New(enrol.Config{
+		Links: h, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications, Recovery: h.users, Tickets: h.tickets,
+		Audit: h.audit,
+		PageKey: func(parts ...string) []byte {
+			mac := hmac.New(sha256.New, []byte("page key"))
+			mac.Write([]byte(strings.Join(parts, "\x00")))
+			return mac.Sum(nil)
+		},
+		PublicURL: func() string { return h.server.URL }, Now: h.now, Registerer: h.metrics, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+	}))
+	t.Cleanup(h.server.Close)
+	return h
+}
+
+// user stores a person.
+func (h *house) user(change ...func(*device.User)) device.User {
+	h.t.Helper()
+	u := device.User{
+		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, CreatedAt: h.now(), Username: "ana-" + uuid.NewString()[:8],
+		Email: uuid.NewString()[:8] + "@example.com",
+	}
+	for _, c := range change {
+		c(&u)
+	}
+	u, err := h.users.CreateUser(h.t.Context(), u)
+	require.NoError(h.t, err)
+	return u
+}
+
+// phone registers a number as a client does.
+func (h *house) phone(u device.User, number, name string) device.Device {
+	h.t.Helper()
+	d, err := h.users.CreateDevice(h.t.Context(), device.Device{
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: u.ID, Credential: shop, Kind: device.Phone, Address: number, Name: name,
+		CreatedAt: h.now().UTC().Truncate(time.Millisecond),
+	})
+	require.NoError(h.t, err)
+	return d
+}
+
+func everything() []device.Kind {
+	return []device.Kind{device.Phone, device.Mailbox, device.TOTP, device.Push}
+}
+
+// invite makes a link for somebody.
+func (h *house) invite(u device.User, change ...func(*enrolment.Link)) (string, enrolment.Link) {
+	h.t.Helper()
+	l := enrolment.Link{Account: shop, Client: shop, UserID: u.ID, Kinds: everything(), Brand: "Example Bank"}
+	for _, c := range change {
+		c(&l)
+	}
+	l = h.links.Draw(l, 15*time.Minute)
+	token, err := h.links.Make(h.t.Context(), l)
+	require.NoError(h.t, err)
+	return h.server.URL + "/enrol/" + token.Reveal(), l
+}
+
+// browser is a person's browser without JavaScript: it keeps cookies and follows redirects.
+type browser struct {
+	h      *house
+	client *http.Client
+	link   string
+}
+
+func (h *house) browser(link string) *browser {
+	h.t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(h.t, err)
+	return &browser{h, &http.Client{Jar: jar, Timeout: 10 * time.Second}, link}
+}
+
+// screen is a page as it was answered.
+type screen struct {
+	t      *testing.T
+	status int
+	body   string
+	header http.Header
+	url    *url.URL
+}
+
+func (b *browser) do(method, link string, form url.Values, header ...string) screen {
+	b.h.t.Helper()
+	r, err := http.NewRequestWithContext(b.h.t.Context(), method, link, strings.NewReader(form.Encode()))
+	require.NoError(b.h.t, err)
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := b.client.Do(r)
+	require.NoError(b.h.t, err)
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(b.h.t, err)
+	return screen{b.h.t, res.StatusCode, string(body), res.Header, res.Request.URL}
+}
+
+// open looks at a page below the link.
+func (b *browser) open(below string) screen {
+	b.h.t.Helper()
+	return b.do(http.MethodGet, b.link+below, nil)
+}
+
+// send fills in the first form of a page that is not a row of the list, and presses a button.
+func (b *browser) send(s screen, fields ...string) screen {
+	b.h.t.Helper()
+	return b.submit(s.action(""), s, fields...)
+}
+
+// submit sends a form of a page to where one of them goes.
+func (b *browser) submit(action string, s screen, fields ...string) screen {
+	b.h.t.Helper()
+	form := url.Values{"form": {s.form()}}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	return b.do(http.MethodPost, b.h.server.URL+action, form)
+}
+
+// text is what a person reads, without mark-up.
+func (s screen) text() string {
+	_, body, _ := strings.Cut(s.body, "<main>")
+	text := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(body, "")
+	return strings.Join(strings.Fields(html.UnescapeString(text)), " ")
+}
+
+// is checks the status and what a person reads.
+func (s screen) is(status int, words ...string) screen {
+	s.t.Helper()
+	require.Equal(s.t, status, s.status, s.text())
+	for _, w := range words {
+		require.Contains(s.t, s.text(), w)
+	}
+	return s
+}
+
+func (s screen) form() string {
+	s.t.Helper()
+	m := regexp.MustCompile(`name="form" value="([^"]*)"`).FindStringSubmatch(s.body)
+	require.NotNil(s.t, m, s.text())
+	return m[1]
+}
+
+// action is where the first form goes whose address ends so.
+func (s screen) action(suffix string) string {
+	s.t.Helper()
+	for _, m := range regexp.MustCompile(`<form method="post" action="([^"]*)"`).FindAllStringSubmatch(s.body, -1) {
+		if action := html.UnescapeString(m[1]); strings.HasSuffix(action, suffix) {
+			return action
+		}
+	}
+	require.Fail(s.t, "no form", "to %q: %s", suffix, s.text())
+	return ""
+}
+
+// code is what was sent last.
+func (h *house) code() string { return h.verifications.last().Secrets.Code.Reveal() }
+
+// has lists the devices that count.
+func (h *house) has(u device.User) []device.Device {
+	h.t.Helper()
+	all, err := h.users.Devices(h.t.Context(), shop, u.ID)
+	require.NoError(h.t, err)
+	u, err = h.users.User(h.t.Context(), shop, u.ID)
+	require.NoError(h.t, err)
+	return device.InOrder(all, u.DeviceOrder)
+}
+
+// did lists what the audit log has of a user, newest first.
+func (h *house) did(u device.User) []audit.Entry {
+	h.t.Helper()
+	entries, _, err := h.audit.Entries(h.t.Context(), shop, audit.Filter{Subject: u.ID, Limit: 50})
+	require.NoError(h.t, err)
+	return entries
+}

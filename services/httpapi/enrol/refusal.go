@@ -1,0 +1,58 @@
+package enrol
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/suppression"
+	"github.com/assent-io/assent/services/verification"
+)
+
+func count(n int) part { return part{Kind: "text", Text: strconv.Itoa(n)} }
+
+// refuse shows a step again with what kept it from counting.
+func (h *handler) refuse(v *visit, p page, err error) { h.refuseOf(v, p, device.Device{}, err) }
+
+// refuseOf is refuse for a step that asked one device.
+func (h *handler) refuseOf(v *visit, p page, d device.Device, err error) {
+	var limit *verification.LimitError
+	switch {
+	case errors.As(err, &limit):
+		at := v.words.clock(h.Now().Add(limit.RetryAfter))
+		v.out.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(limit.RetryAfter.Seconds()))))
+		p.blame(v, v.words.limit(limit.Policy), named{"time": at})
+		h.render(v, http.StatusTooManyRequests, resultLimited, p)
+	case errors.As(err, new(*suppression.RefusedError)):
+		p.blame(v, v.words.Suppressed, toOf(v, d))
+		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
+	case errors.Is(err, enrolment.ErrEnrolled):
+		p.blame(v, v.words.Enrolled, named{})
+		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
+	case errors.Is(err, enrolment.ErrCrowded):
+		h.notice(v, http.StatusUnprocessableEntity, resultRefused, sayCrowded)
+	case errors.Is(err, enrolment.ErrLocked):
+		h.notice(v, http.StatusForbidden, resultLocked, sayLocked)
+	case errors.Is(err, verification.ErrNotFound):
+		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
+	default:
+		h.away(v, sayNotSaved, err)
+	}
+}
+
+// limit says which limit is used up.
+func (w *wording) limit(policy string) string {
+	switch policy {
+	case "destination":
+		return w.LimitNumber
+	case "user":
+		return w.LimitUser
+	case verification.PolicyPrompts:
+		return w.LimitPrompts
+	default: // guesses
+		return w.LimitCodes
+	}
+}
