@@ -11,10 +11,10 @@ import (
 )
 
 // open gives a page on a phone that joined as Ana with Example Bank.
-func open(t *testing.T, options ...browsertest.Option) (*service, *browsertest.Browser, *browsertest.Tab) {
+func open(t *testing.T) (*service, *browsertest.Browser, *browsertest.Tab) {
 	t.Helper()
 	s := serve(t)
-	b := browsertest.Start(t, options...)
+	b := browsertest.Start(t)
 	p := b.Tab(t).Speaks("en-GB")
 	p.Look(390, 844, false)
 	p.Open(s.page(""))

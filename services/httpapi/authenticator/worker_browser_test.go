@@ -110,6 +110,15 @@ func TestASubscriptionIsToldAndItsLossToo(t *testing.T) {
 	p.Silent()
 }
 
+func TestAWorkerWithoutAPageTellsOfANewSubscription(t *testing.T) {
+	t.Parallel()
+	s, _, p := open(t)
+	worker := p.Worker()
+	worker.JS(`tell({ endpoint: "https://push.example/9", keys: { p256dh: "p", auth: "a" } }).then(() => true)`)
+	require.JSONEq(t, `{"endpoint":"https://push.example/9","keys":{"p256dh":"p","auth":"a"}}`, s.of(ana).token)
+	p.Silent()
+}
+
 func TestANewVersionTakesOverWithoutDisturbing(t *testing.T) {
 	t.Parallel()
 	s, _, p := open(t)

@@ -41,9 +41,13 @@ async function transact(stores, mode, work) {
 
 /** all lists accounts with their keys, the oldest first. One without its key is `keyless`. */
 export async function all() {
-  const accounts = await transact("accounts", "readonly", (store) => store.getAll());
+  const [accounts, ids, found] = await Promise.all([
+    transact("accounts", "readonly", (store) => store.getAll()),
+    transact("keys", "readonly", (store) => store.getAllKeys()),
+    transact("keys", "readonly", (store) => store.getAll()),
+  ]);
   for (const account of accounts) {
-    const keys = await transact("keys", "readonly", (store) => store.get(account.id));
+    const keys = found[ids.indexOf(account.id)];
     account.key = keys?.sign;
     account.codes = keys?.codes instanceof CryptoKey ? keys.codes : undefined;
     account.keyless = account.deviceID ? !usable(account.key) : !account.codes;

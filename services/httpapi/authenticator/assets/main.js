@@ -4,7 +4,6 @@ import * as accounts from "./accounts.js";
 import { answer, note } from "./answers.js";
 import * as api from "./api.js";
 import * as clock from "./clock.js";
-import { count } from "./counter.js";
 import { announce, el, fill } from "./dom.js";
 import { fullName } from "./names.js";
 import { notices } from "./notices.js";
@@ -12,6 +11,7 @@ import { Watcher } from "./prompts.js";
 import * as push from "./push.js";
 import { Requests } from "./requests.js";
 import { watch } from "./update.js";
+import { Upkeep } from "./upkeep.js";
 import { codes } from "./views/codes.js";
 import { history as historyView } from "./views/history.js";
 import { join } from "./views/join.js";
@@ -70,7 +70,7 @@ const app = {
     navigator.storage?.persist?.().catch(() => {});
     drawNav();
     look();
-    countOn();
+    upkeep.count();
     syncPush();
     return app.accounts.find((a) => a.id === account.id);
   },
@@ -108,7 +108,7 @@ const app = {
 
   /** pushToken is what a new account is reached by; nothing where there is none yet. */
   async pushToken() {
-    await learn();
+    await upkeep.learn();
     return (await push.token(app.webPush)) || "";
   },
 
@@ -137,6 +137,8 @@ const watcher = new Watcher({
   stands: (account, id, state) => app.requests.stands(account, id, state),
   refused,
 });
+
+const upkeep = new Upkeep(app, refused);
 
 let updates, view, tellNotices, drawn = false, noted = 0;
 
@@ -242,39 +244,8 @@ function drawNav() {
     el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null }, t(route))));
 }
 
-/** learn asks what the server offers, until it has told once. */
-async function learn() {
-  if (app.webPush) return;
-  try {
-    app.webPush = (await api.settings()).web_push;
-  } catch { /* it is away, or older: then nothing is pushed to pages */ }
-}
-
-let syncing;
-
-/** syncPush makes the server know what reaches each account. */
 function syncPush() {
-  syncing = (syncing ?? Promise.resolve()).then(async () => {
-    await learn();
-    const token = await push.token(app.webPush);
-    if (token && app.webPush.service === "sandbox") (await import("./sandboxpush.js")).listen(token);
-    for (const account of active()) {
-      try {
-        await push.tell(account, token);
-      } catch (problem) {
-        if (problem instanceof api.Problem) refused(account, problem);
-      }
-    }
-    changed();
-  });
-  return syncing;
-}
-
-/** countOn shows the server that no other browser has the keys of this one. */
-function countOn() {
-  for (const account of active()) {
-    count(account).catch((problem) => { if (problem instanceof api.Problem) refused(account, problem); });
-  }
+  return upkeep.tell().then(changed);
 }
 
 function hear(reached) {
@@ -287,7 +258,7 @@ function hear(reached) {
       accounts.set("lastContact", app.lastContact).catch(() => {});
     }
     if (before === false) {
-      countOn();
+      upkeep.count();
       syncPush();
     }
   }
@@ -306,32 +277,36 @@ function message({ type }) {
 function seen() {
   look();
   if (document.hidden) return;
-  countOn();
+  upkeep.count();
   syncPush();
   changed();
 }
 
 async function restore() {
-  for (const key of ["language", "hideCodes", "unlock", "clockOffset", "lastContact"]) app.settings[key] = await accounts.setting(key);
+  const keys = ["language", "hideCodes", "unlock", "clockOffset", "lastContact"];
+  const [all, ...values] = await Promise.all([accounts.all(), ...keys.map(accounts.setting)]);
+  keys.forEach((key, i) => { app.settings[key] = values[i]; });
   app.lastContact = app.settings.lastContact;
   clock.restore(app.settings.clockOffset);
-  app.accounts = await accounts.all();
+  app.accounts = all;
   app.cleared = await accounts.wasCleared(app.accounts);
 }
 
 async function start() {
   const place = document.getElementById("view");
+  const spoken = use(); // the browser's language, while what is kept is read
   if (!isSecureContext || !crypto.subtle) {
-    await use();
+    await spoken;
     return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("insecure")));
   }
   try {
     await restore();
   } catch {
-    await use();
+    await spoken;
     return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("joinStorage")));
   }
-  await use(app.settings.language);
+  await spoken;
+  if (app.settings.language) await use(app.settings.language);
   tellNotices = notices(app, document.getElementById("notices"));
   api.onContact(hear);
   clock.onChange((offset) => {
@@ -345,8 +320,8 @@ async function start() {
   setInterval(tick, 1000);
   follow();
   look();
-  countOn();
-  document.body.dataset.ready = "";
+  upkeep.count();
+  performance.mark("interactive");
   updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
   await syncPush();
 }
