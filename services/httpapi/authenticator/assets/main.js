@@ -29,7 +29,7 @@ function active() {
 
 const app = {
   accounts: [], settings: {}, reachable: undefined, lastContact: undefined, webPush: undefined, cleared: false, newVersion: false,
-  route: "", answered: 0, joinCode: "",
+  route: "", answered: 0, joinCode: "", trials: new Set(),
 
   go(route) {
     if (location.hash === `#${route}`) follow();
@@ -40,6 +40,12 @@ const app = {
     const code = app.joinCode;
     app.joinCode = "";
     return code;
+  },
+
+  /** try has the server ask once, so that a person sees a request arrive before one matters. */
+  async try(account) {
+    app.trials.add(await api.trial(account, document.documentElement.lang));
+    app.go("requests");
   },
 
   async check() {
