@@ -3,6 +3,8 @@ package scenario_test
 import (
 	"encoding/base32"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -164,4 +166,36 @@ func TestWhoHasTheWebAuthenticatorApprovesAChangeOnIt(t *testing.T) {
 		require.Contains(t, string(a.body), `route="/enrol/"`)
 		require.NotContains(t, string(a.body), token)
 	}
+}
+
+// token is a link of the page, which differs from one to the next in characters that are no letters.
+var token = regexp.MustCompile(`/enrol/[A-Za-z0-9_-]+`)
+
+func TestTheEnrolmentPageRunsAsItStands(t *testing.T) {
+	t.Parallel()
+	written, err := os.ReadFile("../../docs/enrolment.md")
+	require.NoError(t, err)
+	s, dir := settled(t)
+	reader := newShell(t, dir)
+	person := ana{s: s}
+	var output string
+	ran, compared := 0, 0
+	for _, m := range blocks.FindAllStringSubmatch(string(written), -1) {
+		switch language, text := m[1], m[2]; language {
+		case "sh":
+			output = reader.runs(person.fills(strings.ReplaceAll(text, guideBase, s.base)))
+			require.NotContains(t, output, `"code":"`, "a problem, of this block: %s", text)
+			ran++
+		case "json":
+			sameForm(t, lastJSON(t, token.ReplaceAllString(output, "/enrol/x")), token.ReplaceAllString(strings.ReplaceAll(text, guideBase, s.base), "/enrol/x"))
+			compared++
+		}
+		switch {
+		case strings.Contains(m[2], "'<h1"):
+			require.Contains(t, output, "How you confirm that it's you")
+		case strings.Contains(m[2], "http_code"):
+			require.Contains(t, output, "410")
+		}
+	}
+	require.Equal(t, []int{4, 2}, []int{ran, compared}, "the page has lost some of its blocks")
 }

@@ -303,3 +303,27 @@ func TestOfManyWhoSendOneCodeOneIsRight(t *testing.T) {
 	wg.Wait()
 	require.EqualValues(t, 1, right.Load())
 }
+
+func TestARenamedDeviceIsTheSameOtherwise(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	u := users(t, h)
+	ana := stored(t, u, user(""))
+	d := registered(t, u, ana, app)
+	renamed, err := u.RenameDevice(t.Context(), "shop", d.ID, "Office")
+	require.NoError(t, err)
+	d.Name = "Office"
+	require.Equal(t, d, renamed)
+	got, err := u.Device(t.Context(), "shop", d.ID)
+	require.NoError(t, err)
+	require.Equal(t, d, got)
+
+	pending := registered(t, u, ana, h.pendingFor(time.Hour), func(d *device.Device) { d.Pending.Link = "link" })
+	got, err = u.Device(t.Context(), "shop", pending.ID)
+	require.NoError(t, err)
+	require.Equal(t, "link", got.Pending.Link)
+	for account, id := range map[string]string{"other": d.ID, "shop": pending.ID} {
+		_, err := u.RenameDevice(t.Context(), account, id, "x")
+		require.ErrorIs(t, err, verification.ErrNotFound)
+	}
+}

@@ -83,8 +83,8 @@ func (p *Tab) NoScripts() *Tab {
 	return p
 }
 
-// Offline cuts the page and the service workers that run off, or connects them again; navigator.onLine says so.
-// A worker that starts while it is offline is not cut off.
+// Offline cuts the page and its service workers off, or connects them again; navigator.onLine says so. A worker that
+// sleeps is woken for it. One that is stopped while it is offline comes back connected.
 func (p *Tab) Offline(off bool) {
 	p.t.Helper()
 	var rules []*network.Conditions
@@ -92,8 +92,8 @@ func (p *Tab) Offline(off bool) {
 		rules = append(rules, &network.Conditions{Offline: true, DownloadThroughput: -1, UploadThroughput: -1})
 	}
 	all := []context.Context{p.ctx}
-	for _, id := range p.workers.running() {
-		all = append(all, p.attach(id).ctx)
+	for _, scope := range p.workers.scopes() {
+		all = append(all, p.wake(scope).ctx)
 	}
 	for _, ctx := range all {
 		_, err := chromedp.Call(ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: rules})

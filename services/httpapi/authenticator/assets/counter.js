@@ -16,7 +16,7 @@ export async function count(account) {
   try {
     await alone(`count ${account.id}`, () => next(account));
   } catch (problem) {
-    counted.delete(account.id);
+    if (problem instanceof api.Unreachable) counted.delete(account.id); // it is tried again as soon as the server is back
     throw problem;
   }
 }
