@@ -304,6 +304,7 @@ func TestTheWebAuthenticatorSpeaksArabic(t *testing.T) {
 	s := Together(t)
 	p := s.WebPhone()
 	p.Speaks("ar-EG")
+	p.Reload() // it began in English
 	ana := p.Joins("Ana")
 	p.passes()
 	p.Holds(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)

@@ -108,7 +108,6 @@ const app = {
   async speak(language) {
     await app.set("language", language);
     await use(language);
-    drawNav();
     refresh();
   },
 
@@ -320,6 +319,10 @@ async function start() {
     changed();
   });
   addEventListener("hashchange", follow);
+  addEventListener("languagechange", async () => {
+    await use(app.settings.language);
+    if (!editing()) refresh();
+  });
   addEventListener("online", seen);
   addEventListener("offline", () => hear(false));
   document.addEventListener("visibilitychange", seen);

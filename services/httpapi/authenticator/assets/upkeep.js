@@ -16,9 +16,9 @@ export class Upkeep {
     this.#refused = refused;
   }
 
-  /** learn asks what the server offers, until it has told once: null where it pushes nothing to pages. */
+  /** learn asks what the server offers, until it pushes to pages: null where it does not. */
   async learn() {
-    if (this.#app.webPush !== undefined) return;
+    if (this.#app.webPush) return;
     try {
       this.#app.webPush = (await api.settings()).web_push ?? null;
     } catch { /* it is away: asked again later */ }
