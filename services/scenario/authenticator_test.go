@@ -19,6 +19,8 @@ import (
 	"testing"
 
 	cdp "github.com/chromedp/cdproto/browser"
+	cdproto "github.com/chromedp/cdproto/cdp"
+	pages "github.com/chromedp/cdproto/page"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/api"
@@ -252,6 +254,7 @@ func TestTheWebAuthenticatorShowsCodesWithoutAConnection(t *testing.T) {
 	device := ana.Registered(ana.Polls(registrations, r, "accepted"))
 	p.Leaves()
 	p.Holds(`navigator.serviceWorker.controller !== null`)
+	require.Empty(t, browsertest.Call(p.Tab, pages.GetInstallabilityErrors, cdproto.Empty{}).InstallabilityErrors, "it can be put on the home screen")
 
 	p.Expect("ERR_INTERNET_DISCONNECTED")
 	p.Offline(true)
