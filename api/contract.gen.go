@@ -314,6 +314,7 @@ const (
 	ProblemCodeBadSignature          ProblemCode = "bad_signature"
 	ProblemCodeBodyTooLarge          ProblemCode = "body_too_large"
 	ProblemCodeCredentialExists      ProblemCode = "credential_exists"
+	ProblemCodeDeviceCopied          ProblemCode = "device_copied"
 	ProblemCodeDeviceRemoved         ProblemCode = "device_removed"
 	ProblemCodeForbidden             ProblemCode = "forbidden"
 	ProblemCodeIdempotencyInProgress ProblemCode = "idempotency_in_progress"
@@ -350,6 +351,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeBodyTooLarge:
 		return true
 	case ProblemCodeCredentialExists:
+		return true
+	case ProblemCodeDeviceCopied:
 		return true
 	case ProblemCodeDeviceRemoved:
 		return true
@@ -1153,6 +1156,19 @@ type ContextField struct {
 	//
 	// Examples: 49.00 EUR
 	Value string `json:"value"`
+}
+
+// CountPhone How far a phone has counted.
+type CountPhone struct {
+	// Counter Greater than the one before.
+	//
+	// Examples: 7
+	Counter int `json:"counter"`
+
+	// Nonce Drawn at random with the number.
+	//
+	// Examples: pXk2Jq0cT1m5l8S3vRwZbA
+	Nonce string `json:"nonce"`
 }
 
 // CreateBypassToken Why, for how long and how often.
@@ -3671,6 +3687,9 @@ type Conflict = Problem
 // CredentialExists What went wrong (RFC 9457). Programs read `code`.
 type CredentialExists = Problem
 
+// DeviceCopied What went wrong (RFC 9457). Programs read `code`.
+type DeviceCopied = Problem
+
 // DeviceRemoved What went wrong (RFC 9457). Programs read `code`.
 type DeviceRemoved = Problem
 
@@ -3786,6 +3805,12 @@ type JoinPhoneParams struct {
 
 // ChangePhoneParams defines parameters for ChangePhone.
 type ChangePhoneParams struct {
+	// Authorization The phone's signature.
+	Authorization string `json:"Authorization"`
+}
+
+// CountPhoneParams defines parameters for CountPhone.
+type CountPhoneParams struct {
 	// Authorization The phone's signature.
 	Authorization string `json:"Authorization"`
 }
@@ -3910,6 +3935,9 @@ type JoinPhoneJSONRequestBody = JoinPhone
 
 // ChangePhoneJSONRequestBody defines body for ChangePhone for application/json ContentType.
 type ChangePhoneJSONRequestBody = ChangePhone
+
+// CountPhoneJSONRequestBody defines body for CountPhone for application/json ContentType.
+type CountPhoneJSONRequestBody = CountPhone
 
 // TryPhoneJSONRequestBody defines body for TryPhone for application/json ContentType.
 type TryPhoneJSONRequestBody = TryPhone

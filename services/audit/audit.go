@@ -37,6 +37,8 @@ const (
 	CredentialRevoked Action = "credential.revoked"
 	// DeviceReactivated: an activation code was given out with which another phone takes a device's place.
 	DeviceReactivated Action = "device.reactivated"
+	// DeviceCopied: a phone with the key of a device is behind another one with the same key.
+	DeviceCopied Action = "device.copied"
 	// What stands in for a lost device was given out, taken back, or brought by the person.
 	RecoveryCodesCreated Action = "recovery_codes.created"
 	RecoveryCodesRemoved Action = "recovery_codes.removed"

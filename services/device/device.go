@@ -81,7 +81,9 @@ type Device struct {
 	Platform  string
 	PublicKey []byte
 	// TokenAt is the phone's own time of its last change of the push token; zero before the first.
-	TokenAt   time.Time
+	TokenAt time.Time
+	// Counter is how far the phone has counted; zero for those that do not.
+	Counter   Counter
 	CreatedAt time.Time
 }
 

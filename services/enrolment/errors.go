@@ -21,6 +21,8 @@ var (
 	ErrLocked = errors.New("user is locked")
 	// ErrStale: a later change of the phone was stored.
 	ErrStale = errors.New("a later change was stored")
+	// ErrCopied: another phone with the same key has counted further.
+	ErrCopied = errors.New("key is in use elsewhere")
 	// ErrExpired: the time of the enrolment link is over.
 	ErrExpired = errors.New("link has expired")
 	// ErrWithdrawn: the client took the enrolment link back.

@@ -88,7 +88,7 @@ func (e *Enrolments) rejoin(ctx context.Context, j joining, p Phone, ended bool)
 		switch {
 		case bytes.Equal(fingerprint(d.PublicKey), j.Replaces):
 			d.Name, d.Address, d.Platform, d.PublicKey = cmp.Or(d.Name, p.Name), p.PushToken, p.Platform, p.PublicKey
-			d.Secret, d.TokenAt = secret, time.Time{}
+			d.Secret, d.TokenAt, d.Counter = secret, time.Time{}, device.Counter{}
 			return nil
 		case p.MayRepeat && bytes.Equal(d.PublicKey, p.PublicKey) && d.Address == p.PushToken:
 			return nil // the same phone, whose answer was lost

@@ -194,3 +194,26 @@ func TestAPhoneTriesItselfOnceForEachSignature(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "Try this device", v.Context.Action)
 }
+
+func TestOfTwoPhonesWithOneKeyTheOneBehindIsRefusedUntilOneJoinsAgain(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	j := d.joined()
+	count := func(number int64, nonce string) error {
+		return d.Count(t.Context(), j.Device, device.Counter{Number: number, Nonce: nonce})
+	}
+	require.NoError(t, count(1, "a"))
+	require.NoError(t, count(2, "original"))
+	require.ErrorIs(t, count(2, "copy"), enrolment.ErrCopied)
+	require.NoError(t, count(2, "original"), "whose answer was lost")
+	require.NoError(t, count(3, "original"))
+
+	e, err := d.Renew(t.Context(), "shop", j.Device.ID)
+	require.NoError(t, err)
+	again, err := d.Join(t.Context(), e.JoinCode, other("new key"))
+	require.NoError(t, err)
+	require.ErrorIs(t, count(4, "copy"), verification.ErrNotFound, "the key before counts for nothing")
+	require.NoError(t, d.Count(t.Context(), again.Device, device.Counter{Number: 1, Nonce: "b"}), "a new phone begins anew")
+	require.NoError(t, d.users.DeleteDevice(t.Context(), "shop", j.Device.ID))
+	require.ErrorIs(t, d.Count(t.Context(), again.Device, device.Counter{Number: 2, Nonce: "c"}), verification.ErrNotFound)
+}

@@ -16,6 +16,8 @@ import (
 type Audit interface {
 	// Record returns once the entry is durable. It fails with verification.ErrUnavailable.
 	Record(ctx context.Context, e audit.Entry) error
+	// RecordOnce is Record for what can be told twice: of entries with one EventID the first stays.
+	RecordOnce(ctx context.Context, e audit.Entry) (first bool, err error)
 	// Entries finds those that fit, newest first. A page may hold fewer than the limit, even none, and yet
 	// have a next: the filter's Before for the page that follows; zero where there is none.
 	Entries(ctx context.Context, account string, f audit.Filter) (page []audit.Entry, next uint64, err error)

@@ -101,6 +101,9 @@ func TestWhetherNumbersAreMatchedIsAPolicyThatStandsInTheAuditLog(t *testing.T) 
 type noLog struct{}
 
 func (noLog) Record(context.Context, audit.Entry) error { return verification.ErrUnavailable }
+func (noLog) RecordOnce(context.Context, audit.Entry) (bool, error) {
+	return false, verification.ErrUnavailable
+}
 func (noLog) Entries(context.Context, string, audit.Filter) ([]audit.Entry, uint64, error) {
 	return nil, 0, verification.ErrUnavailable
 }

@@ -40,6 +40,9 @@ type Phones interface {
 	// enrolment.ErrStale where it did so before, verification.ErrNotFound where its user is gone or locked, and
 	// *verification.LimitError.
 	Try(ctx context.Context, d device.Device, at, locale string) (verification.Verification, error)
+	// Count notes how far a phone has counted. It fails with enrolment.ErrCopied where another phone with the same key is ahead,
+	// and verification.ErrNotFound where the phone is gone or has another key.
+	Count(ctx context.Context, d device.Device, next device.Counter) error
 	// Watch begins to listen for questions to a device. next returns when there may be a new one, or when
 	// ctx ends; done ends the listening.
 	Watch(deviceID string) (next func(ctx context.Context), done func())

@@ -45,6 +45,7 @@ type apps struct {
 	looks   int
 	gone    []device.Gone
 	tried   []string
+	counter device.Counter
 	tryErr  error
 }
 
@@ -110,6 +111,19 @@ func (a *apps) Try(_ context.Context, d device.Device, at, locale string) (verif
 		a.tried = append(a.tried, d.ID+" "+at+" "+locale)
 	}
 	return verification.Verification{ID: "019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90", Status: verification.Pending}, a.tryErr
+}
+
+func (a *apps) Count(_ context.Context, _ device.Device, next device.Counter) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err != nil {
+		return a.err
+	}
+	if !a.counter.Follows(next) {
+		return enrolment.ErrCopied
+	}
+	a.counter = next
+	return nil
 }
 
 func (a *apps) ChangeToken(_ context.Context, d device.Device, token string, at time.Time) error {

@@ -68,7 +68,7 @@ func statusOf(code api.ProblemCode) int {
 		return http.StatusMethodNotAllowed
 	case api.ProblemCodeVerificationClosed, api.ProblemCodeWrongChallenge, api.ProblemCodeIdempotencyInProgress,
 		api.ProblemCodeUserExists, api.ProblemCodeCredentialExists, api.ProblemCodeLastCredential,
-		api.ProblemCodeRealmExists, api.ProblemCodeLetterNotReplayable, api.ProblemCodeNotificationClosed:
+		api.ProblemCodeRealmExists, api.ProblemCodeDeviceCopied, api.ProblemCodeLetterNotReplayable, api.ProblemCodeNotificationClosed:
 		return http.StatusConflict
 	case api.ProblemCodeTemplateChanged:
 		return http.StatusPreconditionFailed

@@ -338,7 +338,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := b.document.doc.Components.Schemas["ProblemCode"].Value.OneOf
-	require.Len(t, codes, 29)
+	require.Len(t, codes, 30)
 	for _, c := range codes {
 		code, ok := c.Value.Const.(string)
 		require.True(t, ok)
@@ -401,6 +401,7 @@ func TestEveryOperationWasUsed(t *testing.T) {
 	joined := b.joinPhone()
 	good(b.look(joined, ""))
 	good(b.try(joined, `{}`, lookedAt))
+	good(b.count(joined, `{"counter":1,"nonce":"a"}`))
 	asked, _ := b.create(`{"device_id":"` + joined.id + `"}`)
 	good(b.do(joined.ask(b, asked.ID, "", "")))
 	good(b.do(call{method: http.MethodGet, path: "/v1/authenticator", anonymous: true}))

@@ -307,7 +307,7 @@ func New(c Config) (*Server, error) {
 			api.CreateVerification{}, api.CheckCode{}, api.PushAnswer{}, api.CreateUser{}, api.CreateDevice{},
 			api.CreateCredential{}, api.UpdateCredential{}, api.CreateRealm{}, api.UpdateRealm{}, api.RotateRealm{},
 			api.JoinPhone{}, api.PauseProvider{}, api.ResumeProvider{}, api.CreateNotification{}, api.AddSuppression{},
-			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.ChangePhone{}, api.TryPhone{},
+			api.PutTemplate{}, api.PreviewTemplate{}, api.PreviewDraft{}, api.ChangePhone{}, api.TryPhone{}, api.CountPhone{},
 
 			api.OrderDevices{}, api.CreateBypassToken{}, api.RecoverUser{}, api.CreateEnrolment{},
 		),

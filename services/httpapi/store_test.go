@@ -244,6 +244,16 @@ func (m *memory) Record(_ context.Context, e audit.Entry) error {
 	return err
 }
 
+func (m *memory) RecordOnce(ctx context.Context, e audit.Entry) (bool, error) {
+	m.mu.Lock()
+	told := slices.ContainsFunc(m.audit, func(x audit.Entry) bool { return x.Action == e.Action && x.EventID == e.EventID })
+	m.mu.Unlock()
+	if told {
+		return false, nil
+	}
+	return true, m.Record(ctx, e)
+}
+
 func (m *memory) Entries(_ context.Context, account string, f audit.Filter) (page []audit.Entry, next uint64, err error) {
 	err = m.lock()
 	defer m.mu.Unlock()

@@ -7,7 +7,14 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,6 +46,34 @@ func (s *story) WebPhone() *webPhone {
 type owner struct {
 	api.User
 	device string
+}
+
+// JoinsBy makes it a device of somebody new, with the code of a brand's enrolment page.
+func (p *webPhone) JoinsBy(brand, name string) owner {
+	p.t.Helper()
+	u := read[api.User](p.t, p.Call(http.MethodPost, "/v1/users", api.CreateUser{Name: name}), http.StatusCreated)
+	link := p.Enrolment(u, api.CreateEnrolment{Brand: brand}).URL
+	jar, err := cookiejar.New(nil)
+	require.NoError(p.t, err)
+	client := &http.Client{Jar: jar, Timeout: pageWithin}
+	load := func(method, body string) string {
+		r, err := http.NewRequestWithContext(p.t.Context(), method, link+"/add/push", strings.NewReader(body))
+		require.NoError(p.t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res, err := client.Do(r)
+		require.NoError(p.t, err)
+		defer func() { _ = res.Body.Close() }()
+		text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+		require.NoError(p.t, err)
+		require.Equal(p.t, http.StatusOK, res.StatusCode, "%s", text)
+		return string(text)
+	}
+	form := regexp.MustCompile(`name="form" value="([^"]+)"`).FindStringSubmatch(load(http.MethodGet, ""))
+	require.NotNil(p.t, form)
+	code := regexp.MustCompile(`#join=([0-9A-Z-]+)`).FindStringSubmatch(load(http.MethodPost, url.Values{"form": form[1:], "name": {"Phone"}}.Encode()))
+	require.NotNil(p.t, code)
+	p.JoinsWith(code[1])
+	return owner{u, p.Devices(u)[api.DeviceKindApp].ID}
 }
 
 // Joins makes it a device of somebody new.
@@ -78,9 +113,19 @@ func (p *webPhone) Tries(code string) {
 // Leaves goes from the page that says that one has joined to the one where requests arrive.
 func (p *webPhone) Leaves() {
 	p.t.Helper()
-	p.Click("#main .lower > button:last-child")
+	p.passes()
 	p.Sees("h1", "No requests right now.")
 	p.Sees("main", "Connected")
+}
+
+// passes leaves that page, without what it offers: notifications first, where they were not asked for, and then a try.
+func (p *webPhone) passes() {
+	p.t.Helper()
+	const pass = "#main .lower > button:last-child"
+	p.Click(pass)
+	if p.JS("location.hash") == "#join" {
+		p.Click(pass)
+	}
 }
 
 // Asks asks somebody to approve, and parks a client behind it.
@@ -176,8 +221,11 @@ func TestTheWebAuthenticatorIsPushedTo(t *testing.T) {
 	require.NoError(t, err)
 	p.Open(s.base + "/authenticator/nothing") // within the worker's scope, and no page of the app
 	worker := p.Worker()
+	// Whoever asks for the notifications while the first one is being shown makes Chromium forget it.
+	worker.JS(`(show => { self.shown = 0; self.registration.showNotification = async (...all) => { await show(...all); self.shown++ } })(
+		self.registration.showNotification.bind(self.registration))`)
 	p.Push(string(data))
-	p.Holds(`navigator.serviceWorker.ready.then(r => r.getNotifications()).then(all => all.length === 1)`)
+	eventually(t, "the notification is shown", func() bool { return worker.JS(`self.shown`) == "1" })
 	require.Contains(t, worker.JS(`self.registration.getNotifications().then(all => all[0].title + " " + all[0].body)`), "Example Bank")
 	require.Equal(t, v.ID, worker.JS(`self.registration.getNotifications().then(all => all[0].tag)`))
 
@@ -222,8 +270,9 @@ func TestTheWebAuthenticatorHoldsSeveralAccounts(t *testing.T) {
 	t.Parallel()
 	s := Together(t)
 	p := s.WebPhone()
-	ana := p.Joins("Ana")
-	ben := p.Joins("Ben")
+	ana := p.JoinsBy("Example Bank", "Ana")
+	p.Sees("h1", "You joined Example Bank")
+	ben := p.JoinsBy("Shop", "Ben")
 	p.Leaves()
 	first, anas := p.Asks(ana, question{}.Brand("Example Bank"))
 	p.Sees(".brand", "Example Bank Ana")
@@ -232,6 +281,9 @@ func TestTheWebAuthenticatorHoldsSeveralAccounts(t *testing.T) {
 	p.Sees("main", "1 more request is waiting.")
 	p.Types(first.MatchNumber)
 	anas.Sees(api.StatusApproved, "")
+	p.Sees("h1", "Approved")
+	p.Sees("main", "1 more request is waiting.")
+	p.Click("#main .lower button")
 	p.Sees(".brand", "Shop Ben")
 	p.Types(second.MatchNumber)
 	bens.Sees(api.StatusApproved, "")
@@ -241,8 +293,8 @@ func TestTheWebAuthenticatorHoldsSeveralAccounts(t *testing.T) {
 	p.Sees(".history", "Example Bank")
 	p.Axe()
 	p.Click(`nav a[href="#codes"]`)
-	p.Sees(".codes", "Ana")
-	p.Sees(".codes", "Ben")
+	p.Sees(".codes", "Example Bank Ana")
+	p.Sees(".codes", "Shop Ben")
 	p.Axe()
 	p.Silent()
 }
@@ -252,8 +304,9 @@ func TestTheWebAuthenticatorSpeaksArabic(t *testing.T) {
 	s := Together(t)
 	p := s.WebPhone()
 	p.Speaks("ar-EG")
+	p.Reload() // it began in English
 	ana := p.Joins("Ana")
-	p.Click("#main .lower > button:last-child")
+	p.passes()
 	p.Holds(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)
 	v, client := p.Asks(ana, question{}.Brand("Example Bank").About(payment))
 	p.Sees(".bound", "49.00 EUR")
@@ -325,4 +378,68 @@ func TestAJoinCodeThatIsNoneHasASentenceOfItsOwn(t *testing.T) {
 	stranger.Sees("#join-fault", "This code belongs to auth.example.org. Open that address and scan it there.")
 	stranger.Axe()
 	stranger.Silent()
+}
+
+func TestAProfileThatWasCopiedIsFoundOnceBothCount(t *testing.T) {
+	t.Parallel()
+	s := Together(t)
+	home, copied := t.TempDir(), filepath.Join(t.TempDir(), "copied")
+	opens := func(profile string) *webPhone {
+		b := browsertest.StartIn(t, profile)
+		p := &webPhone{s, b.Tab(t).Person(), b}
+		p.Expect("status of 409")
+		p.Look(390, 844, false)
+		p.Open(s.base + "/authenticator/")
+		return p
+	}
+	p := opens(home)
+	ana := p.Joins("Ana")
+	p.Leaves()
+	p.Holds(counts(1))
+	p.browser.Close()
+	require.NoError(t, os.CopyFS(copied, os.DirFS(home)))
+
+	p = opens(home)
+	p.Sees("main", "Connected")
+	p.Holds(counts(2))
+	thief := opens(copied)
+	thief.Sees("#notices", "This browser doesn't hold the key for this account; keys can't be copied. Join again to use it here.")
+	thief.Axe()
+	v, client := p.Asks(ana, question{}.Brand("Example Bank"))
+	p.Sees("h1", "Is this you?")
+	p.Types(v.MatchNumber)
+	client.Sees(api.StatusApproved, "")
+	thief.Sees("#notices", "keys can't be copied")
+	entries := read[api.AuditList](t, s.Call(http.MethodGet, "/v1/audit?action=device.copied&subject="+ana.device, nil), http.StatusOK).Data
+	require.Len(t, entries, 1)
+	thief.Click("#notices a.button")
+	thief.Sees("h1", "Join")
+}
+
+// counts holds once the page has counted so far, and was heard.
+func counts(n int) string {
+	return `new Promise(found => { indexedDB.open("assent-authenticator").onsuccess = e => {
+		e.target.result.transaction("settings").objectStore("settings").getAll().onsuccess = r => {
+			e.target.result.close()
+			found(r.target.result.some(x => x && x.number === ` + strconv.Itoa(n) + ` && !x.sent)) } } })`
+}
+
+func TestTheWebAuthenticatorIsTriedBeforeItMatters(t *testing.T) {
+	t.Parallel()
+	s := Together(t)
+	p := s.WebPhone()
+	p.browser.Permit(t, s.base, "notifications", cdp.PermissionSettingPrompt)
+	p.Joins("Ana")
+	p.Sees(".lower", "Allow notifications")
+	p.Axe()
+	p.Click("#main .lower > button:last-child") // not now
+	p.Sees(".lower", "Let's try it: a request that means nothing.")
+	p.Axe()
+	p.Click("#main .lower > button.approve")
+	p.Sees("h1", "Let's try it. Press Approve.")
+	p.Sees(".facts", "Try this device")
+	p.Axe()
+	p.Click("button.approve")
+	p.Sees("h1", "Approved")
+	p.Silent()
 }

@@ -1,18 +1,15 @@
 package scenario_test
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"strconv"
 	"testing"
-	"time"
 
-	"github.com/chromedp/chromedp"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/assent-io/assent/services/internal/browsertest"
 )
 
 const password = "Correct-horse-7-battery"
@@ -79,14 +76,14 @@ func TestOneLoginLoginWithASessionInTheBrowser(t *testing.T) {
 
 	// The shop's page opens the session and asks whose it is; that of a site which the login did not
 	// name learns nothing, in the same browser.
-	browser := chrome(t)
-	require.Equal(t, "200", browser.runs(shop, fetchSession(s.base, done.SessionToken)))
-	require.Equal(t, number(ana.id), browser.runs(shop, whoseSession(s.base)))
-	require.Equal(t, "refused", browser.runs(stranger, whoseSession(s.base)))
-	require.Equal(t, "refused", browser.runs(stranger, fetchSession(s.base, done.SessionToken)))
+	browser := browsertest.Start(t).Tab(t)
+	require.Equal(t, "200", runs(browser, shop, fetchSession(s.base, done.SessionToken)))
+	require.Equal(t, number(ana.id), runs(browser, shop, whoseSession(s.base)))
+	require.Equal(t, "refused", runs(browser, stranger, whoseSession(s.base)))
+	require.Equal(t, "refused", runs(browser, stranger, fetchSession(s.base, done.SessionToken)))
 	// A session token opens one session.
-	require.NotEqual(t, "200", browser.runs(shop, fetchSession(s.base, done.SessionToken)))
-	require.NotEqual(t, number(ana.id), chrome(t).runs(shop, whoseSession(s.base)), "another browser has no session")
+	require.NotEqual(t, "200", runs(browser, shop, fetchSession(s.base, done.SessionToken)))
+	require.NotEqual(t, number(ana.id), runs(browsertest.Start(t).Tab(t), shop, whoseSession(s.base)), "another browser has no session")
 }
 
 func TestOneLoginLoginWaitsForThePhone(t *testing.T) {
@@ -145,37 +142,8 @@ func whoseSession(base string) string {
 		.then(r => r.json()).then(b => b.data[0].user.id).catch(() => "refused")`
 }
 
-// tab is a page of a real browser.
-type tab struct {
-	t   *testing.T
-	ctx context.Context
-}
-
-const browserWithin = 2 * time.Minute
-
-// chrome starts a browser with a profile of its own.
-func chrome(t *testing.T) tab {
-	t.Helper()
-	program, err := exec.LookPath("chromium")
-	require.NoError(t, err, "this story needs Debian's chromium")
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()))
-	// Not the test's own context: it ends before the clean-up, which closes the browser in good order.
-	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	t.Cleanup(stop)
-	running, _ := chromedp.NewContext(ctx)
-	require.NoError(t, chromedp.Do(running), "start chromium")
-	t.Cleanup(func() { assert.NoError(t, chromedp.Cancel(running)) })
-	bounded, cancel := context.WithTimeout(running, browserWithin)
-	t.Cleanup(cancel)
-	return tab{t, bounded}
-}
-
 // runs opens a site and has its page compute something.
-func (b tab) runs(site, expression string) string {
-	b.t.Helper()
-	require.NoError(b.t, chromedp.Do(b.ctx, chromedp.Navigate(site)))
-	got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("Promise.resolve("+expression+").then(String)", chromedp.EvalAwaitPromise))
-	require.NoError(b.t, err)
-	return got
+func runs(p *browsertest.Tab, site, expression string) string {
+	p.Open(site)
+	return p.JS(expression)
 }

@@ -183,8 +183,10 @@ func (u *Users) ChangeApp(ctx context.Context, account, id string, change func(*
 				return device.Device{}, err
 			}
 		}
-		if err := u.back(ctx, d); err != nil {
-			return device.Device{}, err
+		if d.Address != before.Address || !d.TokenAt.Equal(before.TokenAt) { // a phone that says nothing of its token proves nothing of it
+			if err := u.back(ctx, d); err != nil {
+				return device.Device{}, err
+			}
 		}
 		if _, err = u.replaceDevice(ctx, d, revision); !errors.Is(err, stream.ErrConflict) {
 			return d, err
@@ -344,6 +346,8 @@ type deviceRecord struct {
 	Platform   string         `json:"platform,omitempty"`
 	PublicKey  []byte         `json:"public_key,omitempty"`
 	TokenAt    time.Time      `json:"token_at,omitzero"`
+	Counter    int64          `json:"counter,omitempty"`
+	Nonce      string         `json:"counter_nonce,omitempty"`
 	CreatedAt  time.Time      `json:"created_at"`
 }
 
@@ -361,6 +365,7 @@ func (u *Users) encodeDevice(d device.Device) ([]byte, error) {
 	r := deviceRecord{
 		Version: events.Version, ID: d.ID, Number: d.Number, UserID: d.UserID, Kind: d.Kind, Factor: d.Factor,
 		Platform: d.Platform, PublicKey: d.PublicKey, TokenAt: d.TokenAt, CreatedAt: d.CreatedAt,
+		Counter: d.Counter.Number, Nonce: d.Counter.Nonce,
 	}
 	var err error
 	if d.Name != "" { // clients put numbers and mailboxes into names
@@ -402,6 +407,7 @@ func (u *Users) decodeDevice(account, id string, b []byte) (device.Device, error
 	d := device.Device{
 		ID: id, Number: r.Number, UserID: r.UserID, Credential: account, Kind: r.Kind, Factor: r.Factor, Name: r.Name,
 		Address: string(address), Platform: r.Platform, PublicKey: r.PublicKey, TokenAt: r.TokenAt, CreatedAt: r.CreatedAt,
+		Counter: device.Counter{Number: r.Counter, Nonce: r.Nonce},
 	}
 	if r.SealedName != nil {
 		name, err := u.cfg.Keys.Open(keyring.Records, nameOf(id), *r.SealedName)

@@ -126,7 +126,7 @@ func (s *Sender) notice(m delivery.Message) (delivery.Mail, error) {
 func (s *Sender) letter(m delivery.Message) (letter, string, error) {
 	words := wording.For(m.Locale)
 	facts := wording.Facts{Brand: m.Brand, Context: m.Context, Life: time.Until(m.ExpiresAt)}
-	l := letter{Language: words.Language(), Brand: m.Brand, Fields: wording.Fields(m.Context), Details: words.Details(m.Context)}
+	l := letter{Language: words.Language(), Direction: words.Direction(), Brand: m.Brand, Fields: wording.Fields(m.Context), Details: words.Details(m.Context)}
 	switch m.Challenge {
 	case events.Code:
 		if m.Code == "" {

@@ -112,13 +112,23 @@ func TestTheMailsOfTwoFallbackStepsHaveTwoMessageIDsAndAttemptsShareOne(t *testi
 func TestTheCodeIsTheFirstRunOfDigitsInEveryLanguage(t *testing.T) {
 	t.Parallel()
 	digits := regexp.MustCompile(`\d+`)
-	for _, locale := range []string{"", "en-GB", "de", "es", "fr-CA", "pt-BR", "tlh"} {
+	for _, locale := range []string{"", "en-GB", "de", "es", "fr-CA", "pt-BR", "hi", "ar-EG", "tlh"} {
 		got := send(t, config(), message(func(m *delivery.Message) { m.Locale, m.Brand, m.Code = locale, "Studio 2000", "0041" }))
 		assert.Equal(t, "0041", digits.FindString(got.Text.Reveal()), "text part in %q", locale)
 	}
 	got := send(t, config(), message(func(m *delivery.Message) { m.Locale = "de-AT" }))
 	assert.Equal(t, "de", got.Headers["Content-Language"])
-	assert.Contains(t, got.HTML.Reveal(), `<html lang="de"`)
+	assert.Contains(t, got.HTML.Reveal(), `<html lang="de" dir="ltr"`)
+}
+
+func TestAMailInArabicIsReadFromTheRight(t *testing.T) {
+	t.Parallel()
+	got := send(t, config(), message(func(m *delivery.Message) { link(m); m.Locale = "ar-EG" })).HTML.Reveal()
+	assert.Contains(t, got, `<html lang="ar" dir="rtl">`)
+	assert.Regexp(t, `<table [^>]*lang="ar" dir="rtl"`, got, "readers of mail drop the outermost element")
+	assert.NotContains(t, got, `align="left"`)
+	assert.NotContains(t, got, "16px 2px 0", "the room is on the other side")
+	assert.Contains(t, got, `<bdi dir="ltr">https://`)
 }
 
 func TestALinkMailHasOneAddressInBothPartsAndNoDigitsToTakeForACode(t *testing.T) {

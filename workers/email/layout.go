@@ -17,6 +17,7 @@ var files embed.FS
 // letter is what a mail shows. Code or Link is set.
 type letter struct {
 	Language, Brand string
+	Direction       string // ltr or rtl
 	Words           wording.Mail
 	// Fields are what exactly is agreed to; they come before everything that is said.
 	Fields, Details []wording.Detail

@@ -1,9 +1,13 @@
 package wording
 
-import "golang.org/x/text/language"
+import (
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+)
 
-// counted is a length of time: one, and {n} of them.
-type counted struct{ one, many string }
+// counted is a length of time by the plural forms that the language has, with {n}. Numbers are in Latin digits in
+// every language: phones find a code by them, and people compare them with what another screen shows.
+type counted map[plural.Form]string
 
 // sentences is everything Assent says, in one language. Named parts are in braces;
 // the same ones stand in every language. A new sentence is a new field, and a test
@@ -11,7 +15,7 @@ type counted struct{ one, many string }
 type sentences struct {
 	minutes, seconds counted
 
-	// Text messages, in letters of the GSM 7-bit alphabet. {code} comes first, so that
+	// Text messages, in letters of the GSM 7-bit alphabet where the language is written in them. {code} comes first, so that
 	// nothing else that has digits is taken for it.
 	textCode    line
 	textCodeFor line // the same, with the {fields} that the code is for
@@ -75,7 +79,7 @@ type labels struct{ action, place, device, network string }
 
 // catalog lists the languages; English comes first and stands in for all others.
 func catalog() []*tongue {
-	return []*tongue{&english, &german, &spanish, &french, &portuguese}
+	return []*tongue{&english, &german, &spanish, &french, &portuguese, &hindi, &arabic}
 }
 
 // languages chooses among the catalog. It is made once because making it is slow, and never changes.

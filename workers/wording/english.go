@@ -1,12 +1,15 @@
 package wording
 
-import "golang.org/x/text/language"
+import (
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+)
 
 var english = tongue{
 	tag: language.English, speech: "en-US", accents: []string{"en-GB", "en-AU", "en-IN"},
 	words: sentences{
-		minutes: counted{"1 minute", "{n} minutes"},
-		seconds: counted{"1 second", "{n} seconds"},
+		minutes: counted{plural.One: "1 minute", plural.Other: "{n} minutes"},
+		seconds: counted{plural.One: "1 second", plural.Other: "{n} seconds"},
 
 		textCode: line{
 			"{code} is your {brand} code. It expires in {life}. Don't share it.",

@@ -1,12 +1,15 @@
 package wording
 
-import "golang.org/x/text/language"
+import (
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+)
 
 var french = tongue{
 	tag: language.French, speech: "fr-FR", accents: []string{"fr-CA"},
 	words: sentences{
-		minutes: counted{"1 minute", "{n} minutes"},
-		seconds: counted{"1 seconde", "{n} secondes"},
+		minutes: counted{plural.One: "1 minute", plural.Other: "{n} minutes"},
+		seconds: counted{plural.One: "1 seconde", plural.Other: "{n} secondes"},
 
 		textCode: line{
 			"{code} est votre code {brand}. Il expire dans {life}. Ne le partagez pas.",

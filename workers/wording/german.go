@@ -1,12 +1,15 @@
 package wording
 
-import "golang.org/x/text/language"
+import (
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+)
 
 var german = tongue{
 	tag: language.German, speech: "de-DE",
 	words: sentences{
-		minutes: counted{"1 Minute", "{n} Minuten"},
-		seconds: counted{"1 Sekunde", "{n} Sekunden"},
+		minutes: counted{plural.One: "1 Minute", plural.Other: "{n} Minuten"},
+		seconds: counted{plural.One: "1 Sekunde", plural.Other: "{n} Sekunden"},
 
 		textCode: line{
 			"{code} ist Ihr Code für {brand}. Er läuft in {life} ab. Geben Sie ihn nicht weiter.",

@@ -1,13 +1,16 @@
 package wording
 
-import "golang.org/x/text/language"
+import (
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+)
 
 // The text messages avoid "código" and "não": both have letters outside the GSM 7-bit alphabet.
 var portuguese = tongue{
 	tag: language.Portuguese, speech: "pt-BR", accents: []string{"pt-PT"},
 	words: sentences{
-		minutes: counted{"1 minuto", "{n} minutos"},
-		seconds: counted{"1 segundo", "{n} segundos"},
+		minutes: counted{plural.One: "1 minuto", plural.Other: "{n} minutos"},
+		seconds: counted{plural.One: "1 segundo", plural.Other: "{n} segundos"},
 
 		textCode: line{
 			"{code} é o seu PIN para {brand}. Expira em {life}. Nunca o revele a outra pessoa.",

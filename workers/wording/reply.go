@@ -17,13 +17,20 @@ import (
 // them: they end messages, not requests.
 func Replies() map[events.Decision][]string {
 	return map[events.Decision][]string{
-		events.Approve: {"yes", "y", "approve", "ja", "bestatigen", "si", "aprobar", "oui", "approuver", "sim", "aprovar"},
-		events.Deny:    {"no", "n", "deny", "refuse", "nein", "ablehnen", "rechazar", "non", "refuser", "nao", "recusar"},
+		events.Approve: {
+			"yes", "y", "approve", "ja", "bestatigen", "si", "aprobar", "oui", "approuver", "sim", "aprovar",
+			"हा", "जी हा", "मजर", "نعم", "ايوه", "اوافق", "موافق", "موافقة", "haan",
+		},
+		events.Deny: {
+			"no", "n", "deny", "refuse", "nein", "ablehnen", "rechazar", "non", "refuser", "nao", "recusar",
+			"नही", "जी नही", "ना", "मना", "لا", "ارفض", "رفض", "nahi", "nahin",
+		},
 		events.NotMe: {
 			"not me", "wasn't me", "wasnt me", "this wasn't me", "this wasnt me", "it wasn't me", "it wasnt me", "it's not me",
 			"das war ich nicht", "ich war das nicht", "das bin ich nicht", "ich nicht", "nicht ich",
 			"no fui yo", "yo no fui", "no he sido yo", "no soy yo", "pas moi", "ce n'etait pas moi", "c'etait pas moi", "ce n'est pas moi",
 			"nao fui eu", "nao era eu", "nao sou eu",
+			"म नही", "यह म नही", "यह म नही था", "यह म नही थी", "मन नही किया", "यह मन नही किया", "لم اكن انا", "لست انا", "ليس انا", "مش انا",
 		},
 	}
 }

@@ -1,13 +1,16 @@
 package wording
 
-import "golang.org/x/text/language"
+import (
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+)
 
 // The text messages say "clave": "código" has a letter outside the GSM 7-bit alphabet.
 var spanish = tongue{
 	tag: language.Spanish, speech: "es-ES", accents: []string{"es-MX", "es-US"},
 	words: sentences{
-		minutes: counted{"1 minuto", "{n} minutos"},
-		seconds: counted{"1 segundo", "{n} segundos"},
+		minutes: counted{plural.One: "1 minuto", plural.Other: "{n} minutos"},
+		seconds: counted{plural.One: "1 segundo", plural.Other: "{n} segundos"},
 
 		textCode: line{
 			"{code} es su clave de {brand}. Caduca en {life}. No la comparta.",

@@ -5,14 +5,17 @@
 //
 // Every entry is a whole sentence with named parts. Sentences of text messages
 // use only letters of the GSM 7-bit alphabet, because one letter outside it
-// cuts the room for a message from 160 letters to 70.
+// cuts the room for a message from 160 letters to 70. Hindi and Arabic have no
+// letter inside it: their sentences are short instead.
 package wording
 
 import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
 
 	"github.com/assent-io/assent/events"
@@ -40,7 +43,9 @@ type tongue struct {
 	// speech is the language that calls are spoken in, accents the regional ones that may replace it.
 	speech  string
 	accents []string
-	words   sentences
+	// fromRight says that the language is written from the right.
+	fromRight bool
+	words     sentences
 }
 
 // For chooses the sentences for a BCP 47 locale: its own language, else a close
@@ -76,7 +81,15 @@ func sameRegion(a, b language.Tag) bool {
 // Language is the BCP 47 tag of the sentences, for Content-Language and lang attributes.
 func (w Wording) Language() string { return w.lang.tag.String() }
 
-// SpeechLanguage is the tag for a voice that reads them: language and region, such as de-DE.
+// Direction is the one that they are written in, ltr or rtl, as HTML names it.
+func (w Wording) Direction() string {
+	if w.lang.fromRight {
+		return "rtl"
+	}
+	return "ltr"
+}
+
+// SpeechLanguage is the tag for a voice that reads them, in the providers' form, such as de-DE.
 func (w Wording) SpeechLanguage() string { return w.speech }
 
 // SpokenLanguage is the tag for a voice that reads a text of others in this locale, which may be of a language
@@ -129,15 +142,17 @@ func (w Wording) life(d time.Duration) string {
 	if n < 1 {
 		n, words = max(int(d/time.Second), 1), w.lang.words.seconds
 	}
-	if n == 1 {
-		return words.one
+	sentence, ok := words[plural.Cardinal.MatchPlural(w.lang.tag, n, 0, 0, 0, 0)]
+	if !ok {
+		sentence = words[plural.Other]
 	}
-	return strings.Replace(words.many, "{n}", strconv.Itoa(n), 1)
+	return strings.Replace(sentence, "{n}", strconv.Itoa(n), 1)
 }
 
 // sentence ends a text from outside as a sentence, unless it already ends as one.
 func sentence(text string) string {
-	if text == "" || strings.HasSuffix(text, ".") || strings.HasSuffix(text, "?") || strings.HasSuffix(text, "!") {
+	end, _ := utf8.DecodeLastRuneInString(text)
+	if text == "" || strings.ContainsRune(".?!।؟", end) {
 		return text
 	}
 	return text + "."

@@ -7,14 +7,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/feature/plural"
 	"pgregory.net/rapid"
 
 	"github.com/assent-io/assent/events"
 )
 
-func locales() []string { return []string{"en", "de", "es", "fr", "pt"} }
+func locales() []string { return []string{"en", "de", "es", "fr", "pt", "hi", "ar"} }
+
+// unicodeOnly has the languages that are written in letters outside of the alphabet of text messages.
+var unicodeOnly = []string{"hi", "ar"}
 
 func full() Facts {
 	return Facts{
@@ -39,6 +44,9 @@ func TestForChoosesTheLanguage(t *testing.T) {
 		{"pt", "pt", "pt-BR"},
 		{"pt-PT", "pt", "pt-PT"},
 		{"PT-br", "pt", "pt-BR"},
+		{"hi", "hi", "hi-IN"},
+		{"ar", "ar", "arb"},
+		{"ar-EG", "ar", "arb"},
 		{"ja", "en", "en-US"},
 		{"zh-Hans-CN", "en", "en-US"},
 		{"tlh", "en", "en-US"},
@@ -60,6 +68,9 @@ func eachSentence(s sentences, visit func(name, sentence string)) {
 	walk = func(name string, v reflect.Value) {
 		if v.Kind() == reflect.String {
 			visit(name, v.String())
+			return
+		}
+		if v.Kind() == reflect.Map { // the plural forms, which are each language's own
 			return
 		}
 		for i := range v.NumField() {
@@ -94,6 +105,43 @@ func TestEveryLanguageHasEverySentenceWithTheSameParts(t *testing.T) {
 				require.Contains(t, sentence, "{brand}", "%s, %s", lang.tag, name)
 			}
 		})
+	}
+}
+
+func TestEveryLanguageHasItsPluralForms(t *testing.T) {
+	t.Parallel()
+	for _, lang := range catalog() {
+		for n := 1; n <= 1440; n++ {
+			form := plural.Cardinal.MatchPlural(lang.tag, n, 0, 0, 0, 0)
+			require.NotEmpty(t, lang.words.minutes[form], "%s, %d minutes", lang.tag, n)
+			require.NotEmpty(t, lang.words.seconds[form], "%s, %d seconds", lang.tag, n)
+		}
+		for _, forms := range []counted{lang.words.minutes, lang.words.seconds} {
+			require.Contains(t, forms[plural.Other], "{n}")
+		}
+	}
+}
+
+func TestEveryLetterIsOfItsLanguage(t *testing.T) {
+	t.Parallel()
+	for _, lang := range catalog() {
+		script := map[string]*unicode.RangeTable{"hi": unicode.Devanagari, "ar": unicode.Arabic}[lang.tag.String()]
+		if script == nil {
+			script = unicode.Latin
+		}
+		eachSentence(lang.words, func(name, sentence string) {
+			for _, r := range regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(sentence, "") {
+				require.True(t, !unicode.IsLetter(r) || unicode.Is(script, r), "%s %s: %q in %s", lang.tag, name, r, sentence)
+				require.False(t, unicode.Is(unicode.Cf, r), "%s %s: an invisible letter in %s", lang.tag, name, sentence)
+			}
+		})
+	}
+}
+
+func TestTheDirectionIsTheOneThatTheLanguageIsWrittenIn(t *testing.T) {
+	t.Parallel()
+	for _, locale := range locales() {
+		require.Equal(t, map[bool]string{false: "ltr", true: "rtl"}[locale == "ar"], For(locale).Direction())
 	}
 }
 
@@ -162,6 +210,11 @@ func TestLifeIsSaidInWholeUnitsAndNeverTooLong(t *testing.T) {
 		require.Equal(t, c.en, For("en").life(c.life), c.life)
 		require.Equal(t, c.de, For("de").life(c.life), c.life)
 	}
+	for minutes, want := range map[int]string{1: "دقيقة واحدة", 2: "دقيقتين", 3: "3 دقائق", 10: "10 دقائق", 11: "11 دقيقة", 103: "103 دقائق"} {
+		require.Equal(t, want, For("ar").life(time.Duration(minutes)*time.Minute))
+	}
+	require.Equal(t, "5 ثوانٍ", For("ar").life(5*time.Second))
+	require.Equal(t, "30 सेकंड", For("hi").life(30*time.Second))
 }
 
 func TestSpokenTextNamesWhoWhatAndWhere(t *testing.T) {
@@ -233,6 +286,8 @@ func TestAPushedCodeIsTheFirstNumberOfItsBody(t *testing.T) {
 		"es": {"Su código de Example Bank", "482913 es su clave de Example Bank. Caduca en 5 minutos. No la comparta."},
 		"fr": {"Votre code Example Bank", "482913 est votre code Example Bank. Il expire dans 5 minutes. Ne le partagez pas."},
 		"pt": {"O seu código para Example Bank", "482913 é o seu PIN para Example Bank. Expira em 5 minutos. Nunca o revele a outra pessoa."},
+		"hi": {"आपका Example Bank कोड", "482913 आपका Example Bank कोड है। 5 मिनट तक मान्य। किसी को न दें।"},
+		"ar": {"رمزك لدى Example Bank", "482913 رمزك لدى Example Bank. صالح لمدة 5 دقائق. لا تشاركه."},
 	} {
 		require.Equal(t, want, For(locale).CodePush(full(), "482913"))
 		plain := For(locale).CodePush(Facts{Life: time.Minute}, "482913")
@@ -282,6 +337,22 @@ func TestRepliesAreUnderstood(t *testing.T) {
 		{"No he sido yo", events.NotMe, true},
 		{"Ce n’est pas moi", events.NotMe, true},
 		{"Não era eu", events.NotMe, true},
+		{"हाँ", events.Approve, true},
+		{"हां।", events.Approve, true},
+		{"जी हाँ", events.Approve, true},
+		{"मंज़ूर", events.Approve, true},
+		{"नहीं", events.Deny, true},
+		{"यह मैंने नहीं किया", events.NotMe, true},
+		{"मैं नहीं", events.NotMe, true},
+		{"نعم", events.Approve, true},
+		{"«نَعَم»", events.Approve, true},
+		{"أوافق", events.Approve, true},
+		{"لا", events.Deny, true},
+		{"لا!", events.Deny, true},
+		{"لم أكن أنا", events.NotMe, true},
+		{"لستُ أنا", events.NotMe, true},
+		{"हाँ नहीं", "", false},
+		{"نعم لا", "", false},
 		{"", "", false},
 		{"...", "", false},
 		{"yes no", "", false},
@@ -318,11 +389,13 @@ func TestEveryListedReplyIsUnderstoodAsWhatItIsListedFor(t *testing.T) {
 	}
 }
 
+// askedFor finds the words to reply with: in capitals, or in quotes where a language has none.
+var askedFor = regexp.MustCompile(`\b[A-Z]{2,}\b|“[^”]+”|«[^»]+»`)
+
 func TestTheWordsAskedForAreUnderstood(t *testing.T) {
 	t.Parallel()
-	word := regexp.MustCompile(`\b[A-Z]{2,}\b`)
 	for _, lang := range catalog() {
-		words := word.FindAllString(lang.words.textReply, -1)
+		words := askedFor.FindAllString(lang.words.textReply, -1)
 		require.Len(t, words, 2, lang.tag)
 		yes, _ := Decision(words[0])
 		no, _ := Decision(words[1])
@@ -349,7 +422,7 @@ func TestANumberInAReplyIsRead(t *testing.T) {
 	for reply, want := range map[string]string{
 		"47": "47", " 47. ": "47", "4 7": "47", "4-7": "47", "4–7": "47", "YES 47": "47", "47 yes": "47", "yes, 47!": "47", "Yes47": "47",
 		"47ja": "47", "sí 47": "47", "Oui : 47": "47", "bestätigen 47": "47", "y 4 7": "47", "\"47\"": "47",
-		"٤٧": "47", "۴۷": "47", "४७": "47", "４７": "47", "𝟜𝟟": "47", "\u200f47\u200e": "47",
+		"٤٧": "47", "۴۷": "47", "४७": "47", "हाँ ४७": "47", "نعم ٤٧": "47", "لا ٤٧": "", "４７": "47", "𝟜𝟟": "47", "\u200f47\u200e": "47",
 		"04": "04", "0": "0", "471234": "471234", "12345678901234567": "",
 		"": "", "yes": "", "no 47": "", "47 no": "", "not me 47": "", "yesterday 47": "", "47 euros": "", "+47": "", "4+7": "", "47 or 48": "",
 		"yes 47 yes": "", "ok 47": "", "½": "", "四七": "", "stop 47": "",

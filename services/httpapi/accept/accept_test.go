@@ -314,8 +314,9 @@ func TestLanguages(t *testing.T) {
 	open := func(locale, accepts, query string) string {
 		b.records.change(func(s *records) { s.v.Locale = locale })
 		page := ana.do(http.MethodGet, b.link+query, nil, "Accept-Language", accepts)
-		lang := regexp.MustCompile(`<html lang="([a-z]+)" dir="ltr">`).FindStringSubmatch(page.body)
+		lang := regexp.MustCompile(`<html lang="([a-z]+)" dir="(rtl|ltr)">`).FindStringSubmatch(page.body)
 		require.NotNil(t, lang)
+		require.Equal(t, lang[1] == "ar", lang[2] == "rtl")
 		require.Equal(t, lang[1], page.header.Get("Content-Language"))
 		return lang[1]
 	}
@@ -323,6 +324,8 @@ func TestLanguages(t *testing.T) {
 	require.Equal(t, "de", open("de-AT", "fr", ""))
 	require.Equal(t, "fr", open("", "fr-CA, en;q=0.5", ""))
 	require.Equal(t, "pt", open("pt-BR", "", ""))
+	require.Equal(t, "hi", open("hi-IN", "en", ""))
+	require.Equal(t, "ar", open("", "ar-EG,ar;q=0.9", ""))
 	require.Equal(t, "es", open("ja", "es-419", ""), "an unknown locale leaves it to the browser")
 	require.Equal(t, "en", open("ja", "zh", ""))
 	require.Equal(t, "en", open("", ";;;q", ""))

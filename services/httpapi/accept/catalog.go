@@ -1,7 +1,9 @@
 package accept
 
+import "golang.org/x/text/feature/plural"
+
 // catalog holds the languages of the page; the first is the one for everybody else.
-var catalog = []*wording{english, german, spanish, french, portuguese}
+var catalog = []*wording{english, german, spanish, french, portuguese, hindi, arabic}
 
 var english = &wording{
 	tag: "en", name: "English",
@@ -54,9 +56,10 @@ var english = &wording{
 	waitingLong: is("wait", only("Your answer is on its way…"),
 		only("It is saved, but takes longer than usual. You can close this page or look again.")),
 
-	oneMinute: "1 minute", minutes: "{n} minutes", seconds: "{n} seconds",
-	months: [12]string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
-	date:   "{day} {month}",
+	minutes: counted{plural.One: "1 minute", plural.Other: "{n} minutes"},
+	seconds: counted{plural.One: "1 second", plural.Other: "{n} seconds"},
+	months:  [12]string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
+	date:    ", {day} {month}",
 }
 
 var german = &wording{
@@ -114,9 +117,10 @@ var german = &wording{
 	waitingLong: is("wait", only("Ihre Antwort ist unterwegs…"),
 		only("Sie ist gespeichert, braucht aber länger als sonst. Sie können diese Seite schließen oder noch einmal nachsehen.")),
 
-	oneMinute: "1 Minute", minutes: "{n} Minuten", seconds: "{n} Sekunden",
-	months: [12]string{"Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."},
-	date:   "{day}. {month}",
+	minutes: counted{plural.One: "1 Minute", plural.Other: "{n} Minuten"},
+	seconds: counted{plural.One: "1 Sekunde", plural.Other: "{n} Sekunden"},
+	months:  [12]string{"Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."},
+	date:    ", {day}. {month}",
 }
 
 var spanish = &wording{
@@ -172,9 +176,10 @@ var spanish = &wording{
 	waitingLong: is("wait", only("Su respuesta está en camino…"),
 		only("Está guardada, pero tarda más de lo habitual. Puede cerrar esta página o mirar otra vez.")),
 
-	oneMinute: "1 minuto", minutes: "{n} minutos", seconds: "{n} segundos",
-	months: [12]string{"ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"},
-	date:   "{day} {month}",
+	minutes: counted{plural.One: "1 minuto", plural.Other: "{n} minutos"},
+	seconds: counted{plural.One: "1 segundo", plural.Other: "{n} segundos"},
+	months:  [12]string{"ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"},
+	date:    ", {day} {month}",
 }
 
 //nolint:misspell // it is French
@@ -230,9 +235,10 @@ var french = &wording{
 	waitingLong: is("wait", only("Votre réponse est en route…"),
 		only("Elle est enregistrée, mais cela prend plus de temps que d’habitude. Vous pouvez fermer cette page ou regarder à nouveau.")),
 
-	oneMinute: "1 minute", minutes: "{n} minutes", seconds: "{n} secondes",
-	months: [12]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."},
-	date:   "{day} {month}",
+	minutes: counted{plural.One: "1 minute", plural.Other: "{n} minutes"},
+	seconds: counted{plural.One: "1 seconde", plural.Other: "{n} secondes"},
+	months:  [12]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."},
+	date:    ", {day} {month}",
 }
 
 var portuguese = &wording{
@@ -288,7 +294,8 @@ var portuguese = &wording{
 	waitingLong: is("wait", only("Sua resposta está a caminho…"),
 		only("Ela está salva, mas demora mais do que de costume. Você pode fechar esta página ou ver de novo.")),
 
-	oneMinute: "1 minuto", minutes: "{n} minutos", seconds: "{n} segundos",
-	months: [12]string{"jan.", "fev.", "mar.", "abr.", "maio", "jun.", "jul.", "ago.", "set.", "out.", "nov.", "dez."},
-	date:   "{day} {month}",
+	minutes: counted{plural.One: "1 minuto", plural.Other: "{n} minutos"},
+	seconds: counted{plural.One: "1 segundo", plural.Other: "{n} segundos"},
+	months:  [12]string{"jan.", "fev.", "mar.", "abr.", "maio", "jun.", "jul.", "ago.", "set.", "out.", "nov.", "dez."},
+	date:    ", {day} {month}",
 }

@@ -3,11 +3,14 @@ package accept
 import (
 	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 	"unicode"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
 
 	"github.com/assent-io/assent/services/verification"
 )
@@ -48,7 +51,50 @@ func TestDurations(t *testing.T) {
 	require.Equal(t, "30 seconds", english.duration(30*time.Second))
 	require.Equal(t, "90 seconds", english.duration(90*time.Second))
 	require.Equal(t, "1 minute", english.duration(time.Minute))
+	require.Equal(t, "1 second", english.duration(time.Second))
 	require.Equal(t, "10 Minuten", german.duration(10*time.Minute))
+	require.Equal(t, "5 मिनट", hindi.duration(5*time.Minute))
+	for minutes, want := range map[int]string{
+		1: "دقيقة واحدة", 2: "دقيقتين", 3: "3 دقائق", 10: "10 دقائق", 11: "11 دقيقة", 60: "60 دقيقة", 100: "100 دقيقة", 103: "103 دقائق",
+	} {
+		require.Equal(t, want, arabic.duration(time.Duration(minutes)*time.Minute))
+	}
+	require.Equal(t, "90 ثانية", arabic.duration(90*time.Second))
+}
+
+func TestEveryLanguageHasItsPluralForms(t *testing.T) {
+	t.Parallel()
+	for _, w := range catalog {
+		for n := 1; n <= 1440; n++ {
+			form := plural.Cardinal.MatchPlural(language.MustParse(w.tag), n, 0, 0, 0, 0)
+			require.NotEmpty(t, w.minutes[form], "%s, %d minutes", w.tag, n)
+			require.NotEmpty(t, w.seconds[form], "%s, %d seconds", w.tag, n)
+		}
+		for _, text := range []string{w.minutes[plural.Other], w.seconds[plural.Other]} {
+			require.Contains(t, text, "{n}", w.tag)
+		}
+	}
+}
+
+func TestEveryLetterIsOfItsLanguage(t *testing.T) {
+	t.Parallel()
+	for _, w := range catalog {
+		script := map[string]*unicode.RangeTable{"hi": unicode.Devanagari, "ar": unicode.Arabic}[w.tag]
+		if script == nil {
+			script = unicode.Latin
+		}
+		texts := map[string]string{}
+		sentences("", reflect.ValueOf(*w), texts)
+		for path, text := range texts {
+			if path == ".tag" || strings.HasSuffix(path, ".mark") {
+				continue
+			}
+			for _, r := range regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(text, "") {
+				require.True(t, !unicode.IsLetter(r) || unicode.Is(script, r), "%s %s: %q in %s", w.tag, path, r, text)
+				require.False(t, unicode.Is(unicode.Cf, r), "%s %s: an invisible letter in %s", w.tag, path, text)
+			}
+		}
+	}
 }
 
 // The words say two digits, and that a second wrong number refuses.

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/services/httpapi/accept"
+	"github.com/assent-io/assent/services/internal/browsertest"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -171,8 +172,8 @@ var visitors = []visitor{
 		p.get()
 	}},
 	{"A browser without a screen", "Chromium; each button of each page it comes to, at once and again after 2 s", func(t *testing.T, b *bench) {
-		p := newTab(chrome(t), t)
-		p.open(b.link)
+		p := newTab(browsertest.Start(t), t)
+		p.Open(b.link)
 		for range 2 {
 			for _, button := range []string{"approve", "deny", "not_me"} {
 				p.press(button)
@@ -181,8 +182,8 @@ var visitors = []visitor{
 		}
 	}},
 	{"The same under another name", "Chromium as a desktop's Chrome; each button at once and again after 2 s", func(t *testing.T, b *bench) {
-		p := newTab(chrome(t), t).person()
-		p.open(b.link)
+		p := newTab(browsertest.Start(t), t).person()
+		p.Open(b.link)
 		for range 2 {
 			for _, button := range []string{"approve", "deny", "not_me"} {
 				p.press(button)
@@ -238,7 +239,7 @@ func (b *bench) untouched(t *testing.T) {
 	require.Empty(t, b.records.published())
 	require.Equal(t, verification.Pending, b.records.v.Status)
 	require.Zero(t, b.records.v.ChecksUsed)
-	ana := b.program(t, asBrowsers(personsAgent)...)
+	ana := b.program(t, asBrowsers(browsertest.PersonsAgent)...)
 	page := ana.get()
 	b.clock.forward(2 * time.Second)
 	require.Contains(t, ana.types(page.form(), "47", "approve", ana.header...).text(), "✓ Approved")

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/assent-io/assent/events"
@@ -71,7 +72,9 @@ type fault struct {
 
 func (h *handler) blank(r *http.Request, v verification.Verification) page {
 	tag := languageFor(r, v.Locale)
-	p := page{Lang: tag, Stylesheet: h.stylesheetPath, Brand: v.Brand, Words: wordingOf(tag)}
+	// From whatever stands below /l/: a link with something behind it is a page too.
+	up := strings.Repeat("../", max(strings.Count(r.URL.EscapedPath(), "/")-2, 0))
+	p := page{Lang: tag, Stylesheet: up + h.stylesheetPath, Brand: v.Brand, Words: wordingOf(tag)}
 	for _, c := range catalog {
 		if c.tag != tag {
 			p.Languages = append(p.Languages, translation{c.tag, c.name})
@@ -264,7 +267,7 @@ func (f facts) phrase(p phrase) []part {
 func (f facts) title(p phrase) string {
 	var title string
 	for _, t := range f.phrase(p) {
-		title += t.Text
+		title += t.Text + t.Day
 	}
 	if f.brand != "" {
 		title += " – " + f.brand
@@ -274,7 +277,8 @@ func (f facts) title(p phrase) string {
 
 // part is a piece of a sentence: plain text, the name of a brand or host to isolate, or a time.
 type part struct {
-	Kind string // text, name or time
+	Kind string // text, name, host or time
 	Text string
+	Day  string // what stands behind the clock of a time
 	At   time.Time
 }

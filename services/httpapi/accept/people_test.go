@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/services/internal/browsertest"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -17,14 +17,14 @@ import (
 // types puts a number into its field, as a keyboard does.
 func (p *tab) types(number string) *tab {
 	p.t.Helper()
-	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.SendKeys(chromedp.CSS("#number"), number)))
+	p.Type("#number", number)
 	return p
 }
 
 // focused is the role of the element that is read first, or its name.
 func (p *tab) focused() string {
 	p.t.Helper()
-	return ask(p, chromedp.Evaluate[string](`document.activeElement.getAttribute("role") || document.activeElement.localName`))
+	return p.JS(`document.activeElement.getAttribute("role") || document.activeElement.localName`)
 }
 
 // person is one row of the table.
@@ -59,7 +59,7 @@ var people = []person{
 		b.clock.forward(reads)
 		require.Contains(p.t, p.types("74").press("approve"), doesNotMatch)
 		require.Equal(p.t, "alert", p.focused())
-		p.shoot("wrong-number")
+		p.Shoot("wrong-number")
 		b.clock.forward(reads)
 		return p.types("47").press("approve")
 	}, verification.Approved, 2, "none"},
@@ -77,7 +77,7 @@ var people = []person{
 		b.clock.forward(reads)
 		require.Contains(p.t, p.press("approve"), askForNumber)
 		require.Equal(p.t, "alert", p.focused())
-		p.shoot("no-number")
+		p.Shoot("no-number")
 		return p.types("47").press("approve")
 	}, verification.Approved, 1, "none"},
 	{"Is in a hurry", "presses too soon, then again", "Approved", func(b *bench, p *tab) string {
@@ -96,7 +96,7 @@ var people = []person{
 		for range 5 {
 			b.program(p.t, asBrowsers(desktopAgent)...).get()
 		}
-		p.open(b.link)
+		p.Open(b.link)
 		b.clock.forward(reads)
 		return p.press("deny")
 	}, verification.Denied, 1, "`crowd`"},
@@ -104,34 +104,33 @@ var people = []person{
 
 func TestEveryPersonIsHeard(t *testing.T) {
 	t.Parallel()
-	browser := chrome(t)
+	browser := browsertest.Start(t)
 	for _, screen := range screens {
 		if screen.name == "small" || screen.name == "narrow" {
 			continue // for what fits, not for what is heard
 		}
 		p := newTab(browser, t).person()
-		p.look(screen.width, screen.height, screen.dark)
+		p.Look(screen.width, screen.height, screen.dark)
 		for i, one := range people {
 			if i >= onEveryScreen && screen.name != screens[0].name {
 				continue
 			}
 			t.Run(screen.name+" "+one.who, func(t *testing.T) {
 				b := watched(t)
-				p := &tab{t: t, ctx: p.ctx}
-				p.open(b.link)
+				p := &tab{p.In(t), t}
+				p.Open(b.link)
 				require.Equal(t, "body", p.focused(), "reading comes first")
 				require.Contains(t, one.acts(b, p), one.hears)
-				p.shoot(strings.ReplaceAll(strings.ToLower(one.who), " ", "-") + "-" + screen.name)
+				p.Shoot(strings.ReplaceAll(strings.ToLower(one.who), " ", "-") + "-" + screen.name)
 				require.Equal(t, one.status, b.records.v.Status)
 				require.Len(t, b.records.published(), one.published)
 				require.Equal(t, one.signs, b.signs(t))
-				_, err := chromedp.RunResponse(p.ctx, chromedp.Reload())
-				require.NoError(t, err)
+				p.Reload()
 				require.Contains(t, p.text(), one.hears)
 				require.Len(t, b.records.published(), one.published, "reload does not answer again")
 			})
 		}
-		p.silent()
+		p.Silent()
 	}
 	var table strings.Builder
 	for _, one := range people {

@@ -36,7 +36,7 @@ func TestAnApprovalLeadsOnOnce(t *testing.T) {
 	require.Contains(t, page.text(), "✓ Approved "+leading)
 	require.Contains(t, page.body, `<meta http-equiv="refresh" content="2; url=https://app.example.com:8443/done?for=ana&amp;step=2#end">`)
 	require.Contains(t, page.body, `href="https://app.example.com:8443/done?for=ana&amp;step=2#end" rel="noreferrer"`)
-	require.Contains(t, page.body, "<bdi>app.example.com:8443</bdi>")
+	require.Contains(t, page.body, `<bdi dir="ltr">app.example.com:8443</bdi>`)
 	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
 	require.Equal(t, "no-referrer", page.header.Get("Referrer-Policy"))
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
 )
 
@@ -49,6 +50,7 @@ func wrongNumber(w *wording) phrase { return w.wrongNumber }
 // wording is everything the page says in one language.
 type wording struct {
 	tag, name string
+	fromRight bool // is written from the right
 
 	What, Where, Estimate, Device, Network, Asked string
 	Number, NumberHint                            string // of verification.MatchedDigits digits
@@ -65,11 +67,14 @@ type wording struct {
 	approved, denied, notMe, refused                           state
 	expired, answered, withdrawn, failed, waiting, waitingLong state
 
-	// oneMinute, minutes, oneSecond and seconds hold {n}.
-	oneMinute, minutes, seconds string
-	months                      [12]string
-	date                        string // {day} and {month}
+	minutes, seconds counted
+	months           [12]string
+	date             string // {day} and {month}, behind a time
 }
+
+// counted is a length of time by the plural forms that the language has, with {n}. Numbers are in Latin digits in
+// every language, as on the other screen and in messages: they are compared by eye.
+type counted map[plural.Form]string
 
 func only(s string) phrase                       { return phrase{branded: s} }
 func either(branded, plain string) phrase        { return phrase{branded: branded, plain: plain} }
@@ -141,7 +146,7 @@ func (w *wording) split(sentence string, n named) []part {
 		case "brand":
 			parts = append(parts, part{Kind: "name", Text: n.brand})
 		case "host":
-			parts = append(parts, part{Kind: "name", Text: n.host})
+			parts = append(parts, part{Kind: "host", Text: n.host})
 		case "time":
 			parts = append(parts, n.moment)
 		case "life":
@@ -162,17 +167,30 @@ func (w *wording) clock(t time.Time) part {
 func (w *wording) moment(t time.Time) part {
 	p := w.clock(t)
 	date := strings.ReplaceAll(w.date, "{day}", strconv.Itoa(p.At.Day()))
-	p.Text += ", " + strings.ReplaceAll(date, "{month}", w.months[p.At.Month()-1])
+	p.Day = strings.ReplaceAll(date, "{month}", w.months[p.At.Month()-1])
 	return p
 }
 
 func (w *wording) duration(d time.Duration) string {
-	n, sentence := int(d/time.Second), w.seconds
-	switch {
-	case d == time.Minute:
-		n, sentence = 1, w.oneMinute
-	case d%time.Minute == 0:
-		n, sentence = int(d/time.Minute), w.minutes
+	if d%time.Minute == 0 {
+		return w.count(int(d/time.Minute), w.minutes)
+	}
+	return w.count(int(d/time.Second), w.seconds)
+}
+
+func (w *wording) count(n int, words counted) string {
+	form := plural.Cardinal.MatchPlural(language.MustParse(w.tag), n, 0, 0, 0, 0)
+	sentence, ok := words[form]
+	if !ok {
+		sentence = words[plural.Other]
 	}
 	return strings.ReplaceAll(sentence, "{n}", strconv.Itoa(n))
+}
+
+// Dir is the direction that the language is written in.
+func (w *wording) Dir() string {
+	if w.fromRight {
+		return "rtl"
+	}
+	return "ltr"
 }

@@ -108,7 +108,7 @@ func (h *handler) read() error {
 
 var contentTypes = map[string]string{
 	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".png": "image/png",
-	"": "text/plain; charset=utf-8", // licences
+	"": "text/plain; charset=utf-8", ".md": "text/markdown; charset=utf-8", // licences, and what is vendored
 }
 
 func prepare(name string, content []byte) (file, error) {

@@ -16,8 +16,10 @@ func shoot(p *browsertest.Tab, name string) {
 		width, height int64
 		dark          bool
 	}{
-		{"phone-light", 390, 844, false}, {"phone-dark", 390, 844, true},
-		{"desktop-light", 1280, 800, false}, {"desktop-dark", 1280, 800, true},
+		{"phone-light", 390, 844, false},
+		{"phone-dark", 390, 844, true},
+		{"desktop-light", 1280, 800, false},
+		{"desktop-dark", 1280, 800, true},
 	} {
 		p.Look(look.width, look.height, look.dark)
 		p.Shoot(name + "-" + look.name)
@@ -31,13 +33,13 @@ func joins(p *browsertest.Tab, code string) {
 	p.Type("#code", code)
 	p.Click("form button[type=submit]")
 	p.Sees("h1", "You joined")
-	p.Click("#main .lower button.approve")
+	p.Click("#main .lower > button:last-child")
 }
 
 func TestAPersonJoinsAndAnswers(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	p := browsertest.Start(t).Tab(t).Person()
+	p := browsertest.Start(t).Tab(t).Person().Speaks("en-GB")
 	p.Look(390, 844, false)
 	p.Open(s.page(""))
 	p.Sees("h1", "Join")
@@ -87,5 +89,75 @@ func TestAPersonJoinsAndAnswers(t *testing.T) {
 	p.Sees("h1", "Settings")
 	shoot(p, "settings")
 	p.Axe()
+	p.Silent()
+}
+
+func TestItIsThereAtOnceOnASlowPhone(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := browsertest.Start(t).Tab(t)
+	p.Slow(4)
+	for range 3 {
+		p.Open("about:blank")
+		p.Open(s.page(""))
+		p.Sees("h1", "Join")
+		t.Logf("interactive after %s ms with a processor four times as slow", p.JS(`Math.round(performance.getEntriesByName("interactive")[0].startTime)`))
+	}
+	p.Silent()
+}
+
+func TestTheKeyboardIsEnough(t *testing.T) {
+	t.Parallel()
+	s, _, p := open(t)
+	s.asks(ana)
+	p.Sees("h1", "Is this you?")
+	focus := func() string {
+		return p.JS(`(({ id, value, textContent, tagName }) => id || value || textContent || tagName)(document.activeElement)`)
+	}
+	require.Equal(t, "Is this you?", focus(), "reading comes first")
+	var order []string
+	for range 5 {
+		p.Press("Tab")
+		order = append(order, focus())
+	}
+	require.Equal(t, []string{"number", "approve", "deny", "not_me", "Requests"}, order)
+	for range 4 {
+		p.Press("Shift+Tab")
+	}
+	p.Press("4")
+	p.Press("7")
+	p.Press("Enter")
+	p.Sees("h1", "Approved")
+	require.Contains(t, focus(), "Approved")
+	p.Press("Tab")
+	p.Press("Enter")
+	p.Sees("h1", "No requests right now.")
+	p.Silent()
+}
+
+func TestColoursThatPeopleForceAndMotionThatTheyDoNotWant(t *testing.T) {
+	t.Parallel()
+	s, _, p := open(t)
+	p.Prefers("prefers-reduced-motion", "reduce")
+	p.Prefers("forced-colors", "active")
+	p.Click(`nav a[href="#codes"]`)
+	p.Sees(".codes .code", " ")
+	require.Equal(t, "0s", p.JS(`getComputedStyle(document.querySelector(".ring .left")).transitionDuration`))
+	p.Shoot("codes-forced-colours")
+	s.asks(ana)
+	p.Sees("h1", "Is this you?")
+	p.Shoot("question-forced-colours")
+	p.Axe()
+	p.Silent()
+}
+
+func TestTheHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	_, _, p := open(t)
+	require.Equal(t, "100 104", p.JS(`import(new URL("accounts.js", document.querySelector("script").src)).then(async ({ note, history }) => {
+		for (let i = 0; i < 105; i++) await note({ id: "n" + i, at: i, decision: "deny", status: "denied", here: true })
+		const all = await history()
+		return all.length + " " + all[0].at
+	})`))
 	p.Silent()
 }

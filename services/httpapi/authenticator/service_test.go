@@ -38,7 +38,7 @@ type service struct {
 	prompts  []*prompt // oldest first
 	answers  []api.PushAnswer
 	webPush  map[string]string
-	lose     int // how many answers to joins are lost on the way
+	losing   bool // the answers to joins are lost on the way
 	handler  http.Handler
 	public   string
 	joinings []string // idempotency keys
@@ -82,6 +82,7 @@ func serve(t *testing.T) *service {
 	mux.HandleFunc("GET /v1/authenticator", s.settings)
 	mux.HandleFunc("POST /v1/phones", s.join)
 	mux.HandleFunc("PUT /v1/phones/{id}", s.change)
+	mux.HandleFunc("PUT /v1/phones/{id}/counter", s.count)
 	mux.HandleFunc("GET /v1/phones/{id}/prompts", s.list)
 	mux.HandleFunc("GET /v1/phones/{id}/prompts/{prompt}", s.state)
 	mux.HandleFunc("POST /v1/verifications/{prompt}/responses", s.respond)
@@ -276,8 +277,7 @@ func (s *service) join(w http.ResponseWriter, r *http.Request) {
 		}
 		s.devices[d.id], one.device = d, d.id
 	}
-	if s.lose > 0 {
-		s.lose--
+	if s.losing {
 		panic(http.ErrAbortHandler)
 	}
 	d := s.devices[one.device]
@@ -289,9 +289,7 @@ func (s *service) join(w http.ResponseWriter, r *http.Request) {
 var authorization = regexp.MustCompile(`^Phone at="([^"]+)", signature="([^"]+)"$`)
 
 // signed finds the device that made a request, or refuses.
-func (s *service) signed(w http.ResponseWriter, r *http.Request, text func(at string) interface {
-	Verify(public, signature []byte) error
-}) *joined {
+func (s *service) signed(w http.ResponseWriter, r *http.Request, text func(at string) verifier) *joined {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	given := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
@@ -323,7 +321,9 @@ func (s *service) looks(w http.ResponseWriter, r *http.Request) *joined {
 
 func (s *service) change(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	d := s.signed(w, r, func(at string) verifier { return device.Change{DeviceID: r.PathValue("id"), At: at, Body: string(body)} })
+	d := s.signed(w, r, func(at string) verifier {
+		return device.Change{DeviceID: r.PathValue("id"), At: at, Body: string(body)}
+	})
 	if d == nil {
 		return
 	}
@@ -331,6 +331,14 @@ func (s *service) change(w http.ResponseWriter, r *http.Request) {
 	_ = json.Unmarshal(body, &in)
 	s.alter(func() { d.token = *in.PushToken })
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// count takes every count; what two browsers with one key are told is for the whole system to show.
+func (s *service) count(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if s.signed(w, r, func(at string) verifier { return device.Count{DeviceID: r.PathValue("id"), At: at, Body: string(body)} }) != nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
 }
 
 func (s *service) list(w http.ResponseWriter, r *http.Request) {

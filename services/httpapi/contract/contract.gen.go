@@ -78,6 +78,9 @@ type ServerInterface interface {
 	// ChangePhone Change what a phone is reached by
 	// (PUT /v1/phones/{id})
 	ChangePhone(w http.ResponseWriter, r *http.Request, id DeviceID, params ChangePhoneParams)
+	// CountPhone Show that no other phone has the key
+	// (PUT /v1/phones/{id}/counter)
+	CountPhone(w http.ResponseWriter, r *http.Request, id DeviceID, params CountPhoneParams)
 	// ListPrompts What waits for an answer on this phone
 	// (GET /v1/phones/{id}/prompts)
 	ListPrompts(w http.ResponseWriter, r *http.Request, id DeviceID, params ListPromptsParams)
@@ -968,6 +971,60 @@ func (siw *ServerInterfaceWrapper) ChangePhone(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ChangePhone(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CountPhone operation middleware
+func (siw *ServerInterfaceWrapper) CountPhone(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DeviceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CountPhoneParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Authorization" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Authorization")]; found {
+		var Authorization string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Authorization", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Authorization", valueList[0], &Authorization, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Authorization", Err: err})
+			return
+		}
+
+		params.Authorization = Authorization
+
+	} else {
+		err := fmt.Errorf("Header parameter Authorization is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Authorization", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CountPhone(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2692,6 +2749,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/authenticator", wrapper.GetAuthenticator)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/phones", wrapper.JoinPhone)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/phones/{id}", wrapper.ChangePhone)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/phones/{id}/counter", wrapper.CountPhone)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/phones/{id}/trial", wrapper.TryPhone)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/phones/{id}/prompts", wrapper.ListPrompts)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/phones/{id}/prompts/{verification_id}", wrapper.GetPromptState)

@@ -68,6 +68,8 @@ type (
 	RealmName = api.RealmName
 	// JoinPhoneParams are the headers of a phone that joins.
 	JoinPhoneParams = api.JoinPhoneParams
+	// CountPhoneParams are the headers of a count.
+	CountPhoneParams = api.CountPhoneParams
 	// TryPhoneParams are the headers of a trial.
 	TryPhoneParams = api.TryPhoneParams
 	// GetPromptStateParams are the query and headers of a look at one question.

@@ -23,8 +23,8 @@ type looks struct {
 	media     map[string]string
 }
 
-// personsAgent is a browser that a person holds: without a screen Chromium says so otherwise.
-const personsAgent = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36"
+// PersonsAgent is a browser that a person holds: without a screen Chromium says so otherwise.
+const PersonsAgent = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36"
 
 // Look sets the size of the page in CSS pixels, and whether the person prefers dark pages.
 func (p *Tab) Look(width, height int64, dark bool) {
@@ -47,7 +47,7 @@ func (p *Tab) Prefers(feature, value string) {
 // Person makes the browser say that a person holds it.
 func (p *Tab) Person() *Tab {
 	p.t.Helper()
-	p.looks.agent = personsAgent
+	p.looks.agent = PersonsAgent
 	p.introduce()
 	return p
 }
@@ -83,8 +83,8 @@ func (p *Tab) NoScripts() *Tab {
 	return p
 }
 
-// Offline cuts the page and the service workers that run off, or connects them again; navigator.onLine says so.
-// A worker that starts while it is offline is not cut off.
+// Offline cuts the page and its service workers off, or connects them again; navigator.onLine says so. A worker that
+// sleeps is woken for it. One that is stopped while it is offline comes back connected.
 func (p *Tab) Offline(off bool) {
 	p.t.Helper()
 	var rules []*network.Conditions
@@ -92,8 +92,8 @@ func (p *Tab) Offline(off bool) {
 		rules = append(rules, &network.Conditions{Offline: true, DownloadThroughput: -1, UploadThroughput: -1})
 	}
 	all := []context.Context{p.ctx}
-	for _, id := range p.workers.running() {
-		all = append(all, p.attach(id).ctx)
+	for _, scope := range p.workers.scopes() {
+		all = append(all, p.wake(scope).ctx)
 	}
 	for _, ctx := range all {
 		_, err := chromedp.Call(ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: rules})

@@ -122,7 +122,7 @@ func (p *Tab) soon(what string, action chromedp.Action[chromedp.Void]) {
 	require.NoError(p.t, chromedp.Do(ctx, action), "%s. The page shows:\n%s", what, p.shown())
 }
 
-// JS evaluates an expression, waits where it is a promise (20 seconds at most), and gives its result as a string.
+// JS evaluates an expression, waits where it is a promise (30 seconds at most), and gives its result as a string.
 func (p *Tab) JS(expression string) string {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)

@@ -66,16 +66,28 @@ func (w *workers) of(page string) (found serviceworker.Registration, id target.I
 	return found, id, ok
 }
 
-// running are the targets of all workers that are awake.
-func (w *workers) running() (all []target.ID) {
+// scopes are those of all active workers.
+func (w *workers) scopes() (all []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range w.versions {
-		if v.RunningStatus == serviceworker.VersionRunningStatusRunning && v.TargetID != "" {
-			all = append(all, v.TargetID)
+		if r := w.registrations[v.RegistrationID]; v.Status == serviceworker.VersionStatusActivated && r != nil && !r.IsDeleted {
+			all = append(all, r.ScopeURL)
 		}
 	}
 	return all
+}
+
+// asleep tells whether no worker runs.
+func (w *workers) asleep() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.versions {
+		if v.RunningStatus != serviceworker.VersionRunningStatusStopped {
+			return false
+		}
+	}
+	return true
 }
 
 // registration waits for the page's service worker to be active.
@@ -106,6 +118,7 @@ func (p *Tab) Push(data string) {
 func (p *Tab) StopWorkers() {
 	p.t.Helper()
 	Call(p, serviceworker.StopAllWorkers, cdp.Empty{})
+	require.True(p.t, p.until(p.workers.asleep), "the service workers do not stop")
 }
 
 // Worker is the service worker of a page.
@@ -118,7 +131,11 @@ type Worker struct {
 // the tab's Silent counts its console too from now on. It does not fall asleep by itself any more.
 func (p *Tab) Worker() *Worker {
 	p.t.Helper()
-	scope := p.registration().ScopeURL
+	return p.wake(p.registration().ScopeURL)
+}
+
+func (p *Tab) wake(scope string) *Worker {
+	p.t.Helper()
 	var id target.ID
 	ok := p.until(func() bool {
 		if _, id, _ = p.workers.of(scope); id == "" {

@@ -28,10 +28,13 @@ func TestAServiceWorkerOfflineAndPushed(t *testing.T) {
 	b.Permit(t, base, "notifications", browser.PermissionSettingGranted)
 	p.Open(base + "/")
 	worker := p.Worker()
+	require.Equal(t, "fresh", worker.JS(`fetch("/fresh").then(r => r.text())`))
 	require.Equal(t, "fresh", p.JS(`fetch("/fresh").then(r => r.text())`))
 
 	p.Expect("ERR_INTERNET_DISCONNECTED", "ERR_FAILED")
+	p.StopWorkers()
 	p.Offline(true)
+	worker = p.Worker()
 	require.Equal(t, "false", p.JS(`navigator.onLine`))
 	require.Equal(t, "kept", p.JS(`fetch("/kept").then(r => r.text())`))
 	require.Equal(t, "TypeError", p.JS(`fetch("/fresh").then(r => r.text(), e => e.name)`))

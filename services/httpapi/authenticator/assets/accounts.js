@@ -32,7 +32,7 @@ function open() {
 async function transact(stores, mode, work) {
   const db = await open();
   return new Promise((resolve, reject) => {
-    const t = db.transaction(stores, mode);
+    const t = db.transaction(stores, mode, { durability: mode === "readwrite" ? "strict" : "default" }); // a key that is lost is gone
     const request = work(...[stores].flat().map((store) => t.objectStore(store)));
     t.oncomplete = () => resolve(request?.result);
     t.onabort = t.onerror = () => reject(t.error);
@@ -41,9 +41,13 @@ async function transact(stores, mode, work) {
 
 /** all lists accounts with their keys, the oldest first. One without its key is `keyless`. */
 export async function all() {
-  const accounts = await transact("accounts", "readonly", (store) => store.getAll());
+  const [accounts, ids, found] = await Promise.all([
+    transact("accounts", "readonly", (store) => store.getAll()),
+    transact("keys", "readonly", (store) => store.getAllKeys()),
+    transact("keys", "readonly", (store) => store.getAll()),
+  ]);
   for (const account of accounts) {
-    const keys = await transact("keys", "readonly", (store) => store.get(account.id));
+    const keys = found[ids.indexOf(account.id)];
     account.key = keys?.sign;
     account.codes = keys?.codes instanceof CryptoKey ? keys.codes : undefined;
     account.keyless = account.deviceID ? !usable(account.key) : !account.codes;
@@ -52,7 +56,7 @@ export async function all() {
 }
 
 // What of an account is stored, beside its keys.
-const kept = ["id", "deviceID", "brand", "user", "label", "createdAt", "totp", "pushToken", "removed"];
+const kept = ["id", "deviceID", "brand", "user", "label", "createdAt", "totp", "pushToken", "removed", "copied"];
 
 const record = (account) => Object.fromEntries(kept.filter((k) => account[k] !== undefined).map((k) => [k, account[k]]));
 
@@ -72,8 +76,9 @@ export async function save(account) {
 }
 
 export async function remove(id) {
-  await transact(["accounts", "keys"], "readwrite", (accounts, keys) => {
+  await transact(["accounts", "keys", "settings"], "readwrite", (accounts, keys, settings) => {
     keys.delete(id);
+    settings.delete(`count ${id}`);
     return accounts.delete(id);
   });
   const left = await transact("accounts", "readonly", (store) => store.count());

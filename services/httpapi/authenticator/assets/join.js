@@ -27,7 +27,7 @@ const publicPlace = () => document.querySelector("link[rel=canonical]")?.href;
  * belongs, or what is `wrong`.
  */
 export function read(text) {
-  const trimmed = text.trim().replace(/^([a-z]{4})-([a-z]{1,4}):/i, "$1$2:"); // an address that fell into groups while it was typed
+  const trimmed = text.trim();
   if (trimmed === "") return { wrong: "joinEmpty" };
   if (/^otpauth:/i.test(trimmed)) return readOTP(trimmed);
   if (/^https?:/i.test(trimmed)) return readLink(trimmed);

@@ -11,6 +11,7 @@ import { Watcher } from "./prompts.js";
 import * as push from "./push.js";
 import { Requests } from "./requests.js";
 import { watch } from "./update.js";
+import { Upkeep } from "./upkeep.js";
 import { codes } from "./views/codes.js";
 import { history as historyView } from "./views/history.js";
 import { join } from "./views/join.js";
@@ -21,9 +22,14 @@ import { t, use } from "./words.js";
 const views = { requests: requestsView, codes, history: historyView, settings: settingsView, join };
 const contactKept = 60_000; // ms between two notes of the last contact
 
+/** active are the accounts that questions can come to. */
+function active() {
+  return app.accounts.filter((a) => a.deviceID && !a.keyless && !a.copied && !a.removed && !a.unknown);
+}
+
 const app = {
   accounts: [], settings: {}, reachable: undefined, lastContact: undefined, webPush: undefined, cleared: false, newVersion: false,
-  route: "", answered: 0, joinCode: "",
+  route: "", answered: 0, joinCode: "", trials: new Set(),
 
   go(route) {
     if (location.hash === `#${route}`) follow();
@@ -34,6 +40,12 @@ const app = {
     const code = app.joinCode;
     app.joinCode = "";
     return code;
+  },
+
+  /** try has the server ask once, so that a person sees a request arrive before one matters. */
+  async try(account) {
+    app.trials.add(await api.trial(account, document.documentElement.lang));
+    app.go("requests");
   },
 
   async check() {
@@ -59,11 +71,12 @@ const app = {
 
   async joined(account) {
     const all = await accounts.all();
-    app.accounts = all.map((fresh) => app.accounts.find((known) => known.id === fresh.id) ?? fresh);
+    app.accounts = all.map((fresh) => (fresh.id === account.id ? undefined : app.accounts.find((known) => known.id === fresh.id)) ?? fresh);
     app.cleared = false;
     navigator.storage?.persist?.().catch(() => {});
     drawNav();
     look();
+    upkeep.count();
     syncPush();
     return app.accounts.find((a) => a.id === account.id);
   },
@@ -95,13 +108,12 @@ const app = {
   async speak(language) {
     await app.set("language", language);
     await use(language);
-    drawNav();
     refresh();
   },
 
   /** pushToken is what a new account is reached by; nothing where there is none yet. */
   async pushToken() {
-    await learn();
+    await upkeep.learn();
     return (await push.token(app.webPush)) || "";
   },
 
@@ -116,13 +128,12 @@ const app = {
     changed();
   },
 
+  active,
   useUpdate: () => updates?.now(),
   toTop,
 };
 
 app.requests = new Requests(changed);
-
-const active = () => app.accounts.filter((a) => a.deviceID && !a.keyless && !a.removed && !a.unknown);
 
 const watcher = new Watcher({
   accounts: active,
@@ -131,6 +142,8 @@ const watcher = new Watcher({
   stands: (account, id, state) => app.requests.stands(account, id, state),
   refused,
 });
+
+const upkeep = new Upkeep(app, refused);
 
 let updates, view, tellNotices, drawn = false, noted = 0;
 
@@ -143,19 +156,23 @@ async function refused(account, problem) {
   if (problem.code === "device_removed") {
     account.removed = { at: problem.body.removed_at ?? new Date(clock.now()).toISOString(), cause: problem.body.cause ?? "removed" };
     await accounts.save(account);
+  } else if (problem.code === "device_copied") {
+    account.copied = true;
+    await accounts.save(account);
   } else if (problem.code === "bad_signature") {
     account.unknown = true;
   } else {
     return;
   }
   app.requests.drop(account);
+  look(); // without it
   if (["requests", "settings"].includes(app.route) && !editing()) refresh();
 }
 
 // What a person is in the middle of is not taken from them.
 const editing = () => document.activeElement?.matches("input:not([type=checkbox]), select, textarea") ?? false;
 
-const idle = () => !app.requests.current?.open && app.route !== "join" && !editing()
+const idle = () => (document.hidden ? !app.requests.current?.open : !app.requests.current) && app.route !== "join" && !editing()
   && (document.hidden || !["codes", "settings"].includes(app.route));
 
 function changed() {
@@ -217,48 +234,23 @@ function refresh() {
   document.title = t("app");
   document.getElementById("app").textContent = t("app");
   view = views[app.route](app);
-  fill(document.getElementById("main"), view.node);
+  fill(document.getElementById("view"), view.node);
   document.body.dataset.route = app.route;
   drawNav();
   draw();
-  document.querySelector("#main h1")?.focus({ preventScroll: true });
+  document.querySelector("#view h1")?.focus({ preventScroll: true });
 }
 
 function drawNav() {
   const nav = document.getElementById("nav");
   nav.hidden = app.accounts.length === 0;
   nav.setAttribute("aria-label", t("navigation"));
-  document.getElementById("notices").setAttribute("aria-label", t("notices"));
   fill(nav, ["requests", "codes", "history", "settings"].map((route) =>
     el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null }, t(route))));
 }
 
-/** learn asks what the server offers, until it has told once. */
-async function learn() {
-  if (app.webPush) return;
-  try {
-    app.webPush = (await api.settings()).web_push;
-  } catch { /* it is away, or older: then nothing is pushed to pages */ }
-}
-
-let syncing;
-
-/** syncPush makes the server know what reaches each account. */
 function syncPush() {
-  syncing = (syncing ?? Promise.resolve()).then(async () => {
-    await learn();
-    const token = await push.token(app.webPush);
-    if (token && app.webPush.service === "sandbox") (await import("./sandboxpush.js")).listen(token);
-    for (const account of active()) {
-      try {
-        await push.tell(account, token);
-      } catch (problem) {
-        if (problem instanceof api.Problem) refused(account, problem);
-      }
-    }
-    changed();
-  });
-  return syncing;
+  return upkeep.tell().then(changed);
 }
 
 function hear(reached) {
@@ -270,7 +262,10 @@ function hear(reached) {
       noted = Date.now();
       accounts.set("lastContact", app.lastContact).catch(() => {});
     }
-    if (before === false) syncPush();
+    if (before === false) {
+      upkeep.count();
+      syncPush();
+    }
   }
   if (before !== reached) changed();
 }
@@ -287,31 +282,36 @@ function message({ type }) {
 function seen() {
   look();
   if (document.hidden) return;
+  upkeep.count();
   syncPush();
   changed();
 }
 
 async function restore() {
-  for (const key of ["language", "hideCodes", "unlock", "clockOffset", "lastContact"]) app.settings[key] = await accounts.setting(key);
+  const keys = ["language", "hideCodes", "unlock", "clockOffset", "lastContact"];
+  const [all, ...values] = await Promise.all([accounts.all(), ...keys.map(accounts.setting)]);
+  keys.forEach((key, i) => { app.settings[key] = values[i]; });
   app.lastContact = app.settings.lastContact;
   clock.restore(app.settings.clockOffset);
-  app.accounts = await accounts.all();
+  app.accounts = all;
   app.cleared = await accounts.wasCleared(app.accounts);
 }
 
 async function start() {
-  const main = document.getElementById("main");
+  const place = document.getElementById("view");
+  const spoken = use(); // the browser's language, while what is kept is read
   if (!isSecureContext || !crypto.subtle) {
-    await use();
-    return fill(main, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("insecure")));
+    await spoken;
+    return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("insecure")));
   }
   try {
     await restore();
   } catch {
-    await use();
-    return fill(main, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("joinStorage")));
+    await spoken;
+    return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("joinStorage")));
   }
-  await use(app.settings.language);
+  await spoken;
+  if (app.settings.language) await use(app.settings.language);
   tellNotices = notices(app, document.getElementById("notices"));
   api.onContact(hear);
   clock.onChange((offset) => {
@@ -319,13 +319,18 @@ async function start() {
     changed();
   });
   addEventListener("hashchange", follow);
+  addEventListener("languagechange", async () => {
+    await use(app.settings.language);
+    if (!editing()) refresh();
+  });
   addEventListener("online", seen);
   addEventListener("offline", () => hear(false));
   document.addEventListener("visibilitychange", seen);
   setInterval(tick, 1000);
   follow();
   look();
-  document.body.dataset.ready = "";
+  upkeep.count();
+  performance.mark("interactive");
   updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
   await syncPush();
 }

@@ -22,15 +22,15 @@ function present(app) {
   const add = (key, make) => all.push({ key, make });
   const { current } = app.requests;
   if (current?.open && app.route !== "requests") {
-    add(`request ${current.id}`, () => el("p", { class: "notice", role: "alert" }, say("requestWaits", { brand: current.brand || t("noBrand") }), " ",
+    add(`request ${current.id}`, () => el("p", { class: "notice", role: "alert" }, el("span", {}, say("requestWaits", { brand: current.brand || t("noBrand") })), " ",
       button(t("show"), () => app.go("requests"), { class: "small" })));
   }
   if (app.reachable === false) {
     const last = app.lastContact;
-    add(`offline ${Math.floor((last ?? 0) / 60_000)}`, () => el("p", { class: "notice warn" }, "⚠ ", last ? say("offline", { time: new Date(last) }) : t("offlineNever")));
+    add(`offline ${Math.floor((last ?? 0) / 60_000)}`, () => el("p", { class: "notice warn" }, el("span", {}, "⚠ ", last ? say("offline", { time: new Date(last) }) : t("offlineNever"))));
   }
   if (app.newVersion) {
-    add("version", () => el("p", { class: "notice" }, t("updating"), " ", button(t("update"), () => app.useUpdate(), { class: "small" })));
+    add("version", () => el("p", { class: "notice" }, el("span", {}, t("updating")), " ", button(t("update"), () => app.useUpdate(), { class: "small" })));
   }
   const quiet = app.route === "join" || (app.route === "requests" && current);
   if (quiet) return all;
@@ -39,7 +39,7 @@ function present(app) {
       add(`trouble ${account.id} ${account.unknown} ${account.removed?.cause} ${account.label}`, () => troubleNote(app, account));
     }
     if (app.accounts.some((a) => a.deviceID) && permission() === "denied") {
-      add("push off", () => el("p", { class: "notice warn" }, "⚠ ", t("pushOff"), " ", el("a", { href: "#settings" }, t("howToTurnOn"))));
+      add("push off", () => el("p", { class: "notice warn" }, el("span", {}, "⚠ ", t("pushOff")), " ", el("a", { href: "#settings" }, t("howToTurnOn"))));
     }
   }
   return all;

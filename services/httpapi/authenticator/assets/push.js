@@ -17,11 +17,12 @@ export async function ask() {
 }
 
 /**
- * token is this browser's subscription as the server takes it; "" where there is none. It subscribes anew where
- * the server's key has changed or the browser has dropped it.
+ * token is this browser's subscription as the server takes it; "" where there is none, and undefined where that cannot be
+ * told now. It subscribes anew where the server's key has changed or the browser has dropped it.
  */
 export async function token(webPush) {
-  if (!webPush || permission() !== "granted") return "";
+  if (webPush === null || permission() !== "granted") return "";
+  if (webPush === undefined) return undefined;
   if (webPush.service === "sandbox") return (await import("./sandboxpush.js")).token();
   try {
     const registration = await navigator.serviceWorker.ready;

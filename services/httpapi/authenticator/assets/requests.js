@@ -14,6 +14,7 @@ class Request {
   constructor(account, prompt) {
     this.account = account;
     this.id = prompt.verification_id;
+    this.foundAt = performance.now();
     this.update(prompt);
   }
 
@@ -113,6 +114,7 @@ export class Requests {
   close(request, state) {
     request.state = { ...state, at: state.closed_at ? new Date(state.closed_at) : new Date(clock.now()) };
     request.phase = "closed";
+    request.closedAt = performance.now();
     request.onClose?.(request);
     const newer = state.reason === "replaced" && this.openOf(request.account);
     if (newer && this.current === request) {
@@ -153,12 +155,12 @@ export class Requests {
     this.#changed();
   }
 
-  // The end of one stays in view until the person has seen it, or a newer question comes.
+  // The end of one stays in view until the person has seen it, or another question comes.
   #choose() {
     const newest = this.#open()[0];
     if (!newest) return;
-    if (!this.current || (!this.current.open && newest.createdAt > this.current.createdAt)) {
-      if (this.current?.state?.reason === "replaced") newest.replaced = true;
+    if (!this.current || (!this.current.open && newest.foundAt > this.current.closedAt)) {
+      if (this.current?.state.reason === "replaced") newest.replaced = true;
       this.current = newest;
     }
   }

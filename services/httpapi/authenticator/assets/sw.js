@@ -35,8 +35,8 @@ self.addEventListener("fetch", (event) => {
   }
 });
 
-async function own(request) {
-  return (await caches.open(prefix + version)).match(request);
+async function own(name) {
+  return (await caches.open(prefix + version)).match(name);
 }
 
 self.addEventListener("push", (event) => {
@@ -72,21 +72,56 @@ self.addEventListener("notificationclick", (event) => {
     const page = open.find((client) => client.focused) ?? open.find((client) => client.visibilityState === "visible") ?? open[0];
     if (page) {
       page.postMessage({ type: "open", verification });
-      await page.focus();
+      await page.focus().catch(() => {}); // the page shows it all the same
     } else {
       await self.clients.openWindow(`${self.registration.scope}#requests`);
     }
   })());
 });
 
-// The push service has ended the subscription. The new one is told to the server by the page: open, now; otherwise at its next start.
+// The push service has ended the subscription. A page that is open tells the server of the new one; where
+// there is none the worker does, or nothing would arrive until somebody looks.
 self.addEventListener("pushsubscriptionchange", (event) => {
   event.waitUntil((async () => {
     const key = event.oldSubscription?.options.applicationServerKey;
-    if (key) await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
-    for (const client of await pages()) client.postMessage({ type: "subscription" });
+    const subscription = event.newSubscription
+      ?? (key && await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
+    const open = await pages();
+    for (const client of open) client.postMessage({ type: "subscription" });
+    if (open.length === 0 && subscription) await tell(subscription.toJSON());
   })());
 });
+
+/** tell makes the server know what reaches the accounts of this browser now, signed with their keys. */
+async function tell({ endpoint, keys: { p256dh, auth } }) {
+  const db = await asked(indexedDB.open("assent-authenticator", 1));
+  const read = (store, query) => asked(db.transaction(store).objectStore(store)[query]());
+  const [accounts, ids, keys] = await Promise.all([read("accounts", "getAll"), read("keys", "getAllKeys"), read("keys", "getAll")]);
+  const offset = (await asked(db.transaction("settings").objectStore("settings").get("clockOffset"))) ?? 0;
+  db.close();
+  const body = JSON.stringify({ push_token: JSON.stringify({ endpoint, keys: { p256dh, auth } }) });
+  const at = new Date(Date.now() + offset).toISOString();
+  const sum = [...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)))].map((b) => b.toString(16).padStart(2, "0")).join("");
+  await Promise.allSettled(accounts.filter((a) => a.deviceID && !a.removed).map(async ({ id, deviceID }) => {
+    const text = bytes(`assent-phone-v1\n${deviceID}\n${at}\n${sum}`);
+    const raw = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, keys[ids.indexOf(id)].sign, text);
+    const signature = btoa(String.fromCharCode(...new Uint8Array(raw))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    return fetch(new URL(`../v1/phones/${encodeURIComponent(deviceID)}`, self.registration.scope), {
+      method: "PUT", body, credentials: "omit", signal: AbortSignal.timeout(10_000),
+      headers: { "Content-Type": "application/json", Authorization: `Phone at="${at}", signature="${signature}"` },
+    });
+  }));
+}
+
+const bytes = (text) => new TextEncoder().encode(text);
+
+function asked(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onupgradeneeded = () => request.transaction.abort(); // nothing is kept, and nothing is made here
+    request.onerror = request.onblocked = () => reject(request.error);
+  });
+}
 
 self.addEventListener("message", (event) => {
   if (event.data?.type === "take over") self.skipWaiting();

@@ -10,7 +10,8 @@ export const languages = {
 const rightToLeft = ["ar"];
 
 let sentences = {};
-export let tag = "en";
+let tag = "en";
+let locale = "en"; // the same language as the browser writes it: its region decides how times look
 
 /** use loads a language; an empty choice takes the first of the browser's that there is. */
 export async function use(choice) {
@@ -22,6 +23,7 @@ export async function use(choice) {
     tag = "en"; // a page of an older version, without its file of this language
     sentences = (await import("./words/en.js")).default;
   }
+  locale = navigator.languages.find((l) => l.split("-")[0] === tag) ?? tag;
   document.documentElement.lang = tag;
   document.documentElement.dir = rightToLeft.includes(tag) ? "rtl" : "ltr";
 }
@@ -59,7 +61,7 @@ export function day(date) {
 }
 
 function format(date, options) {
-  return Number.isNaN(date.getTime()) ? "–" : new Intl.DateTimeFormat(tag, options).format(date);
+  return Number.isNaN(date.getTime()) ? "–" : new Intl.DateTimeFormat(locale, options).format(date);
 }
 
 /** time is a moment as an element. */
@@ -73,5 +75,5 @@ export function duration(ms, unitDisplay = "short") {
   const seconds = Math.round(ms / 1000);
   const [unit, n] = seconds < 90 ? ["second", seconds] : seconds < 5400 ? ["minute", Math.round(seconds / 60)]
     : seconds < 129_600 ? ["hour", Math.round(seconds / 3600)] : ["day", Math.round(seconds / 86_400)];
-  return new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay }).format(n);
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay }).format(n);
 }

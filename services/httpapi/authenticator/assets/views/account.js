@@ -14,7 +14,7 @@ export function account(app, one) {
 
 /** trouble is what is wrong with an account, in a sentence; nothing where all is well. */
 export function trouble(one) {
-  if (one.keyless) return t("keyless");
+  if (one.keyless || one.copied) return t("keyless");
   const brand = nameOf(one);
   if (one.unknown) return say("isUnknown", { brand });
   if (!one.removed) return undefined;

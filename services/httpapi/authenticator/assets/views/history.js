@@ -36,13 +36,15 @@ function item(entry) {
     el("p", { class: "who" }, el("bdi", { class: "name" }, entry.brand || t("noBrand")), entry.user ? [" ", el("bdi", { class: "user" }, entry.user)] : null),
     entry.action ? el("p", {}, el("bdi", {}, entry.action)) : null,
     (entry.fields ?? []).map(({ label, value }) => el("p", { class: "small" }, el("bdi", {}, label), ": ", el("bdi", {}, value))),
-    el("p", {}, el("span", { class: "did" }, t(did)), " · ", t(end(entry))),
+    el("p", {}, t(did), end(entry) ? [" · ", t(end(entry))] : null),
     el("p", { class: "small" }, time(new Date(entry.at)), places.map((place) => [" · ", place])));
 }
 
-function end({ status, reason, here }) {
+// The end is said where it is another than what was pressed.
+function end({ decision, status, reason, here }) {
+  if (here !== false && status === (decision === "approve" ? "approved" : "denied") && reason !== "wrong_number") return undefined;
   if (!status || status === "gone") return "endUnknown";
   if (reason === "wrong_number") return "endWrong";
   if (here === false) return "endOther";
-  return { approved: "endApproved", denied: "endDenied", expired: "endExpired" }[status] ?? "endOther";
+  return { approved: "endApproved", denied: "endDenied", expired: "endExpired" }[status] ?? "endClosed";
 }

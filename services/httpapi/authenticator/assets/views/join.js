@@ -36,10 +36,9 @@ function form(app, done) {
     "aria-describedby": "code-hint join-fault", on: { input: () => tidy(input) },
   });
   const press = el("button", { type: "submit", class: "approve" }, t("joinButton"));
-  const complain = (content, field = true) => {
+  const complain = (content, way) => {
     fault.hidden = false;
-    fill(fault, content);
-    if (!field) return input.removeAttribute("aria-invalid");
+    fill(fault, el("p", {}, content), way);
     input.setAttribute("aria-invalid", "true");
     input.focus();
   };
@@ -65,7 +64,7 @@ function form(app, done) {
     el("div", { class: "lower" },
       el("h2", {}, t("scanLead")), camera.node,
       el("form", { novalidate: true, on: { submit: (event) => { event.preventDefault(); go(input.value); } } },
-        el("h2", {}, t("typeLead")), el("label", { for: "code" }, t("typeLabel")),
+        el("h2", {}, el("label", { for: "code" }, t("typeLead"))),
         el("p", { class: "small", id: "code-hint" }, t("typeHint")), input, fault, press),
       first ? null : el("a", { class: "quiet", href: "#requests" }, t("cancel"))));
   const given = app.takeCode();
@@ -73,12 +72,10 @@ function form(app, done) {
   return { node, leave: camera.stop };
 }
 
-// A code that is typed falls into groups of four; what else is typed stays as it is.
+// A whole code falls into groups of four, so that it can be compared; what else is typed stays as it is.
 function tidy(input) {
-  const plain = input.value.replace(/[\s-]/g, "");
-  const atEnd = input.selectionStart === input.value.length;
-  if (!atEnd || !/^[0-9a-z]{1,16}$/i.test(plain) || /-$/.test(input.value)) return;
-  input.value = groupedCode(plain.toUpperCase());
+  const code = readCode(input.value);
+  if (code && input.selectionStart === input.value.length) input.value = groupedCode(code);
 }
 
 /** attempt joins with what was scanned or typed, or says what is wrong with it. */
@@ -86,7 +83,7 @@ async function attempt(app, text, complain) {
   const what = read(text);
   if (what.wrong) return complain(t(what.wrong));
   if (what.foreign) {
-    complain([el("p", {}, say("joinForeign", { host: what.host })), el("a", { class: "button", href: what.foreign, rel: "noreferrer" }, t("open"))]);
+    complain(say("joinForeign", { host: what.host }), el("a", { class: "button", href: what.foreign, rel: "noreferrer" }, t("open")));
     return undefined;
   }
   try {
@@ -120,13 +117,33 @@ function joined(app, account) {
     el("p", {}, el("bdi", { class: "user" }, fullName(account))), el("p", {}, text));
   const lower = el("div", { class: "lower" });
   const leave = () => app.go(codesOnly ? "codes" : "requests");
-  if (!codesOnly && app.webPush && permission() === "default") {
-    append(lower, [el("p", {}, t("joinedNotify")),
-      button(t("turnOn"), async () => { await app.turnOnPush(); leave(); }, { class: "approve" }), button(t("notNow"), leave)]);
-  } else {
+  const next = (...parts) => { fill(lower, ...parts); lower.querySelector("button")?.focus(); };
+  const trial = () => next(...trying(app, account, leave));
+  if (codesOnly) {
     append(lower, [button(t("done"), leave, { class: "approve" })]);
+  } else if (app.webPush && permission() === "default") {
+    append(lower, [el("p", {}, t("joinedNotify")),
+      button(t("turnOn"), async () => { await app.turnOnPush(); trial(); }, { class: "approve" }), button(t("notNow"), trial)]);
+  } else {
+    append(lower, trying(app, account, leave));
   }
   node.append(lower);
   announce(node.querySelector("h1").textContent);
   return { node };
+}
+
+// A request that means nothing shows what the ones that matter will look like, and that they arrive.
+function trying(app, account, leave) {
+  const fault = el("p", { class: "fault", role: "alert", hidden: true });
+  const press = button(t("tryIt"), async () => {
+    press.disabled = true;
+    try {
+      await app.try(account);
+    } catch {
+      press.disabled = false;
+      fault.hidden = false;
+      fill(fault, t("tryFailed"));
+    }
+  }, { class: "approve" });
+  return [el("p", {}, t("tryText")), fault, press, button(t("done"), leave)];
 }

@@ -2,6 +2,7 @@
 
 import { append, button, el } from "../dom.js";
 import { say, t, time } from "../words.js";
+import { waitingNote } from "./requests.js";
 
 /** ended is the sentence pair for an end: mark, heading, text, and whether it is good. */
 function ended(request) {
@@ -31,14 +32,16 @@ export function outcome(app, request) {
   const [mark, heading, text, kind] = ended(request);
   const parts = { brand: request.brand, time: request.state.at };
   const words = (key) => say(branded.includes(key) && !request.brand ? `${key}Plain` : key, parts);
+  const waiting = waitingNote(app);
   const node = el("section", { class: "outcome" });
   append(node, [
     el("p", { class: "brand" }, el("span", { class: "mark", "aria-hidden": "true" }, "◆"), " ", el("bdi", {}, request.brand)),
     el("h1", { tabindex: "-1", class: kind }, el("span", { "aria-hidden": "true" }, mark), " ", words(heading)),
     el("p", {}, words(text)),
     el("p", { class: "small" }, say("answeredAt", { time: time(request.state.at) })),
+    waiting.node,
     el("div", { class: "lower" }, button(t("done"), () => app.requests.done(), { class: "wide" })),
   ]);
   if (!["approved", "denied"].includes(request.state.status)) node.querySelector(".small").remove();
-  return { node, update() {} };
+  return { node, update: waiting.update };
 }

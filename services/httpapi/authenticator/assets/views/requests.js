@@ -1,6 +1,6 @@
 // What waits for an answer: the question that is shown, how one ended, or that there is none.
 
-import { announce, append, button, el, fill } from "../dom.js";
+import { announce, append, button, el, fill, setText } from "../dom.js";
 import { say, t } from "../words.js";
 import { outcome } from "./outcome.js";
 import { question } from "./question.js";
@@ -41,12 +41,18 @@ function idle(app) {
     el("summary", {}, t("nothingArrives")),
     el("ul", {}, ["helpAccount", "helpNotifications", "helpFocus", "helpCodes"].map((key) => el("li", {}, t(key)))));
   const connection = el("p", { class: "facts" });
-  const node = el("section", { class: "idle" },
-    el("h1", { tabindex: "-1" }, t("idleTitle")), el("p", {}, t("idleText")),
-    el("div", { class: "lower" }, check, help, connection));
+  const heading = el("h1", { tabindex: "-1" });
+  const text = el("p");
+  const join = el("a", { class: "button", href: "#join" }, t("addAccount"));
+  const node = el("section", { class: "idle" }, heading, text, el("div", { class: "lower" }, check, join, help, connection));
   return {
     node,
     update() {
+      const asked = app.active().length > 0;
+      setText(heading, t(asked ? "idleTitle" : "idleNone"));
+      setText(text, t(asked ? "idleText" : "idleNoneText"));
+      join.hidden = asked;
+      help.hidden = connection.hidden = !asked;
       const word = app.reachable === undefined ? "connecting" : app.reachable ? "connected" : "notConnected";
       const on = app.pushReaches();
       const line = `${word} ${on}`;
@@ -73,7 +79,7 @@ export function waitingNote(app) {
       if (said === waiting.length) return;
       said = waiting.length;
       node.hidden = said === 0;
-      fill(node, ...say("waiting", { n: said }), " ", button(t("show"), () => app.requests.show(app.requests.waiting[0]), { class: "small" }));
+      fill(node, el("span", {}, say("waiting", { n: said })), " ", button(t("show"), () => app.requests.show(app.requests.waiting[0]), { class: "small" }));
     },
   };
 }

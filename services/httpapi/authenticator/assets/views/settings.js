@@ -26,7 +26,7 @@ export function settings(app) {
   return {
     node,
     update() {
-      const now = `${permission()} ${app.webPush?.service} ${app.pushReaches()}`;
+      const now = `${permission()} ${app.webPush && app.webPush.service} ${app.pushReaches()}`;
       if (said === now) return;
       said = now;
       fill(notifications, notificationPart(app));
@@ -35,7 +35,7 @@ export function settings(app) {
 }
 
 function notificationPart(app) {
-  if (app.reachable && !app.webPush) return el("p", {}, t("pushNone"));
+  if (app.webPush === null) return el("p", {}, t("pushNone"));
   switch (permission()) {
     case "granted":
       return el("p", {}, app.pushReaches() || !app.accounts.some((a) => a.deviceID) ? t("notificationsAre") : t("pushService"));

@@ -1,0 +1,78 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/audit"
+	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/httpapi/contract"
+	"github.com/assent-io/assent/services/verification"
+)
+
+const (
+	// maxCounter is what JSON readers everywhere hold exactly (RFC 8259, section 6).
+	maxCounter = 1<<53 - 1
+	maxNonce   = 64
+)
+
+// CountPhone notes how far a phone has counted, and refuses one whose key is in use elsewhere.
+func (s *Server) CountPhone(w http.ResponseWriter, r *http.Request, id contract.DeviceID, _ contract.CountPhoneParams) {
+	body, err := readBody(w, r, maxBody)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	// Before anything is said of the body: whoever has not signed is told nothing.
+	d, _, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
+		return device.Count{DeviceID: id, At: at, Body: string(body)}.Verify(public, signature)
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	request, f, err := decodeBody[api.CountPhone](s.shapes, body, maxFaults)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if request.Counter < 1 || request.Counter > maxCounter {
+		f.add("counter", "must be a whole number from 1 to "+strconv.Itoa(maxCounter))
+	}
+	if len(request.Nonce) > maxNonce || !visibleASCII(request.Nonce) {
+		f.add("nonce", fmt.Sprintf("must be at most %d visible ASCII characters", maxNonce))
+	}
+	if err := invalid(f); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	err = s.config.Phones.Count(r.Context(), d, device.Counter{Number: int64(request.Counter), Nonce: request.Nonce})
+	switch {
+	case errors.Is(err, enrolment.ErrCopied):
+		err = s.copied(r.Context(), d, request.Counter)
+	case errors.Is(err, verification.ErrNotFound):
+		err = badPhone()
+	}
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("count phone: %w", err))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// copied tells the audit log, once for each number, and is what the phone is told.
+func (s *Server) copied(ctx context.Context, d device.Device, counter int) error {
+	_, err := s.config.Audit.RecordOnce(ctx, audit.Entry{
+		EventID: fmt.Sprintf("%s-%d", d.ID, counter), Account: d.Credential, Actor: audit.Person, Action: audit.DeviceCopied,
+		Subject: d.ID, UserID: d.UserID, At: s.config.Now().UTC(),
+	})
+	if err != nil {
+		return fmt.Errorf("audit %s: %w", audit.DeviceCopied, err)
+	}
+	return &refusal{code: api.ProblemCodeDeviceCopied, detail: "Another phone with this key has counted further. Join again with a new activation code."}
+}
