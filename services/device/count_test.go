@@ -16,7 +16,8 @@ func TestACountIsSignedForOneDeviceTimeAndBody(t *testing.T) {
 	require.NoError(t, count.Verify(public, der))
 	require.NoError(t, count.Verify(public, raw))
 	for _, other := range []device.Count{
-		{DeviceID: "d2", At: count.At, Body: count.Body}, {DeviceID: "d1", At: "2026-11-21T10:04:32Z", Body: count.Body},
+		{DeviceID: "d2", At: count.At, Body: count.Body},
+		{DeviceID: "d1", At: "2026-11-21T10:04:32Z", Body: count.Body},
 		{DeviceID: "d1", At: count.At, Body: `{"counter":2,"nonce":"a"}`},
 	} {
 		require.ErrorIs(t, other.Verify(public, der), device.ErrSignature)

@@ -104,6 +104,7 @@ func (noLog) Record(context.Context, audit.Entry) error { return verification.Er
 func (noLog) RecordOnce(context.Context, audit.Entry) (bool, error) {
 	return false, verification.ErrUnavailable
 }
+
 func (noLog) Entries(context.Context, string, audit.Filter) ([]audit.Entry, uint64, error) {
 	return nil, 0, verification.ErrUnavailable
 }
