@@ -139,6 +139,7 @@ func TestCodesWithoutAConnection(t *testing.T) {
 	require.Contains(t, codesOf(s.of(ana).secret), p.JS("navigator.clipboard.readText()"))
 	p.Sees(".codes li:first-child .now .copy", "Copy")
 	p.Axe()
+	fits(p)
 	shoot(p, "codes-offline")
 	p.Offline(false)
 	p.Gone("#notices .warn")
