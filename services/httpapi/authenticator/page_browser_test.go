@@ -41,7 +41,7 @@ func joins(p *browsertest.Tab, code string) {
 	p.Type("#code", code)
 	p.Click("form button[type=submit]")
 	p.Sees("h1", "You joined")
-	p.Click("#main .lower button.approve")
+	p.Click("#main .lower > button:last-child")
 }
 
 func TestAPersonJoinsAndAnswers(t *testing.T) {

@@ -66,8 +66,8 @@ func (h *handler) add(ctx context.Context, v *visit) {
 		return
 	}
 	p := h.addPage(v, kind)
-	p.Typed = cut(v.r.PostForm.Get("address"))
-	name, wrong := readName(v.words, v.r.PostForm.Get("name"))
+	p.Typed = cut(v.typed.Get("address"))
+	name, wrong := readName(v.words, v.typed.Get("name"))
 	if p.Name = name; name == "" {
 		_, _, p.Name = v.words.adding(kind)
 	}
@@ -75,11 +75,11 @@ func (h *handler) add(ctx context.Context, v *visit) {
 		p.blame(v, sentence, named{})
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 	}
-	r := h.request(v, kind, v.r.PostForm.Get("by"), p.Name)
+	r := h.request(v, kind, v.typed.Get("by"), p.Name)
 	switch kind {
 	case device.Phone, device.Mailbox:
 		flaw := ""
-		if r.Address, flaw = readAddress(v.words, kind, v.r.PostForm.Get("address")); flaw != "" {
+		if r.Address, flaw = readAddress(v.words, kind, v.typed.Get("address")); flaw != "" {
 			again(flaw)
 			return
 		}

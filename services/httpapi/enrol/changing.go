@@ -42,7 +42,7 @@ func (h *handler) rename(ctx context.Context, v *visit) {
 	if !ok {
 		return
 	}
-	name, wrong := readName(v.words, v.r.PostForm.Get("name"))
+	name, wrong := readName(v.words, v.typed.Get("name"))
 	if name == "" && wrong == "" {
 		wrong = v.words.NameMissing
 	}

@@ -217,15 +217,17 @@ func (h *handler) posted(ctx context.Context, v *visit, post step) {
 		h.notice(v, http.StatusForbidden, resultForeign, sayElsewhere)
 		return
 	}
-	v.r.Body = http.MaxBytesReader(v.out, v.r.Body, maxForm)
-	if err := v.r.ParseForm(); err != nil {
+	r := v.r
+	r.Body = http.MaxBytesReader(v.out, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
 		h.notice(v, http.StatusBadRequest, resultMalformed, sayElsewhere)
 		return
 	}
+	v.typed = r.PostForm
 	if !h.load(ctx, v, sayNotSaved) {
 		return
 	}
-	if v.sees.nonce == "" || !equal(v.r.PostForm.Get("form"), h.form(v)) {
+	if v.sees.nonce == "" || !equal(v.typed.Get("form"), h.form(v)) {
 		h.notice(v, http.StatusForbidden, resultNoCookie, sayCookieLost)
 		return
 	}

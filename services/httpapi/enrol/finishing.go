@@ -200,7 +200,7 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 	if !ok {
 		return
 	}
-	switch v.r.PostForm.Get("do") {
+	switch v.typed.Get("do") {
 	case "cancel":
 		if err := h.Users.DeleteDevice(ctx, d.Credential, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
 			h.away(v, sayNotSaved, err)
@@ -272,7 +272,7 @@ func (h *handler) check(ctx context.Context, v *visit, d device.Device) {
 		h.lead(v, "devices/"+d.ID)
 		return
 	}
-	code, wrong := readCode(v.words, v.r.PostForm.Get("code"))
+	code, wrong := readCode(v.words, v.typed.Get("code"))
 	if wrong == "" {
 		var now enrolment.Enrolment
 		now, err = h.Enrolments.Prove(ctx, d.Credential, d.ID, code)
@@ -297,7 +297,7 @@ func (h *handler) check(ctx context.Context, v *visit, d device.Device) {
 			wrong = v.words.WrongCode + v.words.tries(asked.ChecksLeft()-1)
 		}
 	}
-	p.blame(v, wrong, named{"n": count(len(digitsOf(v.r.PostForm.Get("code"))))})
+	p.blame(v, wrong, named{"n": count(len(digitsOf(v.typed.Get("code"))))})
 	h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 }
 

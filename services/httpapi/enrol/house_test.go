@@ -163,14 +163,11 @@ func open(t *testing.T) *house {
 }
 
 // user stores a person.
-func (h *house) user(change ...func(*device.User)) device.User {
+func (h *house) user() device.User {
 	h.t.Helper()
 	u := device.User{
 		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, CreatedAt: h.now(), Username: "ana-" + uuid.NewString()[:8],
 		Email: uuid.NewString()[:8] + "@example.com",
-	}
-	for _, c := range change {
-		c(&u)
 	}
 	u, err := h.users.CreateUser(h.t.Context(), u)
 	require.NoError(h.t, err)

@@ -20,7 +20,7 @@ func (h *handler) overview(_ context.Context, v *visit) {
 		below := "devices/" + d.ID
 		r.Rename, r.Remove = h.path(v, below+"/rename"), h.path(v, below+"/remove")
 		if i > 0 {
-			r.Default_ = h.path(v, below+"/default")
+			r.First = h.path(v, below+"/default")
 		}
 		p.Devices = append(p.Devices, r)
 	}

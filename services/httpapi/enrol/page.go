@@ -79,7 +79,7 @@ type row struct {
 	ID, Kind, Name, Address    string
 	Default                    bool
 	Added                      []part
-	Rename, Default_, Remove   string
+	Rename, First, Remove      string
 	Continue, Cancel, MakeText string
 }
 

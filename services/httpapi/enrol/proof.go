@@ -38,7 +38,7 @@ func (h *handler) proven(ctx context.Context, v *visit, then string) bool {
 }
 
 // provable tells whether there is anything to prove oneself with, and whether recovery codes are.
-func (h *handler) provable(ctx context.Context, v *visit) (codes, any bool, err error) {
+func (h *handler) provable(ctx context.Context, v *visit) (codes, needed bool, err error) {
 	stock, err := h.Recovery.RecoveryCodes(ctx, v.link.Account, v.link.UserID)
 	return stock.Left > 0, len(v.has) > 0 || stock.Left > 0, err //nolint:wrapcheck // logged as what it is
 }
@@ -199,11 +199,11 @@ func (h *handler) prove(ctx context.Context, v *visit) {
 		h.lead(v, then(v))
 		return
 	}
-	if v.r.PostForm.Has("recovery") {
+	if v.typed.Has("recovery") {
 		h.recover(ctx, v)
 		return
 	}
-	if way := v.r.PostForm.Get("way"); way != "" {
+	if way := v.typed.Get("way"); way != "" {
 		h.askBy(ctx, v, way, codes)
 		return
 	}
@@ -216,7 +216,7 @@ func (h *handler) prove(ctx context.Context, v *visit) {
 		h.lead(v, "proof", kept(v, "then")...) // which says how it stands
 		return
 	}
-	if v.r.PostForm.Get("do") == "again" {
+	if v.typed.Get("do") == "again" {
 		h.resend(ctx, v, asked, d)
 		return
 	}
@@ -273,7 +273,7 @@ func (h *handler) compare(ctx context.Context, v *visit, asked verification.Veri
 		h.away(v, sayNotSaved, err)
 		return
 	}
-	code, wrong := readCode(v.words, v.r.PostForm.Get("code"))
+	code, wrong := readCode(v.words, v.typed.Get("code"))
 	if wrong == "" {
 		now, valid, err := h.Verifications.Check(ctx, asked.ID, code)
 		switch {
@@ -293,14 +293,14 @@ func (h *handler) compare(ctx context.Context, v *visit, asked verification.Veri
 		}
 		wrong += v.words.tries(now.ChecksLeft())
 	}
-	p.blame(v, wrong, named{"n": count(len(digitsOf(v.r.PostForm.Get("code"))))})
+	p.blame(v, wrong, named{"n": count(len(digitsOf(v.typed.Get("code"))))})
 	h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 }
 
 // recover takes a recovery code, or a bypass token that somebody gave the person.
 func (h *handler) recover(ctx context.Context, v *visit) {
 	p := h.recoverPage(v)
-	kind, code, ok := recovery.Read(latin(v.r.PostForm.Get("recovery")))
+	kind, code, ok := recovery.Read(latin(v.typed.Get("recovery")))
 	if !ok {
 		p.blame(v, v.words.RecoverForm, named{})
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)

@@ -86,11 +86,13 @@ func TestAProofIsOfOneLinkAndOneBrowser(t *testing.T) {
 	thief.client.Jar.SetCookies(mustParse(t, other), jar)
 	thief.open("/add/totp").is(http.StatusOK, "First, show that it's you")
 
-	forged := *jar[0]
-	forged.Value = strings.Replace(forged.Value, ".", ".x", 1)
-	thief = h.browser(link)
-	thief.client.Jar.SetCookies(mustParse(t, link), []*http.Cookie{&forged})
-	thief.open("/add/totp").is(http.StatusOK, "First, show that it's you")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link+"/add/totp", http.NoBody)
+	require.NoError(t, err)
+	r.Header.Set("Cookie", strings.Replace(jar[0].String(), ".", ".x", 1))
+	res, err := http.DefaultTransport.RoundTrip(r)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Contains(t, res.Header.Get("Location"), "/proof?then=add%2Ftotp", "a cookie that was changed proves nothing")
 }
 
 func mustParse(t *testing.T, link string) *url.URL {
@@ -156,8 +158,8 @@ func TestARecoveryCodeProvesOnceAndSaysHowManyAreLeft(t *testing.T) {
 	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, u.ID, plain, h.now()))
 	link, l := h.invite(u)
 	b := h.browser(link)
-	s := b.open("/add/phone").is(http.StatusOK, "First, show that it's you", "Use a recovery code")
-	s = b.open("/proof?then=add%2Fphone&way=recovery").is(http.StatusOK, "12 letters and digits")
+	b.open("/add/phone").is(http.StatusOK, "First, show that it's you", "Use a recovery code")
+	s := b.open("/proof?then=add%2Fphone&way=recovery").is(http.StatusOK, "12 letters and digits")
 	s = b.send(s, "recovery", "123").is(http.StatusUnprocessableEntity, "Enter all 12 letters and digits")
 	s = b.send(s, "recovery", "ZZZZ-ZZZZ-ZZZZ").is(http.StatusUnprocessableEntity, "That isn't one of your recovery codes")
 	b.send(s, "recovery", strings.ToLower(told[0].Reveal())).is(http.StatusOK, "Add a phone number", "Codes left: 9.")
@@ -185,22 +187,22 @@ func TestAnApprovalOnThePhoneProvesWithItsNumber(t *testing.T) {
 	require.NoError(t, err)
 	link, _ := h.invite(u)
 	b := h.browser(link)
-	ask := func() (screen, verification.Activation) {
+	ask := func() verification.Activation {
 		s := b.send(b.open("/proof?other=1&then=add%2Ftotp"), "way", d.ID+" push").is(http.StatusOK, "Approve on Browser", "Enter this number there:")
 		a := h.verifications.last()
 		require.Contains(t, s.text(), a.Secrets.Number.Reveal())
 		require.Contains(t, s.header.Get("Refresh"), "3; url=")
 		require.Equal(t, "Change your devices", a.Verification.Context.Action)
-		return s, a
+		return a
 	}
-	_, a := ask()
+	a := ask()
 	_, err = h.verifications.Resolve(t.Context(), a.Verification.ID, verification.Answered{Decision: verification.Deny})
 	require.NoError(t, err)
 	b.open("/proof?then=add%2Ftotp").is(http.StatusOK, "The request was refused, so nothing was changed.", "Approve on Browser")
-	_, a = ask()
+	ask()
 	h.pass(verification.DefaultLife)
 	b.open("/proof?then=add%2Ftotp").is(http.StatusOK, "Nobody answered in time.")
-	_, a = ask()
+	a = ask()
 	_, err = h.verifications.Resolve(t.Context(), a.Verification.ID, verification.Answered{
 		Decision: verification.Approve, Number: hash(t, h, a),
 	})

@@ -30,6 +30,7 @@ const (
 type visit struct {
 	out   http.ResponseWriter
 	r     *http.Request
+	typed url.Values // what came with a form
 	token verification.Token
 	lang  string
 	words *wording

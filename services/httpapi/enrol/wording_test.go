@@ -21,10 +21,9 @@ func (w *wording) sentences() map[string]string {
 	value := reflect.ValueOf(*w)
 	for i := range value.NumField() {
 		field := value.Type().Field(i)
-		switch f := value.Field(i); f.Kind() {
-		case reflect.String:
+		if f := value.Field(i); f.Kind() == reflect.String {
 			all[field.Name] = f.String()
-		case reflect.Array:
+		} else {
 			for j := range f.Len() {
 				all[field.Name+strconv.Itoa(j)] = f.Index(j).String()
 			}

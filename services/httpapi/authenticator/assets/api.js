@@ -2,7 +2,7 @@
 // so that the public URL may have a path of its own.
 
 import * as clock from "./clock.js";
-import { sign } from "./keys.js";
+import { digest, sign } from "./keys.js";
 
 const base = new URL("../v1/", document.baseURI);
 const callWithin = 10_000; // ms, beside what a call waits on purpose
@@ -128,6 +128,14 @@ export async function join(body, key) {
     if (problem instanceof Unreachable) return (await send()).json;
     throw problem;
   }
+}
+
+/** trial asks for one request to this account that means nothing, and gives its id. */
+export async function trial(account, locale) {
+  const body = JSON.stringify({ locale });
+  const sum = await digest(body);
+  const text = (at) => `assent-trial-v1\n${account.deviceID}\n${at}\n${sum}`;
+  return (await signed(account, text, "POST", `${own(account)}/trial`, { body, headers: { "Content-Type": "application/json" } })).json.id;
 }
 
 /** answer sends what was signed. */

@@ -29,12 +29,18 @@ function active() {
 
 const app = {
   accounts: [], settings: {}, reachable: undefined, lastContact: undefined, webPush: undefined, cleared: false, newVersion: false,
-  route: "", answered: 0,
+  route: "", answered: 0, trials: new Set(),
   joinCode: "", // what stands in the field of the join page
 
   go(route) {
     if (location.hash === `#${route}`) follow();
     else location.hash = route;
+  },
+
+  /** try has the server ask once, so that a person sees a request arrive before one matters. */
+  async try(account) {
+    app.trials.add(await api.trial(account, document.documentElement.lang));
+    app.go("requests");
   },
 
   async check() {

@@ -120,13 +120,33 @@ function joined(app, account) {
     el("p", {}, el("bdi", { class: "user" }, fullName(account))), el("p", {}, text));
   const lower = el("div", { class: "lower" });
   const leave = () => app.go(codesOnly ? "codes" : "requests");
-  if (!codesOnly && app.webPush && permission() === "default") {
-    append(lower, [el("p", {}, t("joinedNotify")),
-      button(t("turnOn"), async () => { await app.turnOnPush(); leave(); }, { class: "approve" }), button(t("notNow"), leave)]);
-  } else {
+  const next = (...parts) => { fill(lower, ...parts); lower.querySelector("button")?.focus(); };
+  const trial = () => next(...trying(app, account, leave));
+  if (codesOnly) {
     append(lower, [button(t("done"), leave, { class: "approve" })]);
+  } else if (app.webPush && permission() === "default") {
+    append(lower, [el("p", {}, t("joinedNotify")),
+      button(t("turnOn"), async () => { await app.turnOnPush(); trial(); }, { class: "approve" }), button(t("notNow"), trial)]);
+  } else {
+    append(lower, trying(app, account, leave));
   }
   node.append(lower);
   announce(node.querySelector("h1").textContent);
   return { node };
+}
+
+// A request that means nothing shows what the ones that matter will look like, and that they arrive.
+function trying(app, account, leave) {
+  const fault = el("p", { class: "fault", role: "alert", hidden: true });
+  const press = button(t("tryIt"), async () => {
+    press.disabled = true;
+    try {
+      await app.try(account);
+    } catch {
+      press.disabled = false;
+      fault.hidden = false;
+      fill(fault, t("tryFailed"));
+    }
+  }, { class: "approve" });
+  return [el("p", {}, t("tryText")), fault, press, button(t("done"), leave)];
 }

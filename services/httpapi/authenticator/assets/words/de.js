@@ -50,6 +50,10 @@ export default {
   codesAddedText: "Sie finden sie unter Codes. Dieses Konto schickt keine Anfragen hierher.",
   joinedNotify: "Erlauben Sie Mitteilungen, damit Anfragen Sie erreichen, während diese Seite geschlossen ist.",
   notNow: "Jetzt nicht",
+  tryText: "Probieren wir es aus: mit einer Anfrage, die nichts bedeutet.",
+  tryIt: "Ausprobieren",
+  tryFailed: "Der Versuch kam nicht an. Anfragen kommen trotzdem an, sobald der Server wieder da ist.",
+  tryPrompt: "Probieren wir es aus. Drücken Sie „Bestätigen“.",
   done: "Fertig",
   insecure: "Diese Seite braucht eine sichere Adresse (https). Öffnen Sie sie mit https, oder fragen Sie, wer sie betreibt.",
 

@@ -50,6 +50,10 @@ export default {
   codesAddedText: "You find them under Codes. This account sends no requests here.",
   joinedNotify: "Allow notifications, so that requests reach you while this page is closed.",
   notNow: "Not now",
+  tryText: "Let's try it: a request that means nothing.",
+  tryIt: "Try it",
+  tryFailed: "The try didn't get out. Requests arrive all the same once the server is back.",
+  tryPrompt: "Let's try it. Press Approve.",
   done: "Done",
   insecure: "This page needs a secure address (https). Open it with https, or ask whoever runs it.",
 

@@ -50,6 +50,10 @@ export default {
   codesAddedText: "Los encuentra en Códigos. Esta cuenta no envía solicitudes aquí.",
   joinedNotify: "Permita las notificaciones para que las solicitudes le lleguen con esta página cerrada.",
   notNow: "Ahora no",
+  tryText: "Probémoslo: una solicitud que no significa nada.",
+  tryIt: "Probar",
+  tryFailed: "La prueba no salió. Las solicitudes llegarán igualmente cuando el servidor vuelva.",
+  tryPrompt: "Probémoslo. Pulse Aprobar.",
   done: "Listo",
   insecure: "Esta página necesita una dirección segura (https). Ábrala con https o pregunte a quien la gestiona.",
 

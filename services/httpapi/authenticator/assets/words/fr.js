@@ -50,6 +50,10 @@ export default {
   codesAddedText: "Vous les trouvez sous Codes. Ce compte n’envoie pas de demandes ici.",
   joinedNotify: "Autorisez les notifications pour que les demandes vous parviennent quand cette page est fermée.",
   notNow: "Pas maintenant",
+  tryText: "Essayons : une demande sans conséquence.",
+  tryIt: "Essayer",
+  tryFailed: "L’essai n’est pas parti. Les demandes arriveront quand même dès que le serveur répondra.",
+  tryPrompt: "Essayons. Appuyez sur Approuver.",
   done: "Terminé",
   insecure: "Cette page a besoin d’une adresse sûre (https). Ouvrez-la en https ou demandez à la personne qui la gère.",
 

@@ -50,6 +50,10 @@ export default {
   codesAddedText: "Você os encontra em Códigos. Esta conta não envia pedidos para cá.",
   joinedNotify: "Permita notificações para que os pedidos cheguem com esta página fechada.",
   notNow: "Agora não",
+  tryText: "Vamos testar: um pedido que não significa nada.",
+  tryIt: "Testar",
+  tryFailed: "O teste não saiu. Os pedidos chegam mesmo assim quando o servidor voltar.",
+  tryPrompt: "Vamos testar. Toque em Aprovar.",
   done: "Pronto",
   insecure: "Esta página precisa de um endereço seguro (https). Abra-a com https ou pergunte a quem a mantém.",
 
