@@ -27,6 +27,14 @@ func shoot(p *browsertest.Tab, name string) {
 	p.Look(390, 844, false)
 }
 
+// fits expects that nothing is wider than a phone, nor than the smallest there is.
+func fits(p *browsertest.Tab) {
+	for _, width := range []int64{320, 390} {
+		p.Look(width, 844, false)
+		p.Holds(`[document.documentElement, document.getElementById("main")].every((e) => e.scrollWidth <= e.clientWidth)`)
+	}
+}
+
 // joins types a code into the join page, and leaves it.
 func joins(p *browsertest.Tab, code string) {
 	p.Sees("h1", "Join")

@@ -29,17 +29,12 @@ function active() {
 
 const app = {
   accounts: [], settings: {}, reachable: undefined, lastContact: undefined, webPush: undefined, cleared: false, newVersion: false,
-  route: "", answered: 0, joinCode: "", trials: new Set(),
+  route: "", answered: 0, trials: new Set(),
+  joinCode: "", // what stands in the field of the join page
 
   go(route) {
     if (location.hash === `#${route}`) follow();
     else location.hash = route;
-  },
-
-  takeCode() {
-    const code = app.joinCode;
-    app.joinCode = "";
-    return code;
   },
 
   /** try has the server ask once, so that a person sees a request arrive before one matters. */
@@ -73,6 +68,7 @@ const app = {
     const all = await accounts.all();
     app.accounts = all.map((fresh) => (fresh.id === account.id ? undefined : app.accounts.find((known) => known.id === fresh.id)) ?? fresh);
     app.cleared = false;
+    app.joinCode = "";
     navigator.storage?.persist?.().catch(() => {});
     drawNav();
     look();
@@ -218,6 +214,7 @@ function follow() {
     history.replaceState(null, "", "#join"); // a code is not kept where others look
   }
   const route = app.accounts.length === 0 ? "join" : name in views ? name : "requests";
+  if (route !== "join") app.joinCode = "";
   app.route = route;
   refresh();
   toTop();

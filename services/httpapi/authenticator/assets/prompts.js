@@ -91,6 +91,7 @@ export class Watcher {
 }
 
 function pause(ms, signal) {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const end = () => { clearTimeout(timer); resolve(); };
     const timer = setTimeout(end, ms);

@@ -13,15 +13,16 @@ let sentences = {};
 let tag = "en";
 let locale = "en"; // the same language as the browser writes it: its region decides how times look
 
-/** use loads a language; an empty choice takes the first of the browser's that there is. */
+/** use loads a language; without a choice the first of the browser's that there is. Where it cannot be loaded, all stays as it is. */
 export async function use(choice) {
   const wanted = [choice, ...navigator.languages].map((l) => (l ?? "").split("-")[0]);
-  tag = wanted.find((l) => l in languages) ?? "en";
+  const found = wanted.find((l) => l in languages) ?? "en";
   try {
-    sentences = (await import(`./words/${tag}.js`)).default;
-  } catch {
-    tag = "en"; // a page of an older version, without its file of this language
-    sentences = (await import("./words/en.js")).default;
+    sentences = (await import(`./words/${found}.js`)).default;
+    tag = found;
+  } catch (cause) {
+    if (Object.keys(sentences).length > 0) return;
+    throw cause;
   }
   locale = navigator.languages.find((l) => l.split("-")[0] === tag) ?? tag;
   document.documentElement.lang = tag;

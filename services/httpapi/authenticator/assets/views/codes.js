@@ -62,7 +62,7 @@ function filter(rows, empty, list, text, search) {
 function row(app, account) {
   const name = fullName(account);
   let now = { code: "", next: "", step: -1 }, shownUntil = 0;
-  const code = el("bdi", { dir: "ltr", class: "code" });
+  const code = el("bdi", { dir: "ltr", class: account.totp.digits > 6 ? "code long" : "code" });
   const next = el("bdi", { dir: "ltr" });
   const seconds = el("span", { class: "seconds" });
   const circle = ring();

@@ -6,6 +6,7 @@ import { addCodes, deviceName, groupedCode, join as joinServer, plainIOSTab, rea
 import { fullName } from "../names.js";
 import { say, t } from "../words.js";
 import { permission } from "../push.js";
+import { language } from "./language.js";
 import { scanner } from "./scanner.js";
 
 export function join(app) {
@@ -33,7 +34,7 @@ function form(app, done) {
   const fault = el("div", { class: "fault", id: "join-fault", role: "alert", hidden: true });
   const input = el("input", {
     id: "code", name: "code", type: "text", dir: "ltr", autocomplete: "off", autocapitalize: "characters", spellcheck: "false",
-    "aria-describedby": "code-hint join-fault", on: { input: () => tidy(input) },
+    "aria-describedby": "code-hint join-fault", on: { input: () => tidy(app, input) },
   });
   const press = el("button", { type: "submit", class: "approve" }, t("joinButton"));
   const complain = (content, way) => {
@@ -66,16 +67,18 @@ function form(app, done) {
       el("form", { novalidate: true, on: { submit: (event) => { event.preventDefault(); go(input.value); } } },
         el("h2", {}, el("label", { for: "code" }, t("typeLead"))),
         el("p", { class: "small", id: "code-hint" }, t("typeHint")), input, fault, press),
-      first ? null : el("a", { class: "quiet", href: "#requests" }, t("cancel"))));
-  const given = app.takeCode();
-  if (given) input.value = readCode(given) ? groupedCode(readCode(given)) : given; // joining takes a press: anybody can make a link
+      first ? el("div", { class: "language" }, el("label", { for: "language" }, t("language")), language(app))
+        : el("a", { class: "quiet", href: "#requests" }, t("cancel"))));
+  const given = readCode(app.joinCode);
+  input.value = given ? groupedCode(given) : app.joinCode; // joining takes a press: anybody can make a link
   return { node, leave: camera.stop };
 }
 
 // A whole code falls into groups of four, so that it can be compared; what else is typed stays as it is.
-function tidy(input) {
+function tidy(app, input) {
   const code = readCode(input.value);
   if (code && input.selectionStart === input.value.length) input.value = groupedCode(code);
+  app.joinCode = input.value; // another language keeps it
 }
 
 /** attempt joins with what was scanned or typed, or says what is wrong with it. */

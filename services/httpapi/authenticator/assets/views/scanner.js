@@ -1,6 +1,7 @@
 // The camera on the join page.
 
 import { button, el, fill } from "../dom.js";
+import { Refused, scan } from "../scan.js";
 import { t } from "../words.js";
 
 /** scanner is the button that opens the camera; `found` gets each text that it reads first, `failed` the key of a sentence. */
@@ -18,13 +19,12 @@ export function scanner(found, failed) {
     video.muted = true;
     fill(node, video, el("p", { class: "small" }, t("cameraLooking")), button(t("closeCamera"), () => { stop(); open.focus(); }));
     node.querySelector("button").focus();
-    const { scan, Refused } = await import("../scan.js");
     try {
       await scan(video, (text) => { stop(); found(text); return true; }, own.signal);
     } catch (problem) {
       if (own.signal.aborted) return;
       stop();
-      failed(problem instanceof Refused && problem.message === "missing" ? "cameraMissing" : "cameraRefused");
+      failed(problem instanceof Refused ? { missing: "cameraMissing", refused: "cameraRefused" }[problem.message] : "cameraReader");
     }
   });
   const hide = () => { if (document.hidden && session) stop(); };

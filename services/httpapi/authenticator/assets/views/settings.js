@@ -3,8 +3,9 @@
 import * as unlocking from "../unlock.js";
 import { announce, button, el, fill } from "../dom.js";
 import { permission } from "../push.js";
-import { languages, t } from "../words.js";
+import { t } from "../words.js";
 import { account as accountItem } from "./account.js";
+import { language } from "./language.js";
 
 export function settings(app) {
   const notifications = el("div", {});
@@ -70,12 +71,4 @@ async function unlockPart(app, node) {
     announce(t(box.checked === on ? (on ? "unlockOn" : "unlockOff") : on ? "unlockNotSet" : "unlockOn"));
   };
   return fill(node, toggle("unlock", "unlockTitle", "unlockText", Boolean(app.settings.unlock), change));
-}
-
-function language(app) {
-  const select = el("select", { id: "language", on: { change: () => app.speak(select.value) } },
-    el("option", { value: "" }, t("automatic")),
-    Object.entries(languages).map(([tag, name]) => el("option", { value: tag, lang: tag }, name)));
-  select.value = app.settings.language ?? "";
-  return select;
 }

@@ -18,6 +18,7 @@ export default {
   cameraView: "Was die Kamera sieht",
   cameraRefused: "Die Kamera ist für diese Website gesperrt. Geben Sie stattdessen den Beitrittscode ein.",
   cameraMissing: "Hier gibt es keine Kamera. Geben Sie stattdessen den Beitrittscode ein.",
+  cameraReader: "Der Codeleser lässt sich nicht laden. Geben Sie stattdessen den Beitrittscode ein.",
   typeLead: "Scannen geht nicht? Beitrittscode eingeben",
   typeHint: "Sechzehn Buchstaben und Ziffern in Vierergruppen, zum Beispiel K7QX-2M4P-WZ3N-A5RT. Auch ein Einrichtungslink (otpauth://…) geht.",
   joinButton: "Beitreten",

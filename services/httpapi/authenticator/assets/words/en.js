@@ -18,6 +18,7 @@ export default {
   cameraView: "What the camera sees",
   cameraRefused: "The camera is blocked for this site. Type the join code instead.",
   cameraMissing: "There is no camera here. Type the join code instead.",
+  cameraReader: "The reader for codes can't be loaded. Type the join code instead.",
   typeLead: "Can't scan? Type the join code",
   typeHint: "Sixteen letters and digits in groups of four, such as K7QX-2M4P-WZ3N-A5RT. A setup link (otpauth://…) works too.",
   joinButton: "Join",

@@ -18,6 +18,7 @@ export default {
   cameraView: "Lo que ve la cámara",
   cameraRefused: "La cámara está bloqueada para este sitio. Escriba el código de unión en su lugar.",
   cameraMissing: "Aquí no hay cámara. Escriba el código de unión en su lugar.",
+  cameraReader: "No se puede cargar el lector de códigos. Escriba el código de unión en su lugar.",
   typeLead: "¿No puede escanear? Escriba el código de unión",
   typeHint: "Dieciséis letras y cifras en grupos de cuatro, como K7QX-2M4P-WZ3N-A5RT. También vale un enlace de configuración (otpauth://…).",
   joinButton: "Unirse",

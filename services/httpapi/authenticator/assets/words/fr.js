@@ -18,6 +18,7 @@ export default {
   cameraView: "Ce que voit la caméra",
   cameraRefused: "La caméra est bloquée pour ce site. Saisissez plutôt le code d’adhésion.",
   cameraMissing: "Il n’y a pas de caméra ici. Saisissez plutôt le code d’adhésion.",
+  cameraReader: "Le lecteur de codes ne peut pas être chargé. Saisissez plutôt le code d’adhésion.",
   typeLead: "Impossible de scanner ? Saisissez le code d’adhésion",
   typeHint: "Seize lettres et chiffres par groupes de quatre, comme K7QX-2M4P-WZ3N-A5RT. Un lien de configuration (otpauth://…) convient aussi.",
   joinButton: "Rejoindre",

@@ -18,6 +18,7 @@ export default {
   cameraView: "O que a câmera vê",
   cameraRefused: "A câmera está bloqueada para este site. Digite o código de adesão em vez disso.",
   cameraMissing: "Não há câmera aqui. Digite o código de adesão em vez disso.",
+  cameraReader: "O leitor de códigos não pode ser carregado. Digite o código de adesão em vez disso.",
   typeLead: "Não consegue ler? Digite o código de adesão",
   typeHint: "Dezesseis letras e dígitos em grupos de quatro, como K7QX-2M4P-WZ3N-A5RT. Um link de configuração (otpauth://…) também serve.",
   joinButton: "Entrar",
