@@ -103,6 +103,16 @@ chaos/queue: build bin/nats-server ## a million notifications that wait, and a r
 answers: build ## time from an answer to the client that waits, on each road (ARGS="--count 1000")
 	@go run ./services/cmd/answers --assent $(BINARY) $(ARGS)
 
+.PHONY: authenticator
+authenticator: ## how large the first load of the web authenticator is, and how soon it can be used with a processor four times as slow
+	@.ci/chromium
+	@go test -count=1 -v -run 'TestTheFirstLoadIsSmall|TestItIsThereAtOnceOnASlowPhone' ./services/httpapi/authenticator | sed -n 's/^ *[a-z_]*test.go:[0-9]*: //p'
+
+.PHONY: pictures
+pictures: ## the pictures in docs/, made anew in Chromium
+	@.ci/chromium
+	@.ci/pictures
+
 .PHONY: bin/nats-server
 bin/nats-server:
 	@.ci/build "Building NATS" $@ github.com/nats-io/nats-server/v2

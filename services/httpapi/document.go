@@ -15,7 +15,7 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
-const robots = "User-agent: *\nDisallow: /l/\nDisallow: /sandbox\nDisallow: /v1/\nDisallow: /callbacks/\n"
+const robots = "User-agent: *\nDisallow: /l/\nDisallow: /enrol/\nDisallow: /sandbox\nDisallow: /v1/\nDisallow: /callbacks/\n"
 
 // explanation is what the API document says about a problem.
 type explanation struct {

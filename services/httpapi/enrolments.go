@@ -102,7 +102,6 @@ func (s *Server) makeEnrolment(ctx context.Context, client credential.Credential
 // readEnrolment checks what may be added, and how the page looks.
 func (s *Server) readEnrolment(f *faults, request api.CreateEnrolment) (enrolment.Link, time.Duration) {
 	f.sentText("brand", request.Brand, maxBrand)
-	f.noMarkup("brand", request.Brand)
 	f.locale("locale", request.Locale)
 	life := defaultEnrolment
 	if n := request.ExpiresIn; n != nil {

@@ -19,6 +19,8 @@ import (
 	"testing"
 
 	cdp "github.com/chromedp/cdproto/browser"
+	cdproto "github.com/chromedp/cdproto/cdp"
+	pages "github.com/chromedp/cdproto/page"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/api"
@@ -52,7 +54,13 @@ type owner struct {
 func (p *webPhone) JoinsBy(brand, name string) owner {
 	p.t.Helper()
 	u := read[api.User](p.t, p.Call(http.MethodPost, "/v1/users", api.CreateUser{Name: name}), http.StatusCreated)
-	link := p.Enrolment(u, api.CreateEnrolment{Brand: brand}).URL
+	p.JoinsWith(p.CodeOf(p.Enrolment(u, api.CreateEnrolment{Brand: brand}).URL))
+	return owner{u, p.Devices(u)[api.DeviceKindApp].ID}
+}
+
+// CodeOf is the join code that an enrolment page shows to whoever adds the web authenticator there.
+func (p *webPhone) CodeOf(link string) string {
+	p.t.Helper()
 	jar, err := cookiejar.New(nil)
 	require.NoError(p.t, err)
 	client := &http.Client{Jar: jar, Timeout: pageWithin}
@@ -72,8 +80,7 @@ func (p *webPhone) JoinsBy(brand, name string) owner {
 	require.NotNil(p.t, form)
 	code := regexp.MustCompile(`#join=([0-9A-Z-]+)`).FindStringSubmatch(load(http.MethodPost, url.Values{"form": form[1:], "name": {"Phone"}}.Encode()))
 	require.NotNil(p.t, code)
-	p.JoinsWith(code[1])
-	return owner{u, p.Devices(u)[api.DeviceKindApp].ID}
+	return code[1]
 }
 
 // Joins makes it a device of somebody new.
@@ -247,6 +254,7 @@ func TestTheWebAuthenticatorShowsCodesWithoutAConnection(t *testing.T) {
 	device := ana.Registered(ana.Polls(registrations, r, "accepted"))
 	p.Leaves()
 	p.Holds(`navigator.serviceWorker.controller !== null`)
+	require.Empty(t, browsertest.Call(p.Tab, pages.GetInstallabilityErrors, cdproto.Empty{}).InstallabilityErrors, "it can be put on the home screen")
 
 	p.Expect("ERR_INTERNET_DISCONNECTED")
 	p.Offline(true)
@@ -442,4 +450,42 @@ func TestTheWebAuthenticatorIsTriedBeforeItMatters(t *testing.T) {
 	p.Click("button.approve")
 	p.Sees("h1", "Approved")
 	p.Silent()
+}
+
+func TestTheAuthenticatorPageRunsAsItStands(t *testing.T) {
+	t.Parallel()
+	written, err := os.ReadFile("../../docs/authenticator.md")
+	require.NoError(t, err)
+	s, dir := settled(t)
+	reader := newShell(t, dir)
+	p := s.WebPhone()
+	var output string
+	ran, compared := 0, 0
+	for _, m := range blocks.FindAllStringSubmatch(string(written), -1) {
+		switch language, text := m[1], m[2]; language {
+		case "sh":
+			output = reader.runs(strings.ReplaceAll(text, guideBase, s.base))
+			require.NotContains(t, output, `"code":"`, "a problem, of this block: %s", text)
+			ran++
+		case "json":
+			sameForm(t, lastJSON(t, output), text)
+			compared++
+			p.JoinsWith(p.CodeOf(printed[api.Enrolment](t, output).URL))
+			p.Leaves()
+		}
+	}
+	require.Equal(t, []int{2, 1}, []int{ran, compared}, "the page has lost its blocks")
+	v := printed[api.Verification](t, output)
+	p.Sees(".facts", "Near Lyon (estimate)")
+	p.Types(v.MatchNumber)
+	s.Waiting(v).Sees(api.StatusApproved, "")
+	p.Sees("h1", "Approved")
+}
+
+// printed is the last JSON that a block printed.
+func printed[T any](t *testing.T, output string) T {
+	t.Helper()
+	var v T
+	require.NoError(t, json.Unmarshal([]byte(output[max(0, strings.LastIndex(output, "\n{")):]), &v), "printed: %s", output)
+	return v
 }

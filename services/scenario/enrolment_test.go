@@ -1,7 +1,9 @@
 package scenario_test
 
 import (
+	"bytes"
 	"encoding/base32"
+	"image/png"
 	"net/http"
 	"os"
 	"regexp"
@@ -9,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	cdp "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/api"
@@ -179,6 +183,28 @@ func TestWhoHasTheWebAuthenticatorApprovesAChangeOnIt(t *testing.T) {
 		require.Contains(t, string(a.body), `route="/enrol/"`)
 		require.NotContains(t, string(a.body), token)
 	}
+}
+
+// What stands on a dark screen is read by the camera of the phone that joins.
+func TestAPhoneJoinsWithTheCodeOnADarkScreen(t *testing.T) {
+	t.Parallel()
+	s := Together(t)
+	u := s.User()
+	p := s.Enrols(s.Enrolment(u, api.CreateEnrolment{Brand: "Example Bank"}))
+	p.Look(390, 844, true)
+	p.Adds("push", "", "button.main")
+	screen, err := png.Decode(bytes.NewReader(browsertest.Ask(p.Tab, chromedp.CaptureScreenshot())))
+	require.NoError(t, err)
+
+	b := browsertest.Start(t, browsertest.Camera(t, screen))
+	phone := b.Tab(t).Person()
+	phone.Look(390, 844, false)
+	phone.Open(s.base + "/authenticator/")
+	b.Permit(t, s.base, "camera", cdp.PermissionSettingGranted)
+	phone.Click(".camera button")
+	phone.Sees("h1 .good", "✓")
+	p.Sees(".said", "It was added")
+	require.Len(t, s.Devices(u), 1)
 }
 
 // token is a link of the page, which differs from one to the next in characters that are no letters.

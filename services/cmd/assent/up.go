@@ -165,6 +165,7 @@ func banner(w io.Writer, c config, selected []role, took time.Duration) {
 	if sandboxed {
 		fmt.Fprintf(w, "  Inbox    %s/sandbox\n", base)
 	}
+	fmt.Fprintf(w, "  Phone    %s/authenticator/\n", base)
 	fmt.Fprintf(w, "  Docs     %s/docs\n", base)
 	fmt.Fprintf(w, "  Client   %s / %s   (kept in %s)\n", c.BootstrapClientID, c.BootstrapClientSecret, c.Data)
 	if !sandboxed {

@@ -152,7 +152,7 @@ func TestTheFirstLoadIsSmall(t *testing.T) {
 	for _, language := range []string{"en", "de", "es", "pt", "fr", "hi", "ar"} {
 		largest = max(largest, len(get(t, s, base+"words/"+language+".js", gzipped).body))
 	}
-	t.Logf("%d bytes, and %d of the largest language", sum, largest)
+	t.Logf("first load: %d bytes, and %d of the largest language", sum, largest)
 	require.Less(t, sum+largest, most)
 	require.NotContains(t, plain.body, "vendor/", "the reader of QR codes comes with the camera")
 }

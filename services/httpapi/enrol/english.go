@@ -76,8 +76,8 @@ var english = &wording{
 	ApproveWaiting: "Waiting for your answer…", ApproveAction: "Change your devices",
 	Refused: "The request was refused, so nothing was changed.", Unanswered: "Nobody answered in time. Try again, or choose another way.",
 	NotDelivered:   "The message to {device} could not be delivered. Choose another way.",
-	RecoverHeading: "Use a recovery code", RecoverLabel: "Recovery code", RecoverHint: "12 letters and digits. Each code works once.",
-	RecoverWrong: "That isn't one of your recovery codes, or it was used before.", RecoverForm: "Enter all 12 letters and digits of the code.",
+	RecoverHeading: "Use a recovery code", RecoverLabel: "Recovery code", RecoverHint: "12 letters and digits. A code that somebody gave you has 16.",
+	RecoverWrong: "That isn't one of your recovery codes, or it was used before.", RecoverForm: "Enter all 12 letters and digits of the code, or all 16 of one that you were given.",
 
 	SaidAdded: "It was added, and counts from now on.", SaidRenamed: "It was renamed.", SaidDefault: "It is asked first from now on.",
 	SaidRemoved:     "It was removed.",

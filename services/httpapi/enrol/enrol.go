@@ -75,6 +75,8 @@ type Verifications interface {
 // Recovery knows what stands in for a lost device.
 type Recovery interface {
 	RecoveryCodes(ctx context.Context, account, userID string) (recovery.Stock, error)
+	// BypassTokens lists the open ones.
+	BypassTokens(ctx context.Context, account, userID string) ([]recovery.BypassToken, error)
 	// Recover uses up what it is given where that is right. It fails with *verification.LimitError.
 	Recover(ctx context.Context, account, userID string, kind recovery.Kind, code verification.Code) (recovery.Recovered, error)
 }

@@ -78,8 +78,8 @@ var french = &wording{
 	ApproveWaiting: "Nous attendons votre réponse…", ApproveAction: "Modifier vos appareils",
 	Refused: "La demande a été refusée, donc rien n'a été modifié.", Unanswered: "Personne n'a répondu à temps. Réessayez, ou choisissez un autre moyen.",
 	NotDelivered:   "Le message à {device} n'a pas pu être remis. Choisissez un autre moyen.",
-	RecoverHeading: "Utiliser un code de secours", RecoverLabel: "Code de secours", RecoverHint: "12 lettres et chiffres. Chaque code sert une fois.",
-	RecoverWrong: "Ce n'est pas un de vos codes de secours, ou il a déjà servi.", RecoverForm: "Saisissez les 12 lettres et chiffres du code.",
+	RecoverHeading: "Utiliser un code de secours", RecoverLabel: "Code de secours", RecoverHint: "12 lettres et chiffres. Un code que quelqu'un vous a donné en a 16.",
+	RecoverWrong: "Ce n'est pas un de vos codes de secours, ou il a déjà servi.", RecoverForm: "Saisissez les 12 lettres et chiffres du code, ou les 16 si on vous l'a donné.",
 
 	SaidAdded: "C'est ajouté, et cela compte désormais.", SaidRenamed: "C'est renommé.", SaidDefault: "On vous demandera d'abord par celui-ci.",
 	SaidRemoved:     "C'est retiré.",

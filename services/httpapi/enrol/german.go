@@ -78,8 +78,8 @@ var german = &wording{
 	ApproveWaiting: "Wir warten auf Ihre Antwort …", ApproveAction: "Ihre Geräte ändern",
 	Refused: "Die Anfrage wurde abgelehnt, also wurde nichts geändert.", Unanswered: "Es kam keine Antwort zur rechten Zeit. Versuchen Sie es noch einmal, oder nehmen Sie einen anderen Weg.",
 	NotDelivered:   "Die Nachricht an {device} konnte nicht zugestellt werden. Nehmen Sie einen anderen Weg.",
-	RecoverHeading: "Wiederherstellungscode verwenden", RecoverLabel: "Wiederherstellungscode", RecoverHint: "12 Buchstaben und Ziffern. Jeder Code gilt einmal.",
-	RecoverWrong: "Das ist keiner Ihrer Wiederherstellungscodes, oder er wurde schon verwendet.", RecoverForm: "Geben Sie alle 12 Buchstaben und Ziffern des Codes ein.",
+	RecoverHeading: "Wiederherstellungscode verwenden", RecoverLabel: "Wiederherstellungscode", RecoverHint: "12 Buchstaben und Ziffern. Ein Code, den Ihnen jemand gegeben hat, hat 16.",
+	RecoverWrong: "Das ist keiner Ihrer Wiederherstellungscodes, oder er wurde schon verwendet.", RecoverForm: "Geben Sie alle 12 Buchstaben und Ziffern des Codes ein, oder alle 16, wenn Sie ihn bekommen haben.",
 
 	SaidAdded: "Hinzugefügt; es zählt von jetzt an.", SaidRenamed: "Umbenannt.", SaidDefault: "Von jetzt an werden Sie zuerst darüber gefragt.",
 	SaidRemoved:     "Entfernt.",

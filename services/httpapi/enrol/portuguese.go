@@ -78,8 +78,8 @@ var portuguese = &wording{
 	ApproveWaiting: "Esperando a sua resposta…", ApproveAction: "Alterar os seus dispositivos",
 	Refused: "O pedido foi recusado, por isso nada foi alterado.", Unanswered: "Ninguém respondeu a tempo. Tente de novo, ou escolha outra forma.",
 	NotDelivered:   "A mensagem para {device} não pôde ser entregue. Escolha outra forma.",
-	RecoverHeading: "Usar um código de recuperação", RecoverLabel: "Código de recuperação", RecoverHint: "12 letras e algarismos. Cada código funciona uma vez.",
-	RecoverWrong: "Não é um dos seus códigos de recuperação, ou já foi usado.", RecoverForm: "Digite as 12 letras e algarismos do código.",
+	RecoverHeading: "Usar um código de recuperação", RecoverLabel: "Código de recuperação", RecoverHint: "12 letras e algarismos. Um código que alguém lhe deu tem 16.",
+	RecoverWrong: "Não é um dos seus códigos de recuperação, ou já foi usado.", RecoverForm: "Digite as 12 letras e algarismos do código, ou os 16 se alguém lho deu.",
 
 	SaidAdded: "Foi adicionado, e conta a partir de agora.", SaidRenamed: "O nome foi mudado.", SaidDefault: "Você é consultado primeiro por ele a partir de agora.",
 	SaidRemoved:     "Foi removido.",

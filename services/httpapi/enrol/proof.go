@@ -37,10 +37,21 @@ func (h *handler) proven(ctx context.Context, v *visit, then string) bool {
 	return !needed
 }
 
-// provable tells whether there is anything to prove oneself with, and whether recovery codes are.
+// provable tells whether a proof is needed, which is where there is something to prove oneself with, and whether a
+// recovery code or a bypass token can be one. A bypass token alone asks for no proof: it ends by itself.
 func (h *handler) provable(ctx context.Context, v *visit) (codes, needed bool, err error) {
 	stock, err := h.Recovery.RecoveryCodes(ctx, v.link.Account, v.link.UserID)
-	return stock.Left > 0, len(v.has) > 0 || stock.Left > 0, err //nolint:wrapcheck // logged as what it is
+	if err != nil {
+		return false, false, err //nolint:wrapcheck // logged as what it is
+	}
+	if codes = stock.Left > 0; !codes {
+		open, err := h.Recovery.BypassTokens(ctx, v.link.Account, v.link.UserID)
+		if err != nil {
+			return false, false, err //nolint:wrapcheck // logged as what it is
+		}
+		codes = len(open) > 0
+	}
+	return codes, len(v.has) > 0 || stock.Left > 0, nil
 }
 
 // then is the step that a proof is asked for; the list where it is none.

@@ -176,6 +176,29 @@ func TestARecoveryCodeProvesOnceAndSaysHowManyAreLeft(t *testing.T) {
 	require.NotEmpty(t, s.header.Get("Retry-After"))
 }
 
+func TestABypassTokenProvesForWhoLostEverything(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	h.phone(u, "+14155550101", "Lost")
+	link, _ := h.invite(u)
+	b := h.browser(link)
+	require.NotContains(t, b.open("/add/totp").text(), "recovery code")
+	told, err := recovery.NewToken(strings.NewReader(strings.Repeat("some random bytes of a test. ", 10)))
+	require.NoError(t, err)
+	_, plain, _ := recovery.Read(told.Reveal())
+	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, u.ID, recovery.BypassToken{ID: "t1", Reason: "lost", ExpiresAt: h.now().Add(time.Hour), UsesLeft: 1}, plain))
+	b.open("/add/totp").is(http.StatusOK, "Use a recovery code")
+	s := b.open("/proof?then=add%2Ftotp&way=recovery").is(http.StatusOK, "A code that somebody gave you has 16.")
+	b.send(s, "recovery", told.Reveal()).is(http.StatusOK, "Add an authenticator app", "You can go on for 10 minutes.")
+	require.Equal(t, map[string]string{"kind": "bypass_token", "token_id": "t1", "uses_left": "0", "enrolment_id": h.did(u)[0].Details["enrolment_id"]}, h.did(u)[0].Details)
+
+	none := h.user() // who has a token and nothing else needs none
+	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, none.ID, recovery.BypassToken{ID: "t2", ExpiresAt: h.now().Add(time.Hour), UsesLeft: 1}, plain))
+	link, _ = h.invite(none)
+	h.browser(link).open("/add/totp").is(http.StatusOK, "Add an authenticator app")
+}
+
 func TestAnApprovalOnThePhoneProvesWithItsNumber(t *testing.T) {
 	t.Parallel()
 	h := open(t)

@@ -78,8 +78,8 @@ var spanish = &wording{
 	ApproveWaiting: "Esperando su respuesta…", ApproveAction: "Cambiar sus dispositivos",
 	Refused: "La solicitud se rechazó, así que no se ha cambiado nada.", Unanswered: "Nadie respondió a tiempo. Inténtelo de nuevo, o elija otra forma.",
 	NotDelivered:   "No se ha podido entregar el mensaje a {device}. Elija otra forma.",
-	RecoverHeading: "Usar un código de recuperación", RecoverLabel: "Código de recuperación", RecoverHint: "12 letras y cifras. Cada código funciona una vez.",
-	RecoverWrong: "No es ninguno de sus códigos de recuperación, o ya se usó.", RecoverForm: "Escriba las 12 letras y cifras del código.",
+	RecoverHeading: "Usar un código de recuperación", RecoverLabel: "Código de recuperación", RecoverHint: "12 letras y cifras. Un código que le haya dado alguien tiene 16.",
+	RecoverWrong: "No es ninguno de sus códigos de recuperación, o ya se usó.", RecoverForm: "Escriba las 12 letras y cifras del código, o las 16 si se lo han dado.",
 
 	SaidAdded: "Se ha añadido, y cuenta desde ahora.", SaidRenamed: "Se ha cambiado el nombre.", SaidDefault: "Desde ahora se le pregunta primero por él.",
 	SaidRemoved:     "Se ha quitado.",
