@@ -88,7 +88,7 @@ func (e *Enrolments) Begin(ctx context.Context, r Request) (Enrolment, error) {
 	case r.Factor == device.AppCode:
 		return e.beginAuthenticator(ctx, d, r)
 	case r.Quiet:
-		d.Pending = &device.Pending{Link: r.Link, ExpiresAt: e.end(r)}
+		d.Pending = e.pending(r)
 		d, err = e.Users.CreateDevice(ctx, d)
 		return Enrolment{Device: d, State: Pending, ExpiresAt: e.end(r)}, wrap("store device", err)
 	default:
@@ -157,7 +157,8 @@ func (e *Enrolments) beginMessage(ctx context.Context, d device.Device, r Reques
 	if err != nil {
 		return Enrolment{}, err
 	}
-	d.Pending = &device.Pending{VerificationID: a.Verification.ID, Link: r.Link, ExpiresAt: a.Verification.ExpiresAt}
+	d.Pending = e.pending(r)
+	d.Pending.VerificationID, d.Pending.ExpiresAt = a.Verification.ID, a.Verification.ExpiresAt
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
@@ -173,7 +174,7 @@ func (e *Enrolments) beginAuthenticator(ctx context.Context, d device.Device, r 
 	if d.Secret, err = device.NewSecret(e.random()); err != nil {
 		return Enrolment{}, fmt.Errorf("draw secret: %w", err)
 	}
-	d.Pending = &device.Pending{Link: r.Link, ExpiresAt: e.end(r)}
+	d.Pending = e.pending(r)
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
@@ -328,7 +329,9 @@ func (e *Enrolments) proveSecret(ctx context.Context, d device.Device, code veri
 // refuse ends an enrolment for good: the limit on wrong codes is a rolling one, and would let it come
 // back to life.
 func (e *Enrolments) refuse(ctx context.Context, d device.Device) (Enrolment, error) {
-	d.Pending = &device.Pending{Link: d.Pending.Link, ExpiresAt: e.Now().UTC()}
+	ended := *d.Pending
+	ended.VerificationID, ended.ExpiresAt = "", e.Now().UTC()
+	d.Pending = &ended
 	d, err := e.Users.UpdatePending(ctx, d)
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("refuse device: %w", err)
@@ -360,10 +363,9 @@ func (e *Enrolments) Ask(ctx context.Context, account, deviceID string, m Messag
 	if err != nil {
 		return Enrolment{}, err
 	}
-	before := d
-	d.Pending = &device.Pending{
-		VerificationID: a.Verification.ID, Link: d.Pending.Link, ExpiresAt: later(d.Pending.ExpiresAt, a.Verification.ExpiresAt),
-	}
+	before, next := d, *d.Pending
+	next.VerificationID, next.ExpiresAt = a.Verification.ID, later(next.ExpiresAt, a.Verification.ExpiresAt)
+	d.Pending = &next
 	if d, err = e.Users.UpdatePending(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
@@ -378,6 +380,11 @@ func (e *Enrolments) Ask(ctx context.Context, account, deviceID string, m Messag
 // drop removes a device that nobody was told of. What cannot be removed leaves with its end.
 func (e *Enrolments) drop(ctx context.Context, d device.Device) {
 	_ = e.Users.DeleteDevice(context.WithoutCancel(ctx), d.Credential, d.ID)
+}
+
+// pending is what is to be proved of a new device.
+func (e *Enrolments) pending(r Request) *device.Pending {
+	return &device.Pending{Link: r.Link, Browser: r.Browser, ExpiresAt: e.end(r)}
 }
 
 func (e *Enrolments) end(r Request) time.Time {

@@ -68,7 +68,7 @@ func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request)
 	if err != nil {
 		return Enrolment{}, err
 	}
-	d.Pending = &device.Pending{Link: r.Link, ExpiresAt: e.end(r)}
+	d.Pending = e.pending(r)
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}

@@ -95,4 +95,7 @@ var english = &wording{
 	Gone: "This isn't in your list.", GoneText: "It was removed or never there. Go back to the list.",
 	TooLate: "Too late for this one.", TooLateText: "Its time is over, or too many codes were wrong. Nothing was added; begin again.",
 	Crowded: "You have 50 devices, and no more fit.", CrowdedText: "Remove one that you no longer use.",
+	BegunElsewhere:     "This was begun in another browser.",
+	BegunElsewhereText: "Only that browser can finish it. If you begin again here, what was begun there counts no more.",
+	BeginAgain:         "Begin again",
 }

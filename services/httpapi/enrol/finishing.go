@@ -43,7 +43,11 @@ func (h *handler) pending(v *visit) (device.Device, bool) {
 // unfinished shows the step that proves a new device.
 func (h *handler) unfinished(ctx context.Context, v *visit) {
 	d, ok := h.pending(v)
-	if !ok {
+	if !ok || !h.proven(ctx, v, "devices/"+d.ID) { // somebody may have added a first device since
+		return
+	}
+	if !h.begunHere(v, d) {
+		h.render(v, http.StatusOK, resultShown, h.elsewherePage(v, d))
 		return
 	}
 	p, asked, err := h.proving(ctx, v, d)
@@ -66,6 +70,14 @@ func (h *handler) unfinished(ctx context.Context, v *visit) {
 		h.looksAgain(v, &p)
 	}
 	h.render(v, http.StatusOK, result, p)
+}
+
+// elsewherePage says that another browser began a device, and offers to begin it anew in this one.
+func (h *handler) elsewherePage(v *visit, d device.Device) page {
+	w := v.words
+	p := h.step(v, viewConfirm, "devices/"+d.ID, w.BegunElsewhere, named{})
+	p.Lead, p.Confirm, p.Do = v.say(w.BegunElsewhereText, named{}), w.BeginAgain, "anew"
+	return p
 }
 
 // proving is the step that proves a device, and the verification that asks for it, where there is one.
@@ -200,27 +212,40 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 	if !ok {
 		return
 	}
-	switch v.typed.Get("do") {
-	case "cancel":
-		if err := h.Users.DeleteDevice(ctx, d.Credential, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
-			h.away(v, sayNotSaved, err)
-			return
+	do := v.typed.Get("do")
+	if do == "cancel" {
+		if h.drop(ctx, v, d) {
+			v.tell(saidCanceled, 0)
+			h.lead(v, "")
 		}
-		v.tell(saidCanceled, 0)
-		h.lead(v, "")
-	case "again":
-		if h.proven(ctx, v, "devices/"+d.ID) { // somebody may have added a first device since
-			h.askAgain(ctx, v, d)
-		}
-	case "call":
-		if h.proven(ctx, v, "devices/"+d.ID) {
-			h.callInstead(ctx, v, d)
-		}
-	default:
-		if h.proven(ctx, v, "devices/"+d.ID) {
-			h.check(ctx, v, d)
-		}
+		return
 	}
+	if !h.proven(ctx, v, "devices/"+d.ID) {
+		return
+	}
+	switch {
+	case do == "anew":
+		if h.drop(ctx, v, d) {
+			h.lead(v, "add/"+string(d.Kind))
+		}
+	case !h.begunHere(v, d):
+		h.lead(v, "devices/"+d.ID) // which says why
+	case do == "again":
+		h.askAgain(ctx, v, d)
+	case do == "call":
+		h.callInstead(ctx, v, d)
+	default:
+		h.check(ctx, v, d)
+	}
+}
+
+// drop removes a device that is not proved yet. Where it cannot, it has answered.
+func (h *handler) drop(ctx context.Context, v *visit, d device.Device) bool {
+	if err := h.Users.DeleteDevice(ctx, d.Credential, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
+		h.away(v, sayNotSaved, err)
+		return false
+	}
+	return true
 }
 
 // callInstead begins the same number anew, proved by a call.

@@ -97,4 +97,7 @@ var french = &wording{
 	Gone: "Ce n'est pas dans votre liste.", GoneText: "Il a été retiré ou n'y a jamais été. Revenez à la liste.",
 	TooLate: "C'est trop tard pour celui-ci.", TooLateText: "Le temps est écoulé, ou trop de codes étaient erronés. Rien n'a été ajouté ; recommencez.",
 	Crowded: "Vous avez 50 appareils, et c'est le maximum.", CrowdedText: "Retirez-en un que vous n'utilisez plus.",
+	BegunElsewhere:     "Ceci a été commencé dans un autre navigateur.",
+	BegunElsewhereText: "Il ne peut être terminé que là-bas. Si vous recommencez ici, ce qui y a été commencé ne comptera plus.",
+	BeginAgain:         "Recommencer",
 }

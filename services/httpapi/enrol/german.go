@@ -97,4 +97,7 @@ var german = &wording{
 	Gone: "Das steht nicht in Ihrer Liste.", GoneText: "Es wurde entfernt oder war nie da. Gehen Sie zurück zur Liste.",
 	TooLate: "Dafür ist es zu spät.", TooLateText: "Die Zeit ist um, oder zu viele Codes waren falsch. Nichts wurde hinzugefügt; beginnen Sie noch einmal.",
 	Crowded: "Sie haben 50 Geräte, und mehr gehen nicht.", CrowdedText: "Entfernen Sie eines, das Sie nicht mehr verwenden.",
+	BegunElsewhere:     "Das wurde in einem anderen Browser begonnen.",
+	BegunElsewhereText: "Nur dort lässt es sich abschließen. Wenn Sie hier neu beginnen, gilt das dort Begonnene nicht mehr.",
+	BeginAgain:         "Neu beginnen",
 }

@@ -102,6 +102,7 @@ type fields struct {
 	Again   string
 	MayCall bool   // in place of a text
 	Confirm string // the words of the button
+	Do      string // what the button says to the program, where there are several
 	Danger  bool   // which takes something away
 	Choices []choice
 	Recover string // where a recovery code is typed

@@ -97,4 +97,7 @@ var portuguese = &wording{
 	Gone: "Isto não está na sua lista.", GoneText: "Foi removido ou nunca esteve lá. Volte à lista.",
 	TooLate: "É tarde demais para este.", TooLateText: "O tempo acabou, ou houve códigos errados demais. Nada foi adicionado; comece de novo.",
 	Crowded: "Você tem 50 dispositivos, e não cabem mais.", CrowdedText: "Remova um que já não usa.",
+	BegunElsewhere:     "Isto foi começado em outro navegador.",
+	BegunElsewhereText: "Só pode ser concluído lá. Se você recomeçar aqui, o que foi começado lá deixa de valer.",
+	BeginAgain:         "Recomeçar",
 }

@@ -97,4 +97,7 @@ var spanish = &wording{
 	Gone: "Esto no está en su lista.", GoneText: "Se quitó o nunca estuvo. Vuelva a la lista.",
 	TooLate: "Es demasiado tarde para esto.", TooLateText: "Se acabó el tiempo, o hubo demasiados códigos incorrectos. No se ha añadido nada; empiece de nuevo.",
 	Crowded: "Tiene 50 dispositivos y no caben más.", CrowdedText: "Quite uno que ya no use.",
+	BegunElsewhere:     "Esto se empezó en otro navegador.",
+	BegunElsewhereText: "Solo se puede terminar allí. Si empieza de nuevo aquí, lo empezado allí dejará de valer.",
+	BeginAgain:         "Empezar de nuevo",
 }

@@ -91,6 +91,14 @@ func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 // form is what every form of the page carries: only this browser gets it, for this link.
 func (h *handler) form(v *visit) string { return h.mac("form", hashOf(v.token), v.sees.nonce) }
 
+// browser stands for this browser in what it begins with this link.
+func (h *handler) browser(v *visit) string { return h.mac("browser", hashOf(v.token), v.sees.nonce) }
+
+// begunHere tells whether this very browser began a device. Any other one with the link is not shown its secret or code.
+func (h *handler) begunHere(v *visit, d device.Device) bool {
+	return v.sees.nonce != "" && equal(d.Pending.Browser, h.browser(v))
+}
+
 // visitor reads the cookie. One that is missing, foreign or changed reads as a first visit.
 func (h *handler) visitor(v *visit) visitor {
 	for _, c := range v.r.CookiesNamed(cookieName) {

@@ -71,6 +71,7 @@ type wording struct {
 	Locked, LockedText, Away, AwayText, NotSaved                 string
 	Elsewhere, ElsewhereText, CookieLost, CookieLostText         string
 	Gone, GoneText, TooLate, TooLateText, Crowded, CrowdedText   string
+	BegunElsewhere, BegunElsewhereText, BeginAgain               string
 }
 
 // What the next page says was done.
