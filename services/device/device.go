@@ -95,7 +95,9 @@ type Pending struct {
 	// Link is the id of the enrolment link that its owner added it by; empty where a client enrols it.
 	Link string
 	// Browser stands for the browser that it was begun in, of those of its link; empty where a client enrols it.
-	Browser   string
+	Browser string
+	// Proof tells that the owner had given a fresh proof when it was begun; without one it counts as a first device only.
+	Proof     bool
 	ExpiresAt time.Time
 }
 

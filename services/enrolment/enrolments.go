@@ -58,6 +58,8 @@ type Enrolments struct {
 	Verifications Verifications
 	Tickets       Tickets
 	Now           func() time.Time
+	// Admit tells whether a device that its owner adds by a link may count, see Links.Admit. Nil: each may.
+	Admit func(ctx context.Context, d device.Device) error
 	// Adding is told of a device that its owner adds by a link, before it counts and possibly more than once; where it
 	// fails the device stays pending. Nil: nobody is told.
 	Adding func(ctx context.Context, d device.Device) error
@@ -245,8 +247,12 @@ func (e *Enrolments) after(ctx context.Context, out Enrolment, v verification.Ve
 }
 
 func (e *Enrolments) activate(ctx context.Context, d device.Device) (Enrolment, error) {
-	if e.Adding != nil && d.Pending != nil && d.Pending.Link != "" {
-		if err := e.Adding(ctx, d); err != nil {
+	if d.Pending != nil && d.Pending.Link != "" {
+		err := e.admit(ctx, d)
+		if errors.Is(err, ErrOvertaken) {
+			return Enrolment{Device: d, State: Rejected, ExpiresAt: d.Pending.ExpiresAt}, nil
+		}
+		if err != nil {
 			return Enrolment{}, fmt.Errorf("activate device: %w", err)
 		}
 	}
@@ -256,6 +262,19 @@ func (e *Enrolments) activate(ctx context.Context, d device.Device) (Enrolment, 
 		return Enrolment{}, fmt.Errorf("activate device: %w", err)
 	}
 	return Enrolment{Device: d, State: Accepted}, nil
+}
+
+// admit asks whether a device of a link may count, and tells that it will.
+func (e *Enrolments) admit(ctx context.Context, d device.Device) error {
+	if e.Admit != nil {
+		if err := e.Admit(ctx, d); err != nil {
+			return err
+		}
+	}
+	if e.Adding != nil {
+		return e.Adding(ctx, d)
+	}
+	return nil
 }
 
 // Prove checks a code of the device's owner. A wrong one leaves the enrolment pending, the last one that
@@ -384,7 +403,7 @@ func (e *Enrolments) drop(ctx context.Context, d device.Device) {
 
 // pending is what is to be proved of a new device.
 func (e *Enrolments) pending(r Request) *device.Pending {
-	return &device.Pending{Link: r.Link, Browser: r.Browser, ExpiresAt: e.end(r)}
+	return &device.Pending{Link: r.Link, Browser: r.Browser, Proof: r.Proof, ExpiresAt: e.end(r)}
 }
 
 func (e *Enrolments) end(r Request) time.Time {

@@ -27,6 +27,8 @@ var (
 	ErrExpired = errors.New("link has expired")
 	// ErrWithdrawn: the client took the enrolment link back.
 	ErrWithdrawn = errors.New("link was withdrawn")
+	// ErrOvertaken: the device was begun with a link that has ended, or as the first device of a user who has another by now.
+	ErrOvertaken = errors.New("overtaken")
 	// ErrSameKey: the phone that is to be replaced has this key.
 	ErrSameKey = errors.New("the phone that is replaced has this key")
 )

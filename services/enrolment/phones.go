@@ -128,6 +128,9 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 		}
 		d.Name, d.Address, d.Platform, d.PublicKey = cmp.Or(d.Name, p.Name), p.PushToken, p.Platform, p.PublicKey
 		joined, err := e.activate(ctx, d)
+		if err == nil && joined.State != Accepted {
+			err = fmt.Errorf("join phone: %w", verification.ErrNotFound) // its link has ended, or another device came first
+		}
 		if err != nil {
 			return Joined{}, err
 		}

@@ -355,6 +355,7 @@ type pendingRecord struct {
 	VerificationID string    `json:"verification_id,omitempty"`
 	Link           string    `json:"link,omitempty"`
 	Browser        string    `json:"browser,omitempty"`
+	Proof          bool      `json:"proof,omitempty"`
 	ExpiresAt      time.Time `json:"expires_at"`
 }
 
@@ -388,7 +389,8 @@ func (u *Users) encodeDevice(d device.Device) ([]byte, error) {
 	}
 	if d.Pending != nil {
 		r.Pending = &pendingRecord{
-			VerificationID: d.Pending.VerificationID, Link: d.Pending.Link, Browser: d.Pending.Browser, ExpiresAt: d.Pending.ExpiresAt,
+			VerificationID: d.Pending.VerificationID, Link: d.Pending.Link, Browser: d.Pending.Browser, Proof: d.Pending.Proof,
+			ExpiresAt: d.Pending.ExpiresAt,
 		}
 	}
 	b, err := json.Marshal(r)
@@ -426,7 +428,8 @@ func (u *Users) decodeDevice(account, id string, b []byte) (device.Device, error
 	}
 	if r.Pending != nil {
 		d.Pending = &device.Pending{
-			VerificationID: r.Pending.VerificationID, Link: r.Pending.Link, Browser: r.Pending.Browser, ExpiresAt: r.Pending.ExpiresAt,
+			VerificationID: r.Pending.VerificationID, Link: r.Pending.Link, Browser: r.Pending.Browser, Proof: r.Pending.Proof,
+			ExpiresAt: r.Pending.ExpiresAt,
 		}
 	}
 	return d, nil

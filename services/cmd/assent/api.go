@@ -77,10 +77,10 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	enrolments := &enrolment.Enrolments{
-		Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now, Adding: enrol.Adding(k.audit, p.now),
-	}
 	links := &enrolment.Links{Tickets: k.tickets, Devices: k.users, Now: p.now}
+	enrolments := &enrolment.Enrolments{
+		Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now, Admit: links.Admit, Adding: enrol.Adding(k.audit, p.now),
+	}
 	passwords := password.New(runtime.GOMAXPROCS(0))
 	door, err := p.secureAuth(k, passwords)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/verification"
 )
 
 // joinCode is the activation code that a page shows.
@@ -38,7 +40,7 @@ func TestWhatWasBegunIsNotShownToWhoHasTheLinkOnly(t *testing.T) {
 	s := b.send(b.open("/add/push"), "way", d.ID+" sms")
 	b.send(s, "do", "prove", "code", h.code())
 	for _, kind := range []string{"push", "totp"} {
-		begun := b.send(b.open("/add/" + kind)).is(http.StatusOK, "Scan this")
+		begun := b.send(b.open("/add/"+kind)).is(http.StatusOK, "Scan this")
 		below := strings.TrimPrefix(begun.url.Path, mustParse(t, link).Path)
 		thief := h.browser(link)
 		thief.open(below).is(http.StatusOK, "First, show that it's you").secretless()
@@ -92,4 +94,39 @@ func TestWhoProvesElsewhereBeginsAnew(t *testing.T) {
 	s = b.send(s, "do", "prove", "code", h.code()).is(http.StatusOK, "This was begun in another browser.").secretless()
 	b.send(s, "do", "anew").is(http.StatusOK, "Add an authenticator app")
 	require.Equal(t, []device.Kind{device.Phone}, []device.Kind{h.has(u)[0].Kind})
+}
+
+// Whoever had the link before there was any device may have begun one each way that counts without another look of the page.
+func TestWhatWasBegunAsTheFirstCountsNoMoreOnceThereIsAnother(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	link, _ := h.invite(u)
+	thief := h.browser(link)
+	join := thief.send(thief.open("/add/push")).is(http.StatusOK, "Scan this")
+	call := thief.send(thief.open("/add/phone"), "address", "+14155550166", "by", "call").is(http.StatusOK, "Answer the call")
+	keyed := h.verifications.last()
+	secret := thief.send(thief.open("/add/totp")).is(http.StatusOK, "Scan this")
+	d := h.phone(u, "+14155550101", "Private")
+
+	_, err := h.enrolments.Join(t.Context(), join.joinCode(), enrolment.Phone{Platform: device.WebPush, PublicKey: []byte("key")})
+	require.ErrorIs(t, err, verification.ErrNotFound)
+	require.NotErrorAs(t, err, new(*enrolment.EndedError), "it is told no more than of a link that was withdrawn")
+	_, err = h.verifications.Resolve(t.Context(), keyed.Verification.ID, verification.Answered{Decision: verification.Approve, Number: hash(t, h, keyed)})
+	require.NoError(t, err)
+	thief.open("").is(http.StatusOK, "Not finished yet")
+	require.Len(t, h.has(u), 1)
+
+	s := thief.send(thief.open("/proof"), "way", d.ID+" sms")
+	thief.send(s, "do", "prove", "code", h.code()).is(http.StatusOK)
+	for _, begun := range []screen{join, call, secret} {
+		below := strings.TrimPrefix(begun.url.Path, mustParse(t, link).Path)
+		s := thief.open(below).is(http.StatusOK, "This one can't be finished any more.", "something else was added since").secretless()
+		thief.send(s, "do", "prove", "code", "123456").is(http.StatusOK, "This one can't be finished any more.")
+		thief.send(s, "do", "anew").is(http.StatusOK, "Add ")
+	}
+	require.Len(t, h.has(u), 1)
+	s = thief.send(thief.open("/add/push")).is(http.StatusOK, "Scan this")
+	_, err = h.enrolments.Join(t.Context(), s.joinCode(), enrolment.Phone{Platform: device.WebPush, PublicKey: []byte("key")})
+	require.NoError(t, err, "what is begun with a proof counts")
 }

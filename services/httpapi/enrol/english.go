@@ -98,4 +98,6 @@ var english = &wording{
 	BegunElsewhere:     "This was begun in another browser.",
 	BegunElsewhereText: "Only that browser can finish it. If you begin again here, what was begun there counts no more.",
 	BeginAgain:         "Begin again",
+	Overtaken:          "This one can't be finished any more.",
+	OvertakenText:      "It was begun before you had anything else, and something else was added since. Begin again.",
 }

@@ -47,7 +47,11 @@ func (h *handler) unfinished(ctx context.Context, v *visit) {
 		return
 	}
 	if !h.begunHere(v, d) {
-		h.render(v, http.StatusOK, resultShown, h.elsewherePage(v, d))
+		h.render(v, http.StatusOK, resultShown, h.anewPage(v, d, v.words.BegunElsewhere, v.words.BegunElsewhereText))
+		return
+	}
+	if v.overtaken(d) {
+		h.render(v, http.StatusOK, resultShown, h.anewPage(v, d, v.words.Overtaken, v.words.OvertakenText))
 		return
 	}
 	p, asked, err := h.proving(ctx, v, d)
@@ -56,11 +60,14 @@ func (h *handler) unfinished(ctx context.Context, v *visit) {
 		return
 	}
 	if asked.Status == verification.Approved { // cut off before it was written down
-		if _, err := h.Enrolments.Get(ctx, d.Credential, d.ID); err != nil {
+		now, err := h.Enrolments.Get(ctx, d.Credential, d.ID)
+		if err != nil {
 			h.away(v, sayAway, err)
 			return
 		}
-		v.tell(saidAdded, 0)
+		if now.State == enrolment.Accepted {
+			v.tell(saidAdded, 0)
+		}
 		h.lead(v, "")
 		return
 	}
@@ -72,12 +79,16 @@ func (h *handler) unfinished(ctx context.Context, v *visit) {
 	h.render(v, http.StatusOK, result, p)
 }
 
-// elsewherePage says that another browser began a device, and offers to begin it anew in this one.
-func (h *handler) elsewherePage(v *visit, d device.Device) page {
-	w := v.words
-	p := h.step(v, viewConfirm, "devices/"+d.ID, w.BegunElsewhere, named{})
-	p.Lead, p.Confirm, p.Do = v.say(w.BegunElsewhereText, named{}), w.BeginAgain, "anew"
+// anewPage says why a device cannot be finished here, and offers to begin it anew.
+func (h *handler) anewPage(v *visit, d device.Device, heading, text string) page {
+	p := h.step(v, viewConfirm, "devices/"+d.ID, heading, named{})
+	p.Lead, p.Confirm, p.Do = v.say(text, named{}), v.words.BeginAgain, "anew"
 	return p
+}
+
+// overtaken tells whether a device was begun as the first, without a proof, and is that no more.
+func (v *visit) overtaken(d device.Device) bool {
+	return !d.Pending.Proof && (len(v.has) > 0 || v.link.Overtakes(d))
 }
 
 // proving is the step that proves a device, and the verification that asks for it, where there is one.
@@ -228,7 +239,7 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 		if h.drop(ctx, v, d) {
 			h.lead(v, "add/"+string(d.Kind))
 		}
-	case !h.begunHere(v, d):
+	case !h.begunHere(v, d) || v.overtaken(d):
 		h.lead(v, "devices/"+d.ID) // which says why
 	case do == "again":
 		h.askAgain(ctx, v, d)

@@ -100,4 +100,6 @@ var french = &wording{
 	BegunElsewhere:     "Ceci a été commencé dans un autre navigateur.",
 	BegunElsewhereText: "Il ne peut être terminé que là-bas. Si vous recommencez ici, ce qui y a été commencé ne comptera plus.",
 	BeginAgain:         "Recommencer",
+	Overtaken:          "Ceci ne peut plus être terminé.",
+	OvertakenText:      "Il a été commencé quand vous n'aviez rien d'autre, et autre chose a été ajouté depuis. Recommencez.",
 }

@@ -100,4 +100,6 @@ var german = &wording{
 	BegunElsewhere:     "Das wurde in einem anderen Browser begonnen.",
 	BegunElsewhereText: "Nur dort lässt es sich abschließen. Wenn Sie hier neu beginnen, gilt das dort Begonnene nicht mehr.",
 	BeginAgain:         "Neu beginnen",
+	Overtaken:          "Das lässt sich nicht mehr abschließen.",
+	OvertakenText:      "Es wurde begonnen, als Sie noch nichts anderes hatten, und inzwischen kam etwas anderes hinzu. Beginnen Sie neu.",
 }

@@ -144,10 +144,11 @@ func open(t *testing.T) *house {
 	require.NoError(t, err)
 	t.Cleanup(verifications.Close)
 	h.verifications = &recorder{Verifications: verifications}
+	h.links = &enrolment.Links{Tickets: h.tickets, Devices: h.users, Now: h.now}
 	h.enrolments = &enrolment.Enrolments{
 		Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Now: h.now, Adding: enrol.Adding(h.audit, h.now),
+		Admit: h.links.Admit,
 	}
-	h.links = &enrolment.Links{Tickets: h.tickets, Devices: h.users, Now: h.now}
 	h.server = httptest.NewServer(enrol.New(enrol.Config{
 		Links: h, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications, Recovery: h.users, Tickets: h.tickets,
 		Audit: h.audit,

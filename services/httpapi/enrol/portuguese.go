@@ -100,4 +100,6 @@ var portuguese = &wording{
 	BegunElsewhere:     "Isto foi começado em outro navegador.",
 	BegunElsewhereText: "Só pode ser concluído lá. Se você recomeçar aqui, o que foi começado lá deixa de valer.",
 	BeginAgain:         "Recomeçar",
+	Overtaken:          "Isto não pode mais ser concluído.",
+	OvertakenText:      "Foi começado quando você não tinha mais nada, e outra coisa foi adicionada desde então. Recomece.",
 }

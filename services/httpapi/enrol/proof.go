@@ -23,7 +23,7 @@ var onward = regexp.MustCompile(`^(add/(phone|mailbox|totp|push)|devices/[0-9a-f
 // proven tells whether this browser may change something: whoever has a device or recovery codes has proved one of them
 // in the last minutes. Otherwise it leads there, and from there to the step that asks.
 func (h *handler) proven(ctx context.Context, v *visit, then string) bool {
-	if h.Now().Before(v.sees.until) {
+	if h.fresh(v) {
 		return true
 	}
 	_, needed, err := h.provable(ctx, v)
@@ -36,6 +36,9 @@ func (h *handler) proven(ctx context.Context, v *visit, then string) bool {
 	}
 	return !needed
 }
+
+// fresh tells whether this browser has given a proof that is still good.
+func (h *handler) fresh(v *visit) bool { return h.Now().Before(v.sees.until) }
 
 // provable tells whether a proof is needed, which is where there is something to prove oneself with, and whether a
 // recovery code or a bypass token can be one. A bypass token alone asks for no proof: it ends by itself.
@@ -69,7 +72,7 @@ func (h *handler) askProof(ctx context.Context, v *visit) {
 		h.away(v, sayAway, err)
 		return
 	}
-	if !needed || h.Now().Before(v.sees.until) {
+	if !needed || h.fresh(v) {
 		h.lead(v, then(v))
 		return
 	}
@@ -206,7 +209,7 @@ func (h *handler) prove(ctx context.Context, v *visit) {
 		h.away(v, sayNotSaved, err)
 		return
 	}
-	if !needed || h.Now().Before(v.sees.until) {
+	if !needed || h.fresh(v) {
 		h.lead(v, then(v))
 		return
 	}

@@ -100,4 +100,6 @@ var spanish = &wording{
 	BegunElsewhere:     "Esto se empezó en otro navegador.",
 	BegunElsewhereText: "Solo se puede terminar allí. Si empieza de nuevo aquí, lo empezado allí dejará de valer.",
 	BeginAgain:         "Empezar de nuevo",
+	Overtaken:          "Esto ya no se puede terminar.",
+	OvertakenText:      "Se empezó cuando no tenía nada más, y desde entonces se ha añadido otra cosa. Empiece de nuevo.",
 }

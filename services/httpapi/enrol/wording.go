@@ -72,6 +72,7 @@ type wording struct {
 	Elsewhere, ElsewhereText, CookieLost, CookieLostText         string
 	Gone, GoneText, TooLate, TooLateText, Crowded, CrowdedText   string
 	BegunElsewhere, BegunElsewhereText, BeginAgain               string
+	Overtaken, OvertakenText                                     string
 }
 
 // What the next page says was done.
