@@ -44,6 +44,8 @@ type Link struct {
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 	Withdrawn bool      `json:"withdrawn,omitempty"`
+	// Guarded links need a fresh proof, for good: their user had a device or recovery codes once.
+	Guarded bool `json:"guarded,omitempty"`
 	// First is the device that counts, or is about to, though nothing was proved before it was begun. There is one at most.
 	First string `json:"first,omitempty"`
 }
@@ -165,7 +167,7 @@ func (s *Links) Admit(ctx context.Context, d device.Device) error {
 		if l.Withdrawn || l.Overtakes(d) {
 			return ErrOvertaken
 		}
-		l.First = d.ID
+		l.Guarded, l.First = true, d.ID
 		return nil
 	})
 	return err
@@ -173,7 +175,7 @@ func (s *Links) Admit(ctx context.Context, d device.Device) error {
 
 // Overtakes tells whether a device that was begun without a proof may not count any more, as far as its link knows.
 func (l Link) Overtakes(d device.Device) bool {
-	return !d.Pending.Proof && l.First != "" && l.First != d.ID
+	return !d.Pending.Proof && l.Guarded && l.First != d.ID
 }
 
 // Change stores what change makes of a link, and returns it. It may be called again where somebody else was faster; where it

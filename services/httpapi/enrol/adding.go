@@ -33,7 +33,7 @@ func (h *handler) offer(ctx context.Context, v *visit) {
 		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
 		return
 	}
-	if !h.proven(ctx, v, "add/"+string(kind)) {
+	if !h.proven(v, "add/"+string(kind)) {
 		return
 	}
 	p := h.addPage(v, kind)
@@ -62,7 +62,7 @@ func (h *handler) add(ctx context.Context, v *visit) {
 		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
 		return
 	}
-	if !h.proven(ctx, v, "add/"+string(kind)) {
+	if !h.proven(v, "add/"+string(kind)) {
 		return
 	}
 	p := h.addPage(v, kind)

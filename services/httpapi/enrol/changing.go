@@ -17,7 +17,7 @@ func (h *handler) chosen(ctx context.Context, v *visit, what string) (device.Dev
 		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
 		return d, false
 	}
-	return d, h.proven(ctx, v, "devices/"+d.ID+"/"+what)
+	return d, h.proven(v, "devices/"+d.ID+"/"+what)
 }
 
 func (h *handler) askRename(ctx context.Context, v *visit) {
@@ -117,6 +117,9 @@ func (h *handler) remove(ctx context.Context, v *visit) {
 	said := saidRemoved
 	if len(v.has) == 1 {
 		said = saidLast
+		if err == nil {
+			v.sees.by = byLast
+		}
 	}
 	h.changed(v, said, err)
 }

@@ -41,6 +41,8 @@ var stylesheet []byte
 type Links interface {
 	// Find fails with verification.ErrNotFound, or, with the link as it was, enrolment.ErrExpired or ErrWithdrawn.
 	Find(ctx context.Context, token verification.Token) (enrolment.Link, error)
+	// Change stores what change makes of a link, and returns it.
+	Change(ctx context.Context, l enrolment.Link, change func(*enrolment.Link) error) (enrolment.Link, error)
 }
 
 // Users keeps users and their devices. What belongs to another account is verification.ErrNotFound.
@@ -267,6 +269,9 @@ func (h *handler) load(ctx context.Context, v *visit, away says) bool {
 	if err == nil {
 		err = h.devices(ctx, v)
 	}
+	if err == nil {
+		err = h.guard(ctx, v)
+	}
 	if err != nil {
 		h.away(v, away, err)
 		return false
@@ -299,6 +304,26 @@ func (h *handler) devices(ctx context.Context, v *visit) error {
 	}
 	v.has = device.InOrder(all, v.user.DeviceOrder)
 	return nil
+}
+
+// guard makes a link need a proof for good once its user is seen with something to prove: else removing that would open the
+// account to whoever has the link. A bypass token alone does not: it ends by itself.
+func (h *handler) guard(ctx context.Context, v *visit) error {
+	if v.link.Guarded {
+		return nil
+	}
+	if len(v.has) == 0 {
+		stock, err := h.Recovery.RecoveryCodes(ctx, v.link.Account, v.link.UserID)
+		if err != nil || stock.Left == 0 {
+			return err //nolint:wrapcheck // logged as what it is
+		}
+	}
+	var err error
+	v.link, err = h.Links.Change(ctx, v.link, func(l *enrolment.Link) error {
+		l.Guarded = true
+		return nil
+	})
+	return err //nolint:wrapcheck // logged as what it is
 }
 
 // away answers where something cannot be reached.

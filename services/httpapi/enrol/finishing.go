@@ -43,7 +43,7 @@ func (h *handler) pending(v *visit) (device.Device, bool) {
 // unfinished shows the step that proves a new device.
 func (h *handler) unfinished(ctx context.Context, v *visit) {
 	d, ok := h.pending(v)
-	if !ok || !h.proven(ctx, v, "devices/"+d.ID) { // somebody may have added a first device since
+	if !ok || !h.proven(v, "devices/"+d.ID) { // somebody may have added a first device since
 		return
 	}
 	if !h.begunHere(v, d) {
@@ -231,7 +231,7 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 		}
 		return
 	}
-	if !h.proven(ctx, v, "devices/"+d.ID) {
+	if !h.proven(v, "devices/"+d.ID) {
 		return
 	}
 	switch {
@@ -314,7 +314,7 @@ func (h *handler) check(ctx context.Context, v *visit, d device.Device) {
 		now, err = h.Enrolments.Prove(ctx, d.Credential, d.ID, code)
 		switch {
 		case err == nil && now.State == enrolment.Accepted, errors.Is(err, enrolment.ErrActive):
-			v.sees.until = h.Now().Add(proofLife) // just now, of a device that counts
+			v.sees.until, v.sees.by = h.Now().Add(proofLife), d.ID // just now, of a device that counts
 			v.tell(saidAdded, 0)
 			h.lead(v, "")
 			return

@@ -73,6 +73,11 @@ func (h *house) Find(ctx context.Context, t verification.Token) (enrolment.Link,
 	return h.links.Find(ctx, t)
 }
 
+// Change is what the page changes of a link.
+func (h *house) Change(ctx context.Context, l enrolment.Link, change func(*enrolment.Link) error) (enrolment.Link, error) {
+	return h.links.Change(ctx, l, change)
+}
+
 // recorder keeps what is sent as it goes to the store, where it is sealed.
 type recorder struct {
 	*store.Verifications

@@ -138,6 +138,11 @@ func (w *walk) through(u device.User, register func(u device.User, number, name 
 	w.looks("done")
 	w.Open(w.link + "/devices/none")
 	w.looks("gone")
+	for _, d := range w.h.has(u) {
+		require.NoError(w.h.t, w.h.users.DeleteDevice(w.h.t.Context(), shop, d.ID))
+	}
+	w.Open(w.link + "/add/phone")
+	w.looks("nothing-left")
 	w.Open(w.link[:len(w.link)-1])
 	w.looks("unknown")
 }

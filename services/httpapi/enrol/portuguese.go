@@ -102,4 +102,7 @@ var portuguese = &wording{
 	BeginAgain:         "Recomeçar",
 	Overtaken:          "Isto não pode mais ser concluído.",
 	OvertakenText:      "Foi começado quando você não tinha mais nada, e outra coisa foi adicionada desde então. Recomece.",
+	NothingLeft:        "Não resta nada para mostrar que é você.",
+	NothingLeftText: "Com este link não é possível adicionar mais nada. Peça um novo a {brand}.|" +
+		"Com este link não é possível adicionar mais nada. Peça um novo a quem enviou você para cá.",
 }

@@ -21,7 +21,7 @@ import (
 const (
 	cookieName   = "assent_enrol"
 	nonceBytes   = 16
-	cookieFields = 5
+	cookieFields = 6
 	// proofLife is how long a fresh proof is good for.
 	proofLife = 10 * time.Minute
 )
@@ -51,6 +51,8 @@ type visitor struct {
 	asked string
 	// until is how long a fresh proof is good; zero without one.
 	until time.Time
+	// by is the device that proved, byCode or byLast.
+	by string
 	// said is what the next page says was done, with a count where it has one.
 	said  string
 	count int
@@ -106,7 +108,7 @@ func (h *handler) visitor(v *visit) visitor {
 		if len(f) != cookieFields+1 || !equal(c.Value, h.sealed(v.token, f[:cookieFields]...)) {
 			continue
 		}
-		sees := visitor{nonce: f[0], asked: f[1], said: f[3], count: int(number(f[4]))}
+		sees := visitor{nonce: f[0], asked: f[1], by: f[3], said: f[4], count: int(number(f[5]))}
 		if ms := number(f[2]); ms > 0 {
 			sees.until = time.UnixMilli(ms)
 		}
@@ -140,8 +142,9 @@ func (h *handler) remember(v *visit) {
 	}
 	v.out.Header().Del("Set-Cookie")    // the last one counts
 	http.SetCookie(v.out, &http.Cookie{ //nolint:gosec // Secure follows the public URL; assent up is plain http
-		Name:     cookieName,
-		Value:    h.sealed(v.token, v.sees.nonce, v.sees.asked, strconv.FormatInt(until, 10), v.sees.said, strconv.Itoa(v.sees.count)),
+		Name: cookieName,
+		Value: h.sealed(v.token,
+			v.sees.nonce, v.sees.asked, strconv.FormatInt(until, 10), v.sees.by, v.sees.said, strconv.Itoa(v.sees.count)),
 		Path:     h.root() + url.PathEscape(v.token.Reveal()),
 		MaxAge:   max(1, int(v.link.ExpiresAt.Sub(h.Now()).Seconds())),
 		HttpOnly: true,

@@ -73,6 +73,7 @@ type wording struct {
 	Gone, GoneText, TooLate, TooLateText, Crowded, CrowdedText   string
 	BegunElsewhere, BegunElsewhereText, BeginAgain               string
 	Overtaken, OvertakenText                                     string
+	NothingLeft, NothingLeftText                                 string
 }
 
 // What the next page says was done.
