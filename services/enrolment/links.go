@@ -48,6 +48,8 @@ type Link struct {
 	Guarded bool `json:"guarded,omitempty"`
 	// First is the device that counts, or is about to, though nothing was proved before it was begun. There is one at most.
 	First string `json:"first,omitempty"`
+	// Asked are the messages that asked for a fresh proof and were not answered with one, see Ask.
+	Asked []Asking `json:"asked,omitempty"`
 }
 
 // LinkTickets keeps links. A name that is unknown is verification.ErrNotFound.

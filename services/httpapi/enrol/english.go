@@ -103,4 +103,8 @@ var english = &wording{
 	NothingLeft:        "Nothing is left to show that it's you.",
 	NothingLeftText: "Nothing more can be added with this link. Ask {brand} for a new one.|" +
 		"Nothing more can be added with this link. Ask whoever sent you here for a new one.",
+	LimitAsked: "No more messages are sent with this link. Choose a way that needs none, or ask {brand} for a new link.|" +
+		"No more messages are sent with this link. Choose a way that needs none, or ask whoever sent you here for a new link.",
+	LimitPushes: "No more requests go to your devices with this link. Choose another way.",
+	OtherOpen:   "Another request is open on your devices. Answer that first, or choose another way.",
 }

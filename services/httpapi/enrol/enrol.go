@@ -70,6 +70,8 @@ type Verifications interface {
 	Check(ctx context.Context, id string, code verification.Code) (v verification.Verification, valid bool, err error)
 	// Resend sends the same message once more.
 	Resend(ctx context.Context, id string) (verification.Verification, error)
+	// PromptOpen tells whether a user has a push approval to answer, other than those with the ids.
+	PromptOpen(ctx context.Context, account, userID string, but []string) (bool, error)
 	// MatchNumber is the number to show; empty where there is none, or no longer.
 	MatchNumber(ctx context.Context, v verification.Verification) (verification.Code, error)
 }

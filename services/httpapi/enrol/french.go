@@ -105,4 +105,8 @@ var french = &wording{
 	NothingLeft:        "Il ne reste rien pour montrer que c'est bien vous.",
 	NothingLeftText: "Rien ne peut plus être ajouté avec ce lien. Demandez-en un nouveau à {brand}.|" +
 		"Rien ne peut plus être ajouté avec ce lien. Demandez-en un nouveau à qui vous a envoyé ici.",
+	LimitAsked: "Aucun message n'est plus envoyé avec ce lien. Choisissez un moyen qui s'en passe, ou demandez un nouveau lien à {brand}.|" +
+		"Aucun message n'est plus envoyé avec ce lien. Choisissez un moyen qui s'en passe, ou demandez un nouveau lien à qui vous a envoyé ici.",
+	LimitPushes: "Aucune demande n'est plus envoyée à vos appareils avec ce lien. Choisissez un autre moyen.",
+	OtherOpen:   "Une autre demande est ouverte sur vos appareils. Répondez-y d'abord, ou choisissez un autre moyen.",
 }

@@ -105,4 +105,8 @@ var german = &wording{
 	NothingLeft:        "Es ist nichts mehr da, womit Sie sich ausweisen können.",
 	NothingLeftText: "Mit diesem Link lässt sich nichts mehr hinzufügen. Bitten Sie {brand} um einen neuen.|" +
 		"Mit diesem Link lässt sich nichts mehr hinzufügen. Bitten Sie um einen neuen, wo Sie diesen bekommen haben.",
+	LimitAsked: "Mit diesem Link wird keine Nachricht mehr gesendet. Wählen Sie einen Weg ohne Nachricht, oder bitten Sie {brand} um einen neuen Link.|" +
+		"Mit diesem Link wird keine Nachricht mehr gesendet. Wählen Sie einen Weg ohne Nachricht, oder bitten Sie um einen neuen Link, wo Sie diesen bekommen haben.",
+	LimitPushes: "Mit diesem Link gehen keine Anfragen mehr an Ihre Geräte. Wählen Sie einen anderen Weg.",
+	OtherOpen:   "Auf Ihren Geräten ist eine andere Anfrage offen. Beantworten Sie zuerst diese, oder wählen Sie einen anderen Weg.",
 }

@@ -105,4 +105,8 @@ var portuguese = &wording{
 	NothingLeft:        "Não resta nada para mostrar que é você.",
 	NothingLeftText: "Com este link não é possível adicionar mais nada. Peça um novo a {brand}.|" +
 		"Com este link não é possível adicionar mais nada. Peça um novo a quem enviou você para cá.",
+	LimitAsked: "Nenhuma mensagem mais é enviada com este link. Escolha uma forma que não precise de mensagens ou peça um novo link a {brand}.|" +
+		"Nenhuma mensagem mais é enviada com este link. Escolha uma forma que não precise de mensagens ou peça um novo link a quem enviou você para cá.",
+	LimitPushes: "Nenhum pedido mais é enviado aos seus dispositivos com este link. Escolha outra forma.",
+	OtherOpen:   "Há outro pedido aberto nos seus dispositivos. Responda a ele primeiro ou escolha outra forma.",
 }

@@ -95,6 +95,7 @@ func (h *handler) askProof(ctx context.Context, v *visit) {
 	}
 	switch {
 	case asked.Status == verification.Approved && h.Now().Before(asked.ClosedAt.Add(proofLife)):
+		h.answered(ctx, v, asked)
 		h.accept(v, asked.ClosedAt, d.ID, saidProof, 0)
 	case asked.Status == verification.Pending && !q.Has("other"):
 		h.showAsked(ctx, v, asked, d)
@@ -267,7 +268,10 @@ func (h *handler) askBy(ctx context.Context, v *visit, way string, codes bool) {
 	var err error
 	a.Verification, a.Secrets, err = verification.New(params, h.Now(), h.Random)
 	if err == nil {
-		_, _, err = h.Verifications.Create(ctx, a)
+		err = h.within(ctx, v, a.Verification, func() error {
+			_, _, err := h.Verifications.Create(ctx, a)
+			return err //nolint:wrapcheck // logged as what it is
+		})
 	}
 	if err != nil {
 		h.refuseOf(v, h.proofPage(v, codes), d, err)
@@ -278,7 +282,10 @@ func (h *handler) askBy(ctx context.Context, v *visit, way string, codes bool) {
 }
 
 func (h *handler) resend(ctx context.Context, v *visit, asked verification.Verification, d device.Device) {
-	_, err := h.Verifications.Resend(ctx, asked.ID)
+	err := h.within(ctx, v, asked, func() error {
+		_, err := h.Verifications.Resend(ctx, asked.ID)
+		return err //nolint:wrapcheck // logged as what it is
+	})
 	if err != nil && !errors.Is(err, verification.ErrClosed) && !errors.Is(err, verification.ErrChallenge) {
 		h.refuseOf(v, h.codePage(v, "proof", asked, d), d, err)
 		return
@@ -301,6 +308,7 @@ func (h *handler) compare(ctx context.Context, v *visit, asked verification.Veri
 		now, valid, err := h.Verifications.Check(ctx, asked.ID, code)
 		switch {
 		case valid:
+			h.answered(ctx, v, asked)
 			h.accept(v, h.Now(), d.ID, saidProof, 0)
 			return
 		case errors.Is(err, verification.ErrClosed), err == nil && now.Status.Closed():

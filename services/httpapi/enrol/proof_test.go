@@ -225,6 +225,8 @@ func TestAnApprovalOnThePhoneProvesWithItsNumber(t *testing.T) {
 	ask()
 	h.pass(verification.DefaultLife)
 	b.open("/proof?then=add%2Ftotp").is(http.StatusOK, "Nobody answered in time.")
+	link, _ = h.invite(u)
+	b = h.browser(link)
 	a = ask()
 	_, err = h.verifications.Resolve(t.Context(), a.Verification.ID, verification.Answered{
 		Decision: verification.Approve, Number: hash(t, h, a),

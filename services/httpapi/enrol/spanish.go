@@ -105,4 +105,8 @@ var spanish = &wording{
 	NothingLeft:        "No queda nada con lo que demostrar que es usted.",
 	NothingLeftText: "Con este enlace no se puede añadir nada más. Pida uno nuevo a {brand}.|" +
 		"Con este enlace no se puede añadir nada más. Pida uno nuevo a quien le envió aquí.",
+	LimitAsked: "Con este enlace no se envían más mensajes. Elija una forma que no los necesite o pida un enlace nuevo a {brand}.|" +
+		"Con este enlace no se envían más mensajes. Elija una forma que no los necesite o pida un enlace nuevo a quien le envió aquí.",
+	LimitPushes: "Con este enlace no se envían más solicitudes a sus dispositivos. Elija otra forma.",
+	OtherOpen:   "Hay otra solicitud abierta en sus dispositivos. Respóndala primero o elija otra forma.",
 }

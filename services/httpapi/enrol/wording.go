@@ -74,6 +74,7 @@ type wording struct {
 	BegunElsewhere, BegunElsewhereText, BeginAgain               string
 	Overtaken, OvertakenText                                     string
 	NothingLeft, NothingLeftText                                 string
+	LimitAsked, LimitPushes, OtherOpen                           string
 }
 
 // What the next page says was done.
