@@ -8,6 +8,8 @@ const (
 	// place of what the client asks, and who has the link only answers none.
 	maxAsked  = 5
 	maxPushed = 2
+	// maxBegun devices, whether or not something came of them: each is a few records.
+	maxBegun = 30
 )
 
 // Asking is a message that asks for a fresh proof.
@@ -32,6 +34,15 @@ func (l *Link) Ask(a Asking) error {
 		return ErrPushed
 	}
 	l.Asked = append(l.Asked, a)
+	return nil
+}
+
+// Begin counts a device that is about to be begun. It fails with ErrBegun where no more are.
+func (l *Link) Begin() error {
+	if l.Begun >= maxBegun {
+		return ErrBegun
+	}
+	l.Begun++
 	return nil
 }
 

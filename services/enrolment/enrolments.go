@@ -49,6 +49,8 @@ type Tickets interface {
 	Once(ctx context.Context, kind, name string, life time.Duration) (first bool, err error)
 	Issue(ctx context.Context, kind, name string, content []byte, life time.Duration) error
 	Look(ctx context.Context, kind, name string) ([]byte, error)
+	// Revoke removes a ticket; nothing to remove is no error.
+	Revoke(ctx context.Context, kind, name string) error
 }
 
 // Enrolments registers devices. Its fields are required but where a default is named; it is safe for
@@ -396,9 +398,18 @@ func (e *Enrolments) Ask(ctx context.Context, account, deviceID string, m Messag
 	return Enrolment{Device: d, State: Pending, ExpiresAt: a.Verification.ExpiresAt, Number: a.Secrets.Number}, nil
 }
 
+// Drop removes a device that is not proved yet, and its activation code.
+func (e *Enrolments) Drop(ctx context.Context, d device.Device) error {
+	if err := e.Users.DeleteDevice(ctx, d.Credential, d.ID); err != nil {
+		return fmt.Errorf("drop device: %w", err)
+	}
+	dropCode(ctx, e.Tickets, d)
+	return nil
+}
+
 // drop removes a device that nobody was told of. What cannot be removed leaves with its end.
 func (e *Enrolments) drop(ctx context.Context, d device.Device) {
-	_ = e.Users.DeleteDevice(context.WithoutCancel(ctx), d.Credential, d.ID)
+	_ = e.Drop(context.WithoutCancel(ctx), d)
 }
 
 // pending is what is to be proved of a new device.

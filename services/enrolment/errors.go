@@ -29,6 +29,8 @@ var (
 	ErrWithdrawn = errors.New("link was withdrawn")
 	// ErrOvertaken: the device was begun with a link that has ended, or as the first device of a user who has another by now.
 	ErrOvertaken = errors.New("overtaken")
+	// ErrBegun: as many devices were begun with one link as may be.
+	ErrBegun = errors.New("begun too often with this link")
 	// ErrAsked: as many messages asked for a fresh proof by one link as may.
 	ErrAsked = errors.New("asked too often with this link")
 	// ErrPushed: as many of them were pushes as may be.

@@ -48,6 +48,8 @@ type Link struct {
 	Guarded bool `json:"guarded,omitempty"`
 	// First is the device that counts, or is about to, though nothing was proved before it was begun. There is one at most.
 	First string `json:"first,omitempty"`
+	// Begun is how many devices were begun.
+	Begun int `json:"begun,omitempty"`
 	// Asked are the messages that asked for a fresh proof and were not answered with one, see Ask.
 	Asked []Asking `json:"asked,omitempty"`
 }
@@ -56,6 +58,7 @@ type Link struct {
 type LinkTickets interface {
 	Issue(ctx context.Context, kind, name string, content []byte, life time.Duration) error
 	Look(ctx context.Context, kind, name string) ([]byte, error)
+	Revoke(ctx context.Context, kind, name string) error
 	// Change stores what change makes of the content. It may be called again where somebody else was faster.
 	Change(ctx context.Context, kind, name string, change func(content []byte) ([]byte, error)) error
 }
@@ -217,6 +220,7 @@ func (s *Links) Withdraw(ctx context.Context, l Link) error {
 		if err := s.Devices.DeleteDevice(ctx, l.Account, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
 			return fmt.Errorf("remove unfinished device: %w", err)
 		}
+		dropCode(ctx, s.Tickets, d)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func startAPI(ctx context.Context, p *process) error {
 		}),
 		EnrolmentLinks: links, EnrolKinds: p.cfg.Enrolment.kinds(),
 		Enrol: enrol.New(enrol.Config{
-			Links: links, Users: k.users, Enrolments: enrolments, Verifications: k.verifications, Recovery: k.users, Tickets: k.tickets,
+			Links: links, Users: k.users, Enrolments: enrolments, Verifications: k.verifications, Recovery: k.users,
 			Audit: k.audit, PageKey: p.sum(keys, keyring.Pages), PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
 		}),
 		Callbacks: callbacks.New(answers), Reference: docs, AuthenticatorPage: app,

@@ -130,3 +130,44 @@ func TestWhatWasBegunAsTheFirstCountsNoMoreOnceThereIsAnother(t *testing.T) {
 	_, err = h.enrolments.Join(t.Context(), s.joinCode(), enrolment.Phone{Platform: device.WebPush, PublicKey: []byte("key")})
 	require.NoError(t, err, "what is begun with a proof counts")
 }
+
+func TestALinkBeginsThirtyDevicesAtMost(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	link, _ := h.invite(u)
+	b := h.browser(link)
+	s := b.open("/add/push")
+	for range 30 {
+		b.send(s).is(http.StatusOK, "Scan this")
+	}
+	b.send(s).is(http.StatusTooManyRequests, "Too much was begun with this link.", "ask Example Bank for a new link", "Back to the list")
+	other := h.browser(link)
+	other.send(other.open("/add/totp")).is(http.StatusTooManyRequests, "Too much was begun")
+	all, err := h.users.Devices(t.Context(), shop, u.ID)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+}
+
+func TestTheCodeOfADroppedDeviceIsRemovedWithIt(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	link, l := h.invite(u)
+	b := h.browser(link)
+	ticket := func(s screen) error {
+		_, err := h.tickets.Look(t.Context(), "join", strings.ReplaceAll(s.joinCode(), "-", ""))
+		return err
+	}
+	first := b.send(b.open("/add/push"))
+	require.NoError(t, ticket(first))
+	second := b.send(b.open("/add/push")) // which takes its place
+	require.ErrorIs(t, ticket(first), verification.ErrNotFound)
+	require.NoError(t, ticket(second))
+	b.send(second, "do", "cancel")
+	require.ErrorIs(t, ticket(second), verification.ErrNotFound)
+	third := b.send(b.open("/add/push"))
+	require.NoError(t, ticket(third))
+	require.NoError(t, h.links.Withdraw(t.Context(), l))
+	require.ErrorIs(t, ticket(third), verification.ErrNotFound)
+}

@@ -107,4 +107,7 @@ var english = &wording{
 		"No more messages are sent with this link. Choose a way that needs none, or ask whoever sent you here for a new link.",
 	LimitPushes: "No more requests go to your devices with this link. Choose another way.",
 	OtherOpen:   "Another request is open on your devices. Answer that first, or choose another way.",
+	BegunOften:  "Too much was begun with this link.",
+	BegunOftenText: "What counts already stays as it is. To add more, ask {brand} for a new link.|" +
+		"What counts already stays as it is. To add more, ask whoever sent you here for a new link.",
 }

@@ -61,6 +61,10 @@ type Enrolments interface {
 	Ask(ctx context.Context, account, deviceID string, m enrolment.Message) (enrolment.Enrolment, error)
 	Prove(ctx context.Context, account, deviceID string, code verification.Code) (enrolment.Enrolment, error)
 	Get(ctx context.Context, account, deviceID string) (enrolment.Enrolment, error)
+	// Drop removes a device that is not proved yet.
+	Drop(ctx context.Context, d device.Device) error
+	// JoinCode is the activation code that the page shows until its phone has joined.
+	JoinCode(ctx context.Context, d device.Device) (string, error)
 }
 
 // Verifications asks people and checks their codes.
@@ -85,12 +89,6 @@ type Recovery interface {
 	Recover(ctx context.Context, account, userID string, kind recovery.Kind, code verification.Code) (recovery.Recovered, error)
 }
 
-// Tickets keeps the activation codes that the page shows until their phone has joined.
-type Tickets interface {
-	Issue(ctx context.Context, kind, name string, content []byte, life time.Duration) error
-	Look(ctx context.Context, kind, name string) ([]byte, error)
-}
-
 // Audit keeps the audit log.
 type Audit interface {
 	// Record returns once the entry is durable.
@@ -106,7 +104,6 @@ type Config struct {
 	Enrolments    Enrolments
 	Verifications Verifications
 	Recovery      Recovery
-	Tickets       Tickets
 	Audit         Audit
 	// PageKey is a keyed hash (HMAC) over the parts: it signs forms and cookies, so it must be the
 	// same in every process that serves this page.

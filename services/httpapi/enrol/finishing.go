@@ -205,14 +205,14 @@ func (h *handler) secretPage(v *visit, d device.Device, below string) (page, err
 func (h *handler) joinPage(ctx context.Context, v *visit, d device.Device, below string) (page, error) {
 	w := v.words
 	p := h.step(v, viewJoin, below, w.ScanJoin, named{})
-	code, err := h.Tickets.Look(ctx, joinCode, d.ID)
+	code, err := h.Enrolments.JoinCode(ctx, d)
 	if err != nil {
 		return p, err //nolint:wrapcheck // logged as what it is
 	}
-	link := h.PublicURL() + "/authenticator/#join=" + string(code)
+	link := h.PublicURL() + "/authenticator/#join=" + code
 	p.QR, err = draw(link)
 	p.QRLabel, p.Lead = w.JoinQR, v.say(w.JoinLead, named{})
-	p.Groups, p.URI = string(code), template.URL(link) //nolint:gosec // the public URL, and a code of letters and digits
+	p.Groups, p.URI = code, template.URL(link) //nolint:gosec // the public URL, and a code of letters and digits
 	p.Hint = v.say(w.JoinUntil, named{"time": w.clock(d.Pending.ExpiresAt)})
 	return p, err
 }
@@ -252,7 +252,7 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 
 // drop removes a device that is not proved yet. Where it cannot, it has answered.
 func (h *handler) drop(ctx context.Context, v *visit, d device.Device) bool {
-	if err := h.Users.DeleteDevice(ctx, d.Credential, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
+	if err := h.Enrolments.Drop(ctx, d); err != nil && !errors.Is(err, verification.ErrNotFound) {
 		h.away(v, sayNotSaved, err)
 		return false
 	}

@@ -109,4 +109,7 @@ var french = &wording{
 		"Aucun message n'est plus envoyé avec ce lien. Choisissez un moyen qui s'en passe, ou demandez un nouveau lien à qui vous a envoyé ici.",
 	LimitPushes: "Aucune demande n'est plus envoyée à vos appareils avec ce lien. Choisissez un autre moyen.",
 	OtherOpen:   "Une autre demande est ouverte sur vos appareils. Répondez-y d'abord, ou choisissez un autre moyen.",
+	BegunOften:  "Trop de choses ont été commencées avec ce lien.",
+	BegunOftenText: "Ce qui compte déjà reste tel quel. Pour ajouter autre chose, demandez un nouveau lien à {brand}.|" +
+		"Ce qui compte déjà reste tel quel. Pour ajouter autre chose, demandez un nouveau lien à qui vous a envoyé ici.",
 }

@@ -109,4 +109,7 @@ var german = &wording{
 		"Mit diesem Link wird keine Nachricht mehr gesendet. Wählen Sie einen Weg ohne Nachricht, oder bitten Sie um einen neuen Link, wo Sie diesen bekommen haben.",
 	LimitPushes: "Mit diesem Link gehen keine Anfragen mehr an Ihre Geräte. Wählen Sie einen anderen Weg.",
 	OtherOpen:   "Auf Ihren Geräten ist eine andere Anfrage offen. Beantworten Sie zuerst diese, oder wählen Sie einen anderen Weg.",
+	BegunOften:  "Mit diesem Link wurde zu vieles begonnen.",
+	BegunOftenText: "Was schon gilt, bleibt, wie es ist. Um mehr hinzuzufügen, bitten Sie {brand} um einen neuen Link.|" +
+		"Was schon gilt, bleibt, wie es ist. Um mehr hinzuzufügen, bitten Sie um einen neuen Link, wo Sie diesen bekommen haben.",
 }

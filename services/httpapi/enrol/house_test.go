@@ -155,7 +155,7 @@ func open(t *testing.T) *house {
 		Admit: h.links.Admit,
 	}
 	h.server = httptest.NewServer(enrol.New(enrol.Config{
-		Links: h, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications, Recovery: h.users, Tickets: h.tickets,
+		Links: h, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications, Recovery: h.users,
 		Audit: h.audit,
 		PageKey: func(parts ...string) []byte {
 			mac := hmac.New(sha256.New, []byte("page key"))

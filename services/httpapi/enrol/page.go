@@ -221,6 +221,10 @@ func sayNothingLeft(w *wording) (mark, heading, text string) {
 	return "bad", w.NothingLeft, w.NothingLeftText
 }
 
+func sayBegunOften(w *wording) (mark, heading, text string) {
+	return "bad", w.BegunOften, w.BegunOftenText
+}
+
 // notice is a page without a step: it says what is the case, and the way on where there is one.
 func (h *handler) notice(v *visit, status int, result string, say says) {
 	mark, heading, text := say(v.words)

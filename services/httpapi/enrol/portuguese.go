@@ -109,4 +109,7 @@ var portuguese = &wording{
 		"Nenhuma mensagem mais é enviada com este link. Escolha uma forma que não precise de mensagens ou peça um novo link a quem enviou você para cá.",
 	LimitPushes: "Nenhum pedido mais é enviado aos seus dispositivos com este link. Escolha outra forma.",
 	OtherOpen:   "Há outro pedido aberto nos seus dispositivos. Responda a ele primeiro ou escolha outra forma.",
+	BegunOften:  "Coisas demais foram começadas com este link.",
+	BegunOftenText: "O que já vale continua como está. Para adicionar mais, peça um novo link a {brand}.|" +
+		"O que já vale continua como está. Para adicionar mais, peça um novo link a quem enviou você para cá.",
 }

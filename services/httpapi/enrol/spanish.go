@@ -109,4 +109,7 @@ var spanish = &wording{
 		"Con este enlace no se envían más mensajes. Elija una forma que no los necesite o pida un enlace nuevo a quien le envió aquí.",
 	LimitPushes: "Con este enlace no se envían más solicitudes a sus dispositivos. Elija otra forma.",
 	OtherOpen:   "Hay otra solicitud abierta en sus dispositivos. Respóndala primero o elija otra forma.",
+	BegunOften:  "Se han empezado demasiadas cosas con este enlace.",
+	BegunOftenText: "Lo que ya vale sigue como está. Para añadir más, pida un enlace nuevo a {brand}.|" +
+		"Lo que ya vale sigue como está. Para añadir más, pida un enlace nuevo a quien le envió aquí.",
 }

@@ -75,6 +75,7 @@ type wording struct {
 	Overtaken, OvertakenText                                     string
 	NothingLeft, NothingLeftText                                 string
 	LimitAsked, LimitPushes, OtherOpen                           string
+	BegunOften, BegunOftenText                                   string
 }
 
 // What the next page says was done.
