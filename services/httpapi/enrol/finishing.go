@@ -193,7 +193,11 @@ func (h *handler) secretPage(v *visit, d device.Device, below string) (page, err
 	p := h.step(v, viewSecret, below, w.ScanSecret, named{})
 	secret := device.SecretText(d.Secret)
 	u := v.user
-	uri := device.KeyURI(cmp.Or(v.link.Brand, hostOf(h.PublicURL())), cmp.Or(u.Username, u.Email, u.Name, u.ExternalID, u.ID), secret)
+	account := cmp.Or(masked(u), u.ID) // whoever has the link only learns no more than from the list
+	if h.fresh(v) {
+		account = cmp.Or(u.Username, u.Email, u.Name, u.ExternalID, u.ID)
+	}
+	uri := device.KeyURI(cmp.Or(v.link.Brand, hostOf(h.PublicURL())), account, secret)
 	var err error
 	p.QR, err = draw(uri)
 	p.QRLabel, p.Lead = w.SecretQR, v.say(w.SecretLead, named{})
