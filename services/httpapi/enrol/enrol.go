@@ -198,7 +198,10 @@ func (h *handler) serve(get, post step) http.HandlerFunc {
 		v := h.visit(w, r)
 		switch {
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
-			if h.load(ctx, v, sayAway) {
+			switch {
+			case fromElsewhere(r):
+				h.arrive(v)
+			case h.load(ctx, v, sayAway):
 				get(ctx, v)
 			}
 		case r.Method == http.MethodPost && post != nil:
