@@ -25,7 +25,7 @@ const (
 )
 
 // offer shows the form for a new device.
-func (h *handler) offer(ctx context.Context, v *visit) {
+func (h *handler) offer(_ context.Context, v *visit) {
 	kind := device.Kind(v.r.PathValue("kind"))
 	if !v.offered(kind) {
 		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
