@@ -132,6 +132,12 @@ func (w *walk) through(u device.User, register func(u device.User, number, name 
 	w.h.pass(10 * time.Minute)
 	w.Open(w.link + "/devices/" + second.ID + "/default")
 	w.looks("proof")
+	for _, way := range []string{first.ID + " sms", first.ID + " voice", second.ID + " sms", second.ID + " voice", first.ID + " sms"} {
+		elsewhere.send(elsewhere.open("/proof"), "way", way)
+	}
+	w.Follow(`button[value="` + second.ID + ` sms"]`)
+	require.Equal(w.h.t, "alert", w.JS(`document.activeElement.getAttribute("role")`))
+	w.looks("proof-asked")
 	w.Open(w.link + "/proof?way=recovery")
 	w.looks("recover")
 	w.Open(w.link + "/done")
