@@ -213,7 +213,7 @@ function follow() {
     }
     history.replaceState(null, "", "#join"); // a code is not kept where others look
   }
-  const route = app.accounts.length === 0 ? "join" : name in views ? name : "requests";
+  const route = app.accounts.length === 0 ? "join" : Object.hasOwn(views, name) ? name : "requests";
   if (route !== "join") app.joinCode = "";
   app.route = route;
   refresh();
