@@ -134,6 +134,8 @@ type VerificationActivated struct {
 	// NumberLength is how many digits must come with an answer that approves; zero: none.
 	NumberLength int `json:"number_length,omitempty"`
 	MaxChecks    int `json:"max_checks"`
+	// Trial is a question that means nothing: a person tries their phone.
+	Trial bool `json:"trial,omitempty"`
 	// Content is the DeliveryContent, sealed for the channel's worker.
 	Content Sealed `json:"content"`
 	// Fingerprint is a keyed hash of the request body under an idempotency key.

@@ -127,6 +127,13 @@ var golden = map[string]any{
 		KeyID: "k1", NumberLength: 2, MaxChecks: 2,
 		Content: events.Sealed{KeyID: "k1", Box: []byte{6}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
 	},
+	"verification_activated_trial.v1.json": events.VerificationActivated{
+		Version: 1, ID: "0199b1c2-0000-7000-8000-00000000000a", Credential: "shop-prod", Channel: events.Push,
+		Challenge: events.Approval, Send: 1, UserID: "u1", DeviceID: "d1", ToMasked: "push", Destination: "aA",
+		Device: &events.PushDevice{Platform: "webpush", PublicKey: []byte{9}}, Context: events.Context{Action: "Try this device"},
+		KeyID: "k1", MaxChecks: 5, Trial: true,
+		Content: events.Sealed{KeyID: "k1", Box: []byte{6}}, CreatedAt: at, RequestedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+	},
 	"action_audited.v1.json": events.ActionAudited{
 		Version: 1, Account: "shop", EventID: "not_me-0199b1c2-0000-7000-8000-000000000001", Actor: "login-page",
 		Action: "credential.updated", Subject: "kiosk", UserID: "0199b1c2-0000-7000-8000-000000000002",

@@ -1,6 +1,9 @@
 package device
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Count is what a push device signs to show that it is the only one with its key. The signature covers the body of the
 // request.
@@ -26,8 +29,12 @@ type Counter struct {
 	Number int64
 	// Nonce was drawn with the number, so that two that count on from the same one differ.
 	Nonce string
+	// At is the phone's own time of it.
+	At time.Time
 }
 
 // Follows tells whether a phone that counts to next has the key alone, as far as can be told: it counts on, or says the same
 // once more.
-func (c Counter) Follows(next Counter) bool { return next.Number > c.Number || next == c }
+func (c Counter) Follows(next Counter) bool {
+	return next.Number > c.Number || next.Number == c.Number && next.Nonce == c.Nonce
+}

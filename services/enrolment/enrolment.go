@@ -57,6 +57,8 @@ type Message struct {
 	Locale   string
 	// Context tells the person who asks what from where.
 	Context verification.Context
+	// Trial is for a question that means nothing.
+	Trial bool
 }
 
 // State is how an enrolment stands.

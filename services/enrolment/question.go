@@ -21,7 +21,7 @@ const (
 func Question(d device.Device, id string, m Message, now time.Time, random io.Reader) (verification.Activation, error) {
 	p := verification.Params{
 		ID: id, Credential: d.Credential, UserID: d.UserID, DeviceID: d.ID,
-		ToMasked: device.Mask(d.Kind, d.Address), Locale: m.Locale, Brand: m.Brand, Context: m.Context,
+		ToMasked: device.Mask(d.Kind, d.Address), Locale: m.Locale, Brand: m.Brand, Context: m.Context, Trial: m.Trial,
 		Life: m.Life, Shortest: m.Shortest, Longest: verification.LongestLife,
 	}
 	a := verification.Activation{To: d.Address, Client: m.Client}

@@ -199,14 +199,18 @@ func TestOfTwoPhonesWithOneKeyTheOneBehindIsRefusedUntilOneJoinsAgain(t *testing
 	t.Parallel()
 	d := open(t)
 	j := d.joined()
+	at := d.Now()
 	count := func(number int64, nonce string) error {
-		return d.Count(t.Context(), j.Device, device.Counter{Number: number, Nonce: nonce})
+		at = at.Add(time.Second)
+		return d.Count(t.Context(), j.Device, device.Counter{Number: number, Nonce: nonce, At: at})
 	}
 	require.NoError(t, count(1, "a"))
 	require.NoError(t, count(2, "original"))
 	require.ErrorIs(t, count(2, "copy"), enrolment.ErrCopied)
 	require.NoError(t, count(2, "original"), "whose answer was lost")
 	require.NoError(t, count(3, "original"))
+	late := device.Counter{Number: 2, Nonce: "original", At: at.Add(-2 * time.Second)}
+	require.ErrorIs(t, d.Count(t.Context(), j.Device, late), enrolment.ErrStale, "one that was on its way for long is no copy")
 
 	e, err := d.Renew(t.Context(), "shop", j.Device.ID)
 	require.NoError(t, err)

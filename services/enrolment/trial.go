@@ -26,7 +26,8 @@ var trials = map[string]string{
 }
 
 // Try asks a phone a question that means nothing, because it signed for that at this time of its own: so that its owner
-// sees a request arrive before one matters. It counts against the same limits as any other. It fails with ErrStale where the
+// sees a request arrive before one matters. It counts against the limit of sends, and changes nothing else: no open question
+// gives way to it, and nothing follows from the answer. It fails with ErrStale where the
 // same was signed before, verification.ErrNotFound where its user is gone or locked, or as Verifications.Create does.
 func (e *Enrolments) Try(ctx context.Context, d device.Device, at, locale string) (verification.Verification, error) {
 	owner, err := e.Users.User(ctx, d.Credential, d.UserID)
@@ -49,7 +50,7 @@ func (e *Enrolments) Try(ctx context.Context, d device.Device, at, locale string
 		action = trials["en"]
 	}
 	d.Factor = device.AppPush // one that a client registered has none
-	a, err := e.question(d, Message{Life: trialLife, Locale: locale, Context: verification.Context{Action: action}})
+	a, err := e.question(d, Message{Life: trialLife, Locale: locale, Trial: true, Context: verification.Context{Action: action}})
 	if err != nil {
 		return verification.Verification{}, err
 	}

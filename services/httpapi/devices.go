@@ -125,6 +125,8 @@ func readPushToken(f *faults, platform api.Platform, token string) string {
 	case token == "" && platform == api.PlatformWebPush: // a page that nothing reaches
 	case token == "":
 		f.add("push_token", "is required")
+	case webpush.IsPage(token): // what stands for none is not for clients to say
+		f.add("push_token", "must be what the app got from Apple or Firebase")
 	case len(token) > maxPushToken || !visibleASCII(token):
 		f.add("push_token", fmt.Sprintf("must be at most %d visible ASCII characters", maxPushToken))
 	case platform == api.PlatformAPNs:

@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	// maxCounter is what JSON readers everywhere hold exactly (RFC 8259, section 6).
-	maxCounter = 1<<53 - 1
+	maxCounter = 1<<31 - 1
 	maxNonce   = 64
 )
 
@@ -29,7 +28,7 @@ func (s *Server) CountPhone(w http.ResponseWriter, r *http.Request, id contract.
 		return
 	}
 	// Before anything is said of the body: whoever has not signed is told nothing.
-	d, _, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
+	d, at, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
 		return device.Count{DeviceID: id, At: at, Body: string(body)}.Verify(public, signature)
 	})
 	if err != nil {
@@ -51,11 +50,11 @@ func (s *Server) CountPhone(w http.ResponseWriter, r *http.Request, id contract.
 		s.fail(w, r, err)
 		return
 	}
-	err = s.config.Phones.Count(r.Context(), d, device.Counter{Number: int64(request.Counter), Nonce: request.Nonce})
+	err = s.config.Phones.Count(r.Context(), d, device.Counter{Number: int64(request.Counter), Nonce: request.Nonce, At: at.UTC()})
 	switch {
 	case errors.Is(err, enrolment.ErrCopied):
-		err = s.copied(r.Context(), d, request.Counter)
-	case errors.Is(err, verification.ErrNotFound):
+		err = s.copied(r.Context(), d)
+	case errors.Is(err, verification.ErrNotFound), errors.Is(err, enrolment.ErrStale):
 		err = badPhone()
 	}
 	if err != nil {
@@ -65,10 +64,10 @@ func (s *Server) CountPhone(w http.ResponseWriter, r *http.Request, id contract.
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// copied tells the audit log, once for each number, and is what the phone is told.
-func (s *Server) copied(ctx context.Context, d device.Device, counter int) error {
+// copied tells the audit log, once a day, and is what the phone is told.
+func (s *Server) copied(ctx context.Context, d device.Device) error {
 	_, err := s.config.Audit.RecordOnce(ctx, audit.Entry{
-		EventID: fmt.Sprintf("%s-%d", d.ID, counter), Account: d.Credential, Actor: audit.Person, Action: audit.DeviceCopied,
+		EventID: d.ID + "-" + s.config.Now().UTC().Format("20060102"), Account: d.Credential, Actor: audit.Person, Action: audit.DeviceCopied,
 		Subject: d.ID, UserID: d.UserID, At: s.config.Now().UTC(),
 	})
 	if err != nil {

@@ -120,6 +120,9 @@ func (a *apps) Count(_ context.Context, _ device.Device, next device.Counter) er
 		return a.err
 	}
 	if !a.counter.Follows(next) {
+		if next.At.Before(a.counter.At) {
+			return enrolment.ErrStale
+		}
 		return enrolment.ErrCopied
 	}
 	a.counter = next

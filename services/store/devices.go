@@ -348,6 +348,7 @@ type deviceRecord struct {
 	TokenAt    time.Time      `json:"token_at,omitzero"`
 	Counter    int64          `json:"counter,omitempty"`
 	Nonce      string         `json:"counter_nonce,omitempty"`
+	CountedAt  time.Time      `json:"counted_at,omitzero"`
 	CreatedAt  time.Time      `json:"created_at"`
 }
 
@@ -367,7 +368,7 @@ func (u *Users) encodeDevice(d device.Device) ([]byte, error) {
 	r := deviceRecord{
 		Version: events.Version, ID: d.ID, Number: d.Number, UserID: d.UserID, Kind: d.Kind, Factor: d.Factor,
 		Platform: d.Platform, PublicKey: d.PublicKey, TokenAt: d.TokenAt, CreatedAt: d.CreatedAt,
-		Counter: d.Counter.Number, Nonce: d.Counter.Nonce,
+		Counter: d.Counter.Number, Nonce: d.Counter.Nonce, CountedAt: d.Counter.At,
 	}
 	var err error
 	if d.Name != "" { // clients put numbers and mailboxes into names
@@ -412,7 +413,7 @@ func (u *Users) decodeDevice(account, id string, b []byte) (device.Device, error
 	d := device.Device{
 		ID: id, Number: r.Number, UserID: r.UserID, Credential: account, Kind: r.Kind, Factor: r.Factor, Name: r.Name,
 		Address: string(address), Platform: r.Platform, PublicKey: r.PublicKey, TokenAt: r.TokenAt, CreatedAt: r.CreatedAt,
-		Counter: device.Counter{Number: r.Counter, Nonce: r.Nonce},
+		Counter: device.Counter{Number: r.Counter, Nonce: r.Nonce, At: r.CountedAt},
 	}
 	if r.SealedName != nil {
 		name, err := u.cfg.Keys.Open(keyring.Records, nameOf(id), *r.SealedName)

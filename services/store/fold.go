@@ -16,7 +16,7 @@ func fold(a events.VerificationActivated, o *events.VerificationChanged, revisio
 		Context:  verification.Context(a.Context),
 		Metadata: a.Metadata, CodeLength: a.CodeLength, MaxChecks: a.MaxChecks,
 		NumberLength: a.NumberLength, NumberHash: a.NumberHash, SecretHash: a.SecretHash,
-		CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, Sends: a.Send,
+		Trial: a.Trial, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, Sends: a.Send,
 		Status: verification.Pending, ChangedAt: a.CreatedAt, Revision: revision,
 	}
 	for _, f := range a.Fallback {

@@ -338,3 +338,36 @@ func TestPromptLimitsNameAllTheirFaults(t *testing.T) {
 	require.Len(t, store.PromptLimits{MaxUnanswered: -1, UnansweredFor: 25 * time.Hour}.Validate(), 2)
 	require.Len(t, store.PromptLimits{MaxUnanswered: 101}.Validate(), 2)
 }
+
+func TestTwoPeopleWithOneBrowserDoNotUseUpEachOthersSends(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	s := h.store()
+	ask := func(dev string) error {
+		a := h.prompt(uuid.NewString(), func(p *verification.Params) { p.DeviceID = dev })
+		a.To = "the token of one browser"
+		_, _, err := s.Create(t.Context(), a)
+		return err
+	}
+	ana, ben := uuid.NewString(), uuid.NewString()
+	for range stream.DefaultSendQuota {
+		require.NoError(t, ask(ana))
+	}
+	var limit *verification.LimitError
+	require.ErrorAs(t, ask(ana), &limit, "one device has its sends")
+	require.Equal(t, events.WindowDestination, limit.Policy)
+	require.NoError(t, ask(ben), "and the other its own")
+}
+
+func TestATrialLeavesOpenQuestionsAlone(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	s := h.store(prompts(5))
+	ana := uuid.NewString()
+	question, _, err := s.Create(t.Context(), h.prompt(ana))
+	require.NoError(t, err)
+	trial, _, err := s.Create(t.Context(), h.prompt(ana, func(p *verification.Params) { p.Trial = true }))
+	require.NoError(t, err)
+	require.True(t, trial.Trial)
+	h.stand(s, verification.Pending, question.ID, trial.ID)
+}

@@ -140,11 +140,8 @@ func (s *Verifications) Prompts(ctx context.Context, d device.Device) ([]verific
 	if err != nil {
 		return nil, err
 	}
-	windows := []string{window}
-	if since := s.cfg.Now().Sub(d.TokenAt); d.UserID != "" && since < s.limits.SendWindow+maxProofSkew {
-		// Those asked before its token changed stand in the window of the token before, and in its user's.
-		windows = append(windows, events.WindowSubject(events.WindowUser, d.UserID))
-	}
+	// Programs of before counted pushes by the token.
+	windows := []string{events.WindowSubject(events.WindowDestination, d.ID), window}
 	return s.openApprovals(ctx, windows, func(v verification.Verification) bool {
 		return v.Credential == d.Credential && v.Asks(verification.Push, d.ID)
 	})

@@ -36,7 +36,7 @@ func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivat
 		giveBack = func(context.Context) {}
 	}
 	for _, w := range []struct{ policy, key string }{
-		{events.WindowDestination, e.Destination},
+		{events.WindowDestination, windowOf(e)},
 		{events.WindowUser, e.UserID},
 	} {
 		if w.key == "" {
@@ -59,6 +59,15 @@ func (s *Resolver) takeWindows(ctx context.Context, e events.VerificationActivat
 		taken = append(taken, seq)
 	}
 	return giveBack, nil
+}
+
+// windowOf is what the sends of a message are counted by: its destination, but for pushes the device. One browser or app may
+// be the device of several people, who share its token, and must not use up each other's sends.
+func windowOf(e events.VerificationActivated) string {
+	if e.Channel == events.Push && e.DeviceID != "" {
+		return e.DeviceID
+	}
+	return e.Destination
 }
 
 // limited says when the oldest send leaves the window.

@@ -204,7 +204,7 @@ func (s *Verifications) activated(a verification.Activation) (events.Verificatio
 		UserID: v.UserID, DeviceID: v.DeviceID, ToMasked: v.ToMasked, Locale: v.Locale, Brand: v.Brand,
 		Context:  events.Context(v.Context),
 		Metadata: v.Metadata, KeyID: keys.CurrentID(), CodeLength: v.CodeLength, MaxChecks: v.MaxChecks, NumberLength: v.NumberLength,
-		CreatedAt: v.CreatedAt, RequestedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt,
+		Trial: v.Trial, CreatedAt: v.CreatedAt, RequestedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt,
 	}
 	var err error
 	first := verification.Road{To: a.To, Platform: a.Platform, PublicKey: a.PublicKey}

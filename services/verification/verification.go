@@ -111,9 +111,11 @@ type Verification struct {
 	NumberLength int
 	NumberHash   []byte // keyed hash of that number
 	SecretHash   []byte // keyed hash of the code or the link token
-	CreatedAt    time.Time
-	ExpiresAt    time.Time
-	Sends        int // messages asked for so far
+	// Trial is a question that means nothing: a person tries their phone.
+	Trial     bool
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	Sends     int // messages asked for so far
 	// Fallback are the roads that are taken one after the other while nobody answers.
 	Fallback []Step
 
@@ -134,7 +136,7 @@ type Verification struct {
 // Prompts tells whether it is a question that comes up on a user's phone by itself and takes a yes: what somebody can
 // be worn down with.
 func (v Verification) Prompts() bool {
-	return v.Channel == Push && v.Challenge == ApprovalChallenge && v.UserID != ""
+	return v.Channel == Push && v.Challenge == ApprovalChallenge && v.UserID != "" && !v.Trial
 }
 
 // ChecksLeft is how many more codes may be compared: zero once closed, and for challenges without a code.
@@ -172,6 +174,8 @@ type Params struct {
 	MaxChecks int
 	// Fallback are the roads to take one after the other while nobody answers.
 	Fallback []Step
+	// Trial is for a question that means nothing: a person tries their phone.
+	Trial bool
 	// Autofill goes with codes by text message only. It is not part of the verification: its activation holds it.
 	Autofill Autofill
 }
@@ -223,7 +227,7 @@ func New(p Params, now time.Time, random io.Reader) (Verification, Secrets, erro
 		ID: p.ID, Credential: p.Credential, Channel: p.Channel, Challenge: p.Challenge,
 		UserID: p.UserID, DeviceID: p.DeviceID, ToMasked: p.ToMasked, Locale: p.Locale, Brand: p.Brand,
 		Context: p.Context, Metadata: p.Metadata, Fallback: p.Fallback,
-		CreatedAt: now, ExpiresAt: now.Add(p.Life), Sends: 1,
+		Trial: p.Trial, CreatedAt: now, ExpiresAt: now.Add(p.Life), Sends: 1,
 		Status: Pending, ChangedAt: now,
 	}
 	var s Secrets

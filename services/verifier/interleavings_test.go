@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verification"
@@ -40,6 +41,7 @@ type crowd struct {
 func gather(t *testing.T) *crowd {
 	t.Helper()
 	c := &crowd{house: build(t), closed: map[string][]string{}}
+	require.NoError(t, stream.Ensure(t.Context(), c.js, stream.Topology{SendQuota: 1 << 20})) // both devices are asked thousands of times
 	c.archive = c.proofs()
 	for _, p := range []*phone{&c.first, &c.second} {
 		*p = phone{h: c.house, id: uuid.NewString()}

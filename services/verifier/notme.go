@@ -66,7 +66,7 @@ func (n NotMe) Validate() []error {
 // follow does what follows from an answer beyond its outcome. The same event that comes again after its outcome was
 // stored comes here again, and finishes what a process that was killed left undone.
 func (v *Verifier) follow(ctx context.Context, r events.ResponseReceived, after verification.Verification) error {
-	if v.Guard == nil || after.ID == "" { // nothing has this id
+	if v.Guard == nil || after.ID == "" || after.Trial { // nothing has this id, or nothing follows from it
 		return nil
 	}
 	noted := v.Guard.Answered(ctx, after)

@@ -140,6 +140,15 @@ func TestNotMeIsAuditedAndFreezesOnEveryRoad(t *testing.T) {
 	require.Equal(t, "sms late", next(t, h.counted))
 	require.Equal(t, "+ACK", next(t, h.settled))
 	require.Len(t, h.warnings(), 4, "a plain denial warns nobody, and nobody can change it into one that does")
+
+	trial, app := h.asked(func(p *verification.Params) {
+		p.Channel, p.UserID, p.DeviceID, p.Trial = verification.Push, "ana", uuid.NewString(), true
+	})
+	h.tells(trial, app, events.ResponsePush, events.NotMe)
+	require.Equal(t, "push denied", next(t, h.counted))
+	require.Equal(t, "+ACK", next(t, h.settled))
+	require.Len(t, h.warnings(), 4, "whoever tries the third button of a trial warns nobody")
+	require.Len(t, h.frozen(), 4, "and silences no phone")
 	require.Empty(t, told)
 }
 

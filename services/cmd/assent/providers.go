@@ -343,7 +343,9 @@ func startPush(ctx context.Context, p *process) error {
 		return err
 	}
 	var providers []routing.Provider
-	page := func(m delivery.Message) bool { return m.Device != nil && subscription.IsPage(m.To.Reveal()) }
+	page := func(m delivery.Message) bool {
+		return m.Device != nil && m.Device.Platform == webPushName && subscription.IsPage(m.To.Reveal())
+	}
 	add := func(name string, g push.Gateway) {
 		providers = append(providers, routing.Provider{
 			Name: name, Sender: push.New(push.Config{PublicURL: p.publicURL()}, g),

@@ -63,7 +63,7 @@ func TestEveryEndOfAQuestion(t *testing.T) {
 			[]func(*prompt){func(v *prompt) { v.NumberLength = 0 }},
 			func(*prompt) {
 				p.Gone("#number")
-				p.Click("button.approve")
+				approves(p)
 			},
 			"Approved", "You can close this page and go back to the screen where you started.", api.StatusApproved, "", "approve",
 		},
@@ -136,7 +136,7 @@ func TestBoundFieldsComeFirstAndWhole(t *testing.T) {
 	p.Sees("h1", "Do you agree to this?")
 	p.Sees(".bound", "Amount 1.250,00 EUR To <b>شركة</b> Café Lumière with a long name that goes on and on")
 	shoot(p, "bound")
-	p.Click("button.approve")
+	approves(p)
 	p.Sees("h1", "Approved")
 	p.Silent()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,12 @@ func TestAPushShowsWhatIsAskedAndAPressLeadsThere(t *testing.T) {
 	p.Sees("h1", "No requests right now.")
 	p.Click(`nav a[href="#codes"]`)
 	worker := p.Worker()
+	// Whoever asks for the notifications while the first one is being shown makes Chromium forget it.
+	worker.JS(`(show => { self.shown = 0; self.registration.showNotification = async (...all) => { await show(...all); self.shown++ } })(
+		self.registration.showNotification.bind(self.registration))`)
+	shown := func(n string) {
+		require.Eventually(t, func() bool { return worker.JS(`self.shown`) == n }, 30*time.Second, 20*time.Millisecond)
+	}
 	v := s.asks(ana, func(v *prompt) { v.NumberLength = 0 })
 	p.Sees("h1", "Is this you?") // from the codes, by itself
 	payload, err := json.Marshal(map[string]string{
@@ -27,7 +34,7 @@ func TestAPushShowsWhatIsAskedAndAPressLeadsThere(t *testing.T) {
 	})
 	require.NoError(t, err)
 	p.Push(string(payload))
-	p.Holds(`navigator.serviceWorker.ready.then(r => r.getNotifications()).then(all => all.length === 1)`)
+	shown("1")
 	require.Equal(t, "Are you signing in?|Near Lyon · 203.0.113.7|"+v.VerificationID, worker.JS(
 		`self.registration.getNotifications().then(([n]) => [n.title, n.body, n.tag].join("|"))`))
 	require.Equal(t, "0", worker.JS(`self.registration.getNotifications().then(([n]) => n.actions?.length ?? 0)`), "no button approves")
@@ -44,12 +51,13 @@ func TestAPushShowsWhatIsAskedAndAPressLeadsThere(t *testing.T) {
 	})()`)
 	p.Sees("h1", "Is this you?")
 	require.Equal(t, api.StatusPending, s.status(v))
-	p.Click("button.approve")
+	approves(p)
 	p.Sees("h1", "Approved")
 	p.Holds(`navigator.serviceWorker.ready.then(r => r.getNotifications()).then(all => all.length === 0)`)
 
 	// What is not JSON, or says nothing, is shown all the same.
 	p.Push("hello")
+	shown("2")
 	p.Holds(`navigator.serviceWorker.ready.then(r => r.getNotifications()).then(([n]) => n?.title === "Authenticator")`)
 	p.Silent()
 }

@@ -7,6 +7,7 @@ import * as clock from "./clock.js";
 import { digest, sign } from "./keys.js";
 import { unlock } from "./unlock.js";
 
+const reading = 1000; // ms that a question without a number is shown before a yes counts: the tap may have been meant for the one before
 const keeps = 4 * 60_000; // ms that a signed answer may be sent again: the server takes five minutes
 
 /** readDigits is what a person typed, as the digits that are compared, whatever their script. */
@@ -25,11 +26,17 @@ export function checkNumber(request, digits) {
   return fits ? "" : "noNumber";
 }
 
+// What keeps a yes from being sent: the sentence that says so, or nothing. Refusals are never kept.
+function hinders(request, number) {
+  if (request.asksNumber) return checkNumber(request, number);
+  return performance.now() - request.shownAt < reading ? "tooSoon" : "";
+}
+
 /** answer sends a decision. It changes `request` and calls `changed` whenever there is something to see. */
 export async function answer(request, decision, { settings, changed }) {
   if (request.phase !== "asking") return;
   const number = decision === "approve" && request.asksNumber ? readDigits(request.typed) : "";
-  request.fault = decision === "approve" && request.asksNumber ? checkNumber(request, number) : "";
+  request.fault = decision === "approve" ? hinders(request, number) : "";
   if (request.fault) return changed();
   if (decision === "approve" && settings.unlock) {
     request.phase = "unlocking";

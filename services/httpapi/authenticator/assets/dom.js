@@ -57,6 +57,9 @@ export function isolated(text) {
   return el("bdi", { dir: "ltr" }, text);
 }
 
+/** editing tells whether a person is in the middle of typing or choosing, which is not taken from them. */
+export const editing = () => document.activeElement?.matches("input:not([type=checkbox]), select, textarea") ?? false;
+
 let status;
 
 /** announce says a short sentence to a screen reader, in the one status region of the page. */

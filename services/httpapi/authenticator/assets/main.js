@@ -4,7 +4,7 @@ import * as accounts from "./accounts.js";
 import { answer, note } from "./answers.js";
 import * as api from "./api.js";
 import * as clock from "./clock.js";
-import { announce, el, fill } from "./dom.js";
+import { announce, editing, el, fill } from "./dom.js";
 import { fullName } from "./names.js";
 import { notices } from "./notices.js";
 import { Watcher } from "./prompts.js";
@@ -165,9 +165,6 @@ async function refused(account, problem) {
   if (["requests", "settings"].includes(app.route) && !editing()) refresh();
 }
 
-// What a person is in the middle of is not taken from them.
-const editing = () => document.activeElement?.matches("input:not([type=checkbox]), select, textarea") ?? false;
-
 const idle = () => (document.hidden ? !app.requests.current?.open : !app.requests.current) && app.route !== "join" && !editing()
   && (document.hidden || !["codes", "settings"].includes(app.route));
 
@@ -213,7 +210,7 @@ function follow() {
     }
     history.replaceState(null, "", "#join"); // a code is not kept where others look
   }
-  const route = app.accounts.length === 0 ? "join" : name in views ? name : "requests";
+  const route = app.accounts.length === 0 ? "join" : Object.hasOwn(views, name) ? name : "requests";
   if (route !== "join") app.joinCode = "";
   app.route = route;
   refresh();
@@ -291,7 +288,12 @@ async function restore() {
   app.lastContact = app.settings.lastContact;
   clock.restore(app.settings.clockOffset);
   app.accounts = all;
+}
+
+/** missed says what is gone, once the page is there: the browser takes long to look for it. */
+async function missed() {
   app.cleared = await accounts.wasCleared(app.accounts);
+  if (app.cleared && app.route === "join" && !editing()) refresh();
 }
 
 async function start() {
@@ -328,6 +330,7 @@ async function start() {
   look();
   upkeep.count();
   performance.mark("interactive");
+  await missed();
   updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
   await syncPush();
 }

@@ -12,6 +12,7 @@ const sentences = { // with the request's own time where a sentence has one
 
 export function question(app, request) {
   const { shown } = request;
+  request.shownAt ??= performance.now();
   const fault = el("p", { class: "fault", id: "fault", role: "alert", hidden: true });
   const progress = el("p", { class: "progress", hidden: true });
   const number = request.asksNumber ? (request.choices.length > 0 ? choices(request) : numberField(request)) : null;

@@ -107,6 +107,7 @@ export default {
     other: "Geben Sie die {n} Ziffern ein, die auf Ihrem Anmeldebildschirm stehen.",
   },
   noChoice: "Wählen Sie die Zahl, die auf Ihrem Anmeldebildschirm steht.",
+  tooSoon: "Lesen Sie die Angaben und drücken Sie Ihre Antwort dann noch einmal.",
   wrongNumber: "Diese Zahl stimmt nicht. Sehen Sie auf dem Bildschirm nach, an dem Sie angefangen haben, und versuchen Sie es noch einmal. Eine zweite falsche Zahl lehnt die Anfrage ab.",
   unlocking: "Entsperren Sie dieses Gerät, um zu bestätigen.",
   unlockFailed: "Dieses Gerät wurde nicht entsperrt, deshalb wurde nichts bestätigt. Drücken Sie noch einmal Bestätigen; Ablehnen geht ohne Entsperren.",

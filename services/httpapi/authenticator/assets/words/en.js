@@ -101,6 +101,7 @@ export default {
   noNumberTwo: "Enter the two digits shown on your sign-in screen.",
   noNumber: { one: "Enter the {n} digit shown on your sign-in screen.", other: "Enter the {n} digits shown on your sign-in screen." },
   noChoice: "Choose the number that is shown on your sign-in screen.",
+  tooSoon: "Read the details, then press your answer again.",
   wrongNumber: "That number doesn't match. Look at the screen where you started and try once more. A second wrong number refuses the request.",
   unlocking: "Unlock this device to approve.",
   unlockFailed: "This device wasn't unlocked, so nothing was approved. Press Approve to try again; refusing needs no unlock.",

@@ -101,6 +101,7 @@ export default {
   noNumberTwo: "Escriba las dos cifras que muestra la pantalla donde inicia sesión.",
   noNumber: { one: "Escriba la {n} cifra que muestra la pantalla donde inicia sesión.", other: "Escriba las {n} cifras que muestra la pantalla donde inicia sesión." },
   noChoice: "Elija el número que muestra la pantalla donde inicia sesión.",
+  tooSoon: "Lea los datos y pulse después su respuesta otra vez.",
   wrongNumber: "Ese número no coincide. Mire la pantalla donde empezó e inténtelo una vez más. Un segundo número erróneo rechaza la solicitud.",
   unlocking: "Desbloquee este dispositivo para aprobar.",
   unlockFailed: "Este dispositivo no se desbloqueó, así que no se aprobó nada. Pulse Aprobar otra vez; rechazar no necesita desbloqueo.",

@@ -101,6 +101,7 @@ export default {
   noNumberTwo: "Saisissez les deux chiffres affichés sur votre écran de connexion.",
   noNumber: { one: "Saisissez le chiffre affiché sur votre écran de connexion ({n}).", other: "Saisissez les {n} chiffres affichés sur votre écran de connexion." },
   noChoice: "Choisissez le nombre affiché sur votre écran de connexion.",
+  tooSoon: "Lisez les détails, puis appuyez de nouveau sur votre réponse.",
   wrongNumber: "Ce nombre ne correspond pas. Regardez l’écran où vous avez commencé et essayez encore une fois. Un second nombre faux refuse la demande.",
   unlocking: "Déverrouillez cet appareil pour approuver.",
   unlockFailed: "Cet appareil n’a pas été déverrouillé, rien n’a donc été approuvé. Appuyez encore sur Approuver ; refuser ne demande pas de déverrouillage.",

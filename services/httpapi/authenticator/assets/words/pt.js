@@ -101,6 +101,7 @@ export default {
   noNumberTwo: "Digite os dois dígitos mostrados na tela onde você está entrando.",
   noNumber: { one: "Digite o {n} dígito mostrado na tela onde você está entrando.", other: "Digite os {n} dígitos mostrados na tela onde você está entrando." },
   noChoice: "Escolha o número mostrado na tela onde você está entrando.",
+  tooSoon: "Leia os detalhes e depois aperte sua resposta de novo.",
   wrongNumber: "Esse número não confere. Olhe a tela onde começou e tente mais uma vez. Um segundo número errado recusa o pedido.",
   unlocking: "Desbloqueie este dispositivo para aprovar.",
   unlockFailed: "Este dispositivo não foi desbloqueado, então nada foi aprovado. Toque em Aprovar outra vez; recusar não precisa de desbloqueio.",
