@@ -93,7 +93,11 @@ type Pending struct {
 	// devices that prove themselves by a join code or a one-time code.
 	VerificationID string
 	// Link is the id of the enrolment link that its owner added it by; empty where a client enrols it.
-	Link      string
+	Link string
+	// Browser stands for the browser that it was begun in, of those of its link; empty where a client enrols it.
+	Browser string
+	// Proof tells that the owner had given a fresh proof when it was begun; without one it counts as a first device only.
+	Proof     bool
 	ExpiresAt time.Time
 }
 

@@ -31,6 +31,10 @@ type Request struct {
 	Message Message
 	// Link is the id of the enrolment link that the owner adds the device by; empty where a client enrols it.
 	Link string
+	// Browser stands for the browser that the owner begins it in; empty without a link.
+	Browser string
+	// Proof tells that the owner has given a fresh proof.
+	Proof bool
 	// Brand is shown to the person; Issuer names the account in an authenticator app.
 	Brand, Issuer string
 }

@@ -49,6 +49,8 @@ type Tickets interface {
 	Once(ctx context.Context, kind, name string, life time.Duration) (first bool, err error)
 	Issue(ctx context.Context, kind, name string, content []byte, life time.Duration) error
 	Look(ctx context.Context, kind, name string) ([]byte, error)
+	// Revoke removes a ticket; nothing to remove is no error.
+	Revoke(ctx context.Context, kind, name string) error
 }
 
 // Enrolments registers devices. Its fields are required but where a default is named; it is safe for
@@ -58,6 +60,8 @@ type Enrolments struct {
 	Verifications Verifications
 	Tickets       Tickets
 	Now           func() time.Time
+	// Admit tells whether a device that its owner adds by a link may count, see Links.Admit. Nil: each may.
+	Admit func(ctx context.Context, d device.Device) error
 	// Adding is told of a device that its owner adds by a link, before it counts and possibly more than once; where it
 	// fails the device stays pending. Nil: nobody is told.
 	Adding func(ctx context.Context, d device.Device) error
@@ -88,7 +92,7 @@ func (e *Enrolments) Begin(ctx context.Context, r Request) (Enrolment, error) {
 	case r.Factor == device.AppCode:
 		return e.beginAuthenticator(ctx, d, r)
 	case r.Quiet:
-		d.Pending = &device.Pending{Link: r.Link, ExpiresAt: e.end(r)}
+		d.Pending = e.pending(r)
 		d, err = e.Users.CreateDevice(ctx, d)
 		return Enrolment{Device: d, State: Pending, ExpiresAt: e.end(r)}, wrap("store device", err)
 	default:
@@ -157,7 +161,8 @@ func (e *Enrolments) beginMessage(ctx context.Context, d device.Device, r Reques
 	if err != nil {
 		return Enrolment{}, err
 	}
-	d.Pending = &device.Pending{VerificationID: a.Verification.ID, Link: r.Link, ExpiresAt: a.Verification.ExpiresAt}
+	d.Pending = e.pending(r)
+	d.Pending.VerificationID, d.Pending.ExpiresAt = a.Verification.ID, a.Verification.ExpiresAt
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
@@ -173,7 +178,7 @@ func (e *Enrolments) beginAuthenticator(ctx context.Context, d device.Device, r 
 	if d.Secret, err = device.NewSecret(e.random()); err != nil {
 		return Enrolment{}, fmt.Errorf("draw secret: %w", err)
 	}
-	d.Pending = &device.Pending{Link: r.Link, ExpiresAt: e.end(r)}
+	d.Pending = e.pending(r)
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
@@ -244,8 +249,12 @@ func (e *Enrolments) after(ctx context.Context, out Enrolment, v verification.Ve
 }
 
 func (e *Enrolments) activate(ctx context.Context, d device.Device) (Enrolment, error) {
-	if e.Adding != nil && d.Pending != nil && d.Pending.Link != "" {
-		if err := e.Adding(ctx, d); err != nil {
+	if d.Pending != nil && d.Pending.Link != "" {
+		err := e.admit(ctx, d)
+		if errors.Is(err, ErrOvertaken) {
+			return Enrolment{Device: d, State: Rejected, ExpiresAt: d.Pending.ExpiresAt}, nil
+		}
+		if err != nil {
 			return Enrolment{}, fmt.Errorf("activate device: %w", err)
 		}
 	}
@@ -255,6 +264,19 @@ func (e *Enrolments) activate(ctx context.Context, d device.Device) (Enrolment, 
 		return Enrolment{}, fmt.Errorf("activate device: %w", err)
 	}
 	return Enrolment{Device: d, State: Accepted}, nil
+}
+
+// admit asks whether a device of a link may count, and tells that it will.
+func (e *Enrolments) admit(ctx context.Context, d device.Device) error {
+	if e.Admit != nil {
+		if err := e.Admit(ctx, d); err != nil {
+			return err
+		}
+	}
+	if e.Adding != nil {
+		return e.Adding(ctx, d)
+	}
+	return nil
 }
 
 // Prove checks a code of the device's owner. A wrong one leaves the enrolment pending, the last one that
@@ -328,7 +350,9 @@ func (e *Enrolments) proveSecret(ctx context.Context, d device.Device, code veri
 // refuse ends an enrolment for good: the limit on wrong codes is a rolling one, and would let it come
 // back to life.
 func (e *Enrolments) refuse(ctx context.Context, d device.Device) (Enrolment, error) {
-	d.Pending = &device.Pending{Link: d.Pending.Link, ExpiresAt: e.Now().UTC()}
+	ended := *d.Pending
+	ended.VerificationID, ended.ExpiresAt = "", e.Now().UTC()
+	d.Pending = &ended
 	d, err := e.Users.UpdatePending(ctx, d)
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("refuse device: %w", err)
@@ -360,10 +384,9 @@ func (e *Enrolments) Ask(ctx context.Context, account, deviceID string, m Messag
 	if err != nil {
 		return Enrolment{}, err
 	}
-	before := d
-	d.Pending = &device.Pending{
-		VerificationID: a.Verification.ID, Link: d.Pending.Link, ExpiresAt: later(d.Pending.ExpiresAt, a.Verification.ExpiresAt),
-	}
+	before, next := d, *d.Pending
+	next.VerificationID, next.ExpiresAt = a.Verification.ID, later(next.ExpiresAt, a.Verification.ExpiresAt)
+	d.Pending = &next
 	if d, err = e.Users.UpdatePending(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
@@ -375,9 +398,23 @@ func (e *Enrolments) Ask(ctx context.Context, account, deviceID string, m Messag
 	return Enrolment{Device: d, State: Pending, ExpiresAt: a.Verification.ExpiresAt, Number: a.Secrets.Number}, nil
 }
 
+// Drop removes a device that is not proved yet, and its activation code.
+func (e *Enrolments) Drop(ctx context.Context, d device.Device) error {
+	if err := e.Users.DeleteDevice(ctx, d.Credential, d.ID); err != nil {
+		return fmt.Errorf("drop device: %w", err)
+	}
+	dropCode(ctx, e.Tickets, d)
+	return nil
+}
+
 // drop removes a device that nobody was told of. What cannot be removed leaves with its end.
 func (e *Enrolments) drop(ctx context.Context, d device.Device) {
-	_ = e.Users.DeleteDevice(context.WithoutCancel(ctx), d.Credential, d.ID)
+	_ = e.Drop(context.WithoutCancel(ctx), d)
+}
+
+// pending is what is to be proved of a new device.
+func (e *Enrolments) pending(r Request) *device.Pending {
+	return &device.Pending{Link: r.Link, Browser: r.Browser, Proof: r.Proof, ExpiresAt: e.end(r)}
 }
 
 func (e *Enrolments) end(r Request) time.Time {

@@ -27,6 +27,14 @@ var (
 	ErrExpired = errors.New("link has expired")
 	// ErrWithdrawn: the client took the enrolment link back.
 	ErrWithdrawn = errors.New("link was withdrawn")
+	// ErrOvertaken: the device was begun with a link that has ended, or as the first device of a user who has another by now.
+	ErrOvertaken = errors.New("overtaken")
+	// ErrBegun: as many devices were begun with one link as may be.
+	ErrBegun = errors.New("begun too often with this link")
+	// ErrAsked: as many messages asked for a fresh proof by one link as may.
+	ErrAsked = errors.New("asked too often with this link")
+	// ErrPushed: as many of them were pushes as may be.
+	ErrPushed = errors.New("pushed too often with this link")
 	// ErrSameKey: the phone that is to be replaced has this key.
 	ErrSameKey = errors.New("the phone that is replaced has this key")
 )

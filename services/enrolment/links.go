@@ -44,12 +44,23 @@ type Link struct {
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 	Withdrawn bool      `json:"withdrawn,omitempty"`
+	// Guarded links need a fresh proof, for good: their user had a device or recovery codes once.
+	Guarded bool `json:"guarded,omitempty"`
+	// First is the device that counts, or is about to, though nothing was proved before it was begun. There is one at most.
+	First string `json:"first,omitempty"`
+	// Begun is how many devices were begun.
+	Begun int `json:"begun,omitempty"`
+	// Asked are the messages that asked for a fresh proof and were not answered with one, see Ask.
+	Asked []Asking `json:"asked,omitempty"`
 }
 
 // LinkTickets keeps links. A name that is unknown is verification.ErrNotFound.
 type LinkTickets interface {
 	Issue(ctx context.Context, kind, name string, content []byte, life time.Duration) error
 	Look(ctx context.Context, kind, name string) ([]byte, error)
+	Revoke(ctx context.Context, kind, name string) error
+	// Change stores what change makes of the content. It may be called again where somebody else was faster.
+	Change(ctx context.Context, kind, name string, change func(content []byte) ([]byte, error)) error
 }
 
 // LinkDevices removes what a withdrawn link has left unfinished.
@@ -137,6 +148,58 @@ func (s *Links) Open(ctx context.Context, account, id string) (Link, error) {
 	return l, err
 }
 
+// Admit lets a device that was begun with a link count: while the link works, and one that was begun without a proof as the
+// first of its user only. It fails with ErrOvertaken. Letting the same device in again changes nothing.
+func (s *Links) Admit(ctx context.Context, d device.Device) error {
+	l, err := s.Open(ctx, d.Credential, d.Pending.Link)
+	if errors.Is(err, verification.ErrNotFound) {
+		return ErrOvertaken
+	}
+	if err != nil || d.Pending.Proof {
+		return err
+	}
+	devices, err := s.Devices.Devices(ctx, d.Credential, d.UserID)
+	if err != nil {
+		return fmt.Errorf("list devices: %w", err)
+	}
+	for _, other := range devices {
+		if other.Active() && other.ID != d.ID {
+			return ErrOvertaken
+		}
+	}
+	// Of several at once, the first to stand here is let in.
+	_, err = s.Change(ctx, l, func(l *Link) error {
+		if l.Withdrawn || l.Overtakes(d) {
+			return ErrOvertaken
+		}
+		l.Guarded, l.First = true, d.ID
+		return nil
+	})
+	return err
+}
+
+// Overtakes tells whether a device that was begun without a proof may not count any more, as far as its link knows.
+func (l Link) Overtakes(d device.Device) bool {
+	return !d.Pending.Proof && l.Guarded && l.First != d.ID
+}
+
+// Change stores what change makes of a link, and returns it. It may be called again where somebody else was faster; where it
+// fails nothing is stored.
+func (s *Links) Change(ctx context.Context, l Link, change func(*Link) error) (Link, error) {
+	var changed Link
+	err := s.Tickets.Change(ctx, linkKind, nameOf(l.Account, l.ID), func(content []byte) ([]byte, error) {
+		changed = Link{}
+		if err := json.Unmarshal(content, &changed); err != nil {
+			return nil, fmt.Errorf("decode enrolment link: %w", err)
+		}
+		if err := change(&changed); err != nil {
+			return nil, err
+		}
+		return json.Marshal(changed)
+	})
+	return changed, wrap("change enrolment link", err)
+}
+
 // Withdraw ends a link, and removes what was begun with it and not proved yet.
 func (s *Links) Withdraw(ctx context.Context, l Link) error {
 	l.Withdrawn = true
@@ -157,6 +220,7 @@ func (s *Links) Withdraw(ctx context.Context, l Link) error {
 		if err := s.Devices.DeleteDevice(ctx, l.Account, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
 			return fmt.Errorf("remove unfinished device: %w", err)
 		}
+		dropCode(ctx, s.Tickets, d)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,4 +107,52 @@ func TestNothingIsAddedThatTheLogCannotTake(t *testing.T) {
 	_, err = d.Prove(t.Context(), "shop", byClient.Device.ID, verification.Code(device.OneTimeCode(byClient.Device.Secret, d.Now())))
 	require.NoError(t, err)
 	require.Equal(t, []string{"link"}, told, "who enrols through a client is not the person")
+}
+
+func TestOneDeviceAtMostCountsWithoutAProofAndNoneOnceItsLinkHasEnded(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	links := linked(d)
+	d.Admit = links.Admit
+	begin := func(u device.User, l enrolment.Link, proof bool) enrolment.Enrolment {
+		e, err := d.Begin(t.Context(), enrolment.Request{User: u, Factor: device.AppPush, Link: l.ID, Proof: proof, Life: 5 * time.Minute})
+		require.NoError(t, err)
+		return e
+	}
+	invite := func() (device.User, enrolment.Link) {
+		u := d.user()
+		l := links.Draw(enrolment.Link{Account: "shop", UserID: u.ID}, time.Minute)
+		_, err := links.Make(t.Context(), l)
+		require.NoError(t, err)
+		return u, l
+	}
+	u, l := invite()
+	var several []enrolment.Enrolment
+	for range 5 {
+		several = append(several, begin(u, l, false))
+	}
+	proved := begin(u, l, true)
+	errs := make([]error, len(several))
+	var all sync.WaitGroup
+	for i, e := range several {
+		all.Go(func() { _, errs[i] = d.Join(t.Context(), e.JoinCode, app("key"+e.Device.ID)) })
+	}
+	all.Wait()
+	joined := 0
+	for _, err := range errs {
+		if err == nil {
+			joined++
+			continue
+		}
+		require.ErrorIs(t, err, verification.ErrNotFound)
+	}
+	require.Equal(t, 1, joined)
+	_, err := d.Join(t.Context(), proved.JoinCode, app("proved"))
+	require.NoError(t, err)
+
+	u, l = invite()
+	late := begin(u, l, true)
+	d.pass(time.Minute)
+	_, err = d.Join(t.Context(), late.JoinCode, app("late"))
+	require.ErrorIs(t, err, verification.ErrNotFound)
 }

@@ -19,6 +19,9 @@ import (
 const (
 	// joinKind is the kind of the tickets that activation codes are.
 	joinKind = "join"
+	// shownKind is the kind of the tickets that keep the code of a device that its owner adds by a link, which the page shows
+	// until a phone has joined.
+	shownKind = "enrolment-join"
 	// joinAlphabet has none of the letters that are taken for digits, and spells no words.
 	joinAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	// joinLength characters of five bits are 80 bits.
@@ -68,19 +71,47 @@ func (e *Enrolments) beginPhone(ctx context.Context, d device.Device, r Request)
 	if err != nil {
 		return Enrolment{}, err
 	}
-	d.Pending = &device.Pending{Link: r.Link, ExpiresAt: e.end(r)}
+	d.Pending = e.pending(r)
 	if d, err = e.Users.CreateDevice(ctx, d); err != nil {
 		return Enrolment{}, fmt.Errorf("store device: %w", err)
 	}
 	j := joining{Account: d.Credential, Device: d.ID, User: shown(r.User), Brand: r.Brand}
-	if err := e.issue(ctx, code, j, d.Pending.ExpiresAt); err != nil {
+	if r.Link != "" {
+		err = e.Tickets.Issue(ctx, shownKind, d.ID, []byte(code), d.Pending.ExpiresAt.Sub(e.Now())+time.Minute)
+	}
+	if err == nil {
+		err = e.issue(ctx, code, j, d.Pending.ExpiresAt)
+	}
+	if err != nil {
 		e.drop(ctx, d)
-		return Enrolment{}, err
+		return Enrolment{}, wrap("begin phone", err)
 	}
 	return Enrolment{
 		Device: d, State: Pending, ExpiresAt: d.Pending.ExpiresAt,
 		JoinCode: code, URI: device.KeyURI(cmp.Or(r.Issuer, r.Brand), shown(r.User), code),
 	}, nil
+}
+
+// JoinCode is the activation code of a phone that its owner adds by a link and that has not joined yet.
+func (e *Enrolments) JoinCode(ctx context.Context, d device.Device) (string, error) {
+	code, err := e.Tickets.Look(ctx, shownKind, d.ID)
+	return string(code), wrap("read activation code", err)
+}
+
+// dropCode removes the activation code of a device that was begun with a link and is gone. Nobody can join with it any more;
+// what cannot be removed leaves with its end.
+func dropCode(ctx context.Context, tickets interface {
+	Look(ctx context.Context, kind, name string) ([]byte, error)
+	Revoke(ctx context.Context, kind, name string) error
+}, d device.Device,
+) {
+	if d.Kind != device.Push {
+		return
+	}
+	if code, err := tickets.Look(ctx, shownKind, d.ID); err == nil {
+		_ = tickets.Revoke(ctx, joinKind, plain(string(code)))
+		_ = tickets.Revoke(ctx, shownKind, d.ID)
+	}
 }
 
 // Join makes the phone that has this activation code the device that it stands for. A code works once: of
@@ -128,6 +159,9 @@ func (e *Enrolments) Join(ctx context.Context, code string, p Phone) (Joined, er
 		}
 		d.Name, d.Address, d.Platform, d.PublicKey = cmp.Or(d.Name, p.Name), p.PushToken, p.Platform, p.PublicKey
 		joined, err := e.activate(ctx, d)
+		if err == nil && joined.State != Accepted {
+			err = fmt.Errorf("join phone: %w", verification.ErrNotFound) // its link has ended, or another device came first
+		}
 		if err != nil {
 			return Joined{}, err
 		}

@@ -355,6 +355,8 @@ type deviceRecord struct {
 type pendingRecord struct {
 	VerificationID string    `json:"verification_id,omitempty"`
 	Link           string    `json:"link,omitempty"`
+	Browser        string    `json:"browser,omitempty"`
+	Proof          bool      `json:"proof,omitempty"`
 	ExpiresAt      time.Time `json:"expires_at"`
 }
 
@@ -387,7 +389,10 @@ func (u *Users) encodeDevice(d device.Device) ([]byte, error) {
 		r.Secret = &sealed
 	}
 	if d.Pending != nil {
-		r.Pending = &pendingRecord{d.Pending.VerificationID, d.Pending.Link, d.Pending.ExpiresAt}
+		r.Pending = &pendingRecord{
+			VerificationID: d.Pending.VerificationID, Link: d.Pending.Link, Browser: d.Pending.Browser, Proof: d.Pending.Proof,
+			ExpiresAt: d.Pending.ExpiresAt,
+		}
 	}
 	b, err := json.Marshal(r)
 	if err != nil {
@@ -423,7 +428,10 @@ func (u *Users) decodeDevice(account, id string, b []byte) (device.Device, error
 		}
 	}
 	if r.Pending != nil {
-		d.Pending = &device.Pending{VerificationID: r.Pending.VerificationID, Link: r.Pending.Link, ExpiresAt: r.Pending.ExpiresAt}
+		d.Pending = &device.Pending{
+			VerificationID: r.Pending.VerificationID, Link: r.Pending.Link, Browser: r.Pending.Browser, Proof: r.Pending.Proof,
+			ExpiresAt: r.Pending.ExpiresAt,
+		}
 	}
 	return d, nil
 }

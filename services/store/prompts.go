@@ -254,6 +254,27 @@ func (s *Verifications) Resolve(ctx context.Context, id string, f verification.F
 	return v, err
 }
 
+// PromptOpen tells whether a user has a push approval to answer, other than those with the ids.
+func (s *Verifications) PromptOpen(ctx context.Context, account, userID string, but []string) (bool, error) {
+	asked, _, err := s.promptsAsked(ctx, events.PromptSubject(account, userID))
+	if err != nil {
+		return false, err
+	}
+	for _, q := range slices.Backward(asked.Prompts) { // the newest is the one that may be open
+		if slices.Contains(but, q.ID) || !s.now().Before(q.ExpiresAt) {
+			continue
+		}
+		v, err := s.Get(ctx, q.ID)
+		if err != nil && !errors.Is(err, verification.ErrNotFound) {
+			return false, err
+		}
+		if err == nil && !v.At(s.now()).Status.Closed() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // answeredPrompts stores what is left of the record of a user.
 func (s *Resolver) answeredPrompts(ctx context.Context, subject string, left func([]events.PromptAsked) []events.PromptAsked) error {
 	for range promptTries {

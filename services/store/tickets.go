@@ -86,6 +86,59 @@ func (t *Tickets) seal(key string, content []byte, life time.Duration) ([]byte, 
 	return b, nil
 }
 
+// changeTries bounds how often a lost compare-and-set is tried again. Each time somebody else's change was stored.
+const changeTries = 100
+
+// Change stores what change makes of a ticket's content; the ticket ends when it would have. change may be called again where
+// somebody else was faster; where it fails nothing is stored, and its error comes back. Without a ticket it is
+// verification.ErrNotFound.
+func (t *Tickets) Change(ctx context.Context, kind, name string, change func(content []byte) ([]byte, error)) error {
+	keys, err := t.keys(kind, name)
+	if err != nil {
+		return err
+	}
+	for range changeTries {
+		if err := t.change(ctx, keys, change); !errors.Is(err, stream.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: lost %d compare-and-sets", verification.ErrUnavailable, changeTries)
+}
+
+// change fails with stream.ErrConflict where the ticket was changed meanwhile.
+func (t *Tickets) change(ctx context.Context, keys []string, change func(content []byte) ([]byte, error)) error {
+	for i, key := range keys {
+		b, revision, err := t.table.latest(ctx, key)
+		if errors.Is(err, verification.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		k, err := t.unseal(key, b)
+		if err != nil {
+			return err
+		}
+		content, err := change(k.Content)
+		if err != nil {
+			return err
+		}
+		life := k.ExpiresAt.Sub(t.cfg.Now())
+		if b, err = t.seal(keys[0], content, life); err != nil {
+			return err
+		}
+		if i == 0 {
+			_, err = t.table.update(ctx, key, b, revision, life)
+			return err
+		}
+		if _, err = t.table.create(ctx, keys[0], b, life); err != nil { // one of an earlier key moves to the present one
+			return err
+		}
+		return t.drop(ctx, keys[1:])
+	}
+	return verification.ErrNotFound
+}
+
 // Once takes a kind and name for a time: of all who take it, in all processes, one is the first, and the
 // others come too late. After verification.ErrUnavailable it may be taken.
 func (t *Tickets) Once(ctx context.Context, kind, name string, life time.Duration) (first bool, err error) {
@@ -207,22 +260,27 @@ func (t *Tickets) read(ctx context.Context, kind, name string, get reading) (con
 }
 
 func (t *Tickets) open(key string, b []byte) ([]byte, error) {
+	k, err := t.unseal(key, b)
+	return k.Content, err
+}
+
+func (t *Tickets) unseal(key string, b []byte) (ticket, error) {
 	var sealed events.Sealed
 	if err := json.Unmarshal(b, &sealed); err != nil {
-		return nil, fmt.Errorf("decode ticket: %w", err)
+		return ticket{}, fmt.Errorf("decode ticket: %w", err)
 	}
 	b, err := t.cfg.Keys.Open(keyring.Tickets, key, sealed)
 	if err != nil {
-		return nil, fmt.Errorf("open ticket: %w", err)
+		return ticket{}, fmt.Errorf("open ticket: %w", err)
 	}
 	var k ticket
 	if err := json.Unmarshal(b, &k); err != nil {
-		return nil, fmt.Errorf("decode ticket: %w", err)
+		return ticket{}, fmt.Errorf("decode ticket: %w", err)
 	}
 	if !t.cfg.Now().Before(k.ExpiresAt) {
-		return nil, verification.ErrNotFound
+		return ticket{}, verification.ErrNotFound
 	}
-	return k.Content, nil
+	return k, nil
 }
 
 // keys are where a ticket may stand: one for each key of the keyring, the current one's first.

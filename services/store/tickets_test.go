@@ -118,6 +118,14 @@ func TestTicketsOutliveAChangeOfTheKey(t *testing.T) {
 	_, err = k.Use(t.Context(), "session", "x")
 	require.ErrorIs(t, err, verification.ErrNotFound, "the older one went when the newer took its place")
 
+	require.NoError(t, before.Issue(t.Context(), "session", "z", []byte("old"), time.Hour))
+	require.NoError(t, k.Change(t.Context(), "session", "z", func(content []byte) ([]byte, error) { return append(content, "er"...), nil }))
+	got, err = k.Use(t.Context(), "session", "z")
+	require.NoError(t, err)
+	require.Equal(t, "older", string(got))
+	_, err = before.Look(t.Context(), "session", "z")
+	require.ErrorIs(t, err, verification.ErrNotFound)
+
 	require.NoError(t, before.Issue(t.Context(), "session", "y", nil, time.Hour))
 	require.NoError(t, k.Revoke(t.Context(), "session", "y"))
 	_, err = before.Look(t.Context(), "session", "y")
@@ -195,4 +203,30 @@ func TestATicketTakenBeforeAChangeOfTheKeyIsTaken(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, name == "y", first)
 	}
+}
+
+func TestATicketIsChangedByAllWhoChangeItAndKeepsItsEnd(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	k := tickets(t, h)
+	ctx := t.Context()
+	add := func(content []byte) ([]byte, error) { return append(content, 'x'), nil }
+	require.ErrorIs(t, k.Change(ctx, "link", "a", add), verification.ErrNotFound)
+	require.NoError(t, k.Issue(ctx, "link", "a", nil, time.Hour))
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		all.Go(func() { errs[i] = k.Change(ctx, "link", "a", add) })
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	got, err := k.Look(ctx, "link", "a")
+	require.NoError(t, err)
+	require.Equal(t, "xxxxxxxx", string(got))
+	full := errors.New("full")
+	require.ErrorIs(t, k.Change(ctx, "link", "a", func([]byte) ([]byte, error) { return nil, full }), full)
+	h.clock.forward(time.Hour)
+	_, err = k.Look(ctx, "link", "a")
+	require.ErrorIs(t, err, verification.ErrNotFound)
+	require.ErrorIs(t, k.Change(ctx, "link", "a", add), verification.ErrNotFound)
 }

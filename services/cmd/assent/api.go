@@ -77,10 +77,10 @@ func startAPI(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	enrolments := &enrolment.Enrolments{
-		Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now, Adding: enrol.Adding(k.audit, p.now),
-	}
 	links := &enrolment.Links{Tickets: k.tickets, Devices: k.users, Now: p.now}
+	enrolments := &enrolment.Enrolments{
+		Users: k.users, Verifications: k.verifications, Tickets: k.tickets, Now: p.now, Admit: links.Admit, Adding: enrol.Adding(k.audit, p.now),
+	}
 	passwords := password.New(runtime.GOMAXPROCS(0))
 	door, err := p.secureAuth(k, passwords)
 	if err != nil {
@@ -103,7 +103,7 @@ func startAPI(ctx context.Context, p *process) error {
 		}),
 		EnrolmentLinks: links, EnrolKinds: p.cfg.Enrolment.kinds(),
 		Enrol: enrol.New(enrol.Config{
-			Links: links, Users: k.users, Enrolments: enrolments, Verifications: k.verifications, Recovery: k.users, Tickets: k.tickets,
+			Links: links, Users: k.users, Enrolments: enrolments, Verifications: k.verifications, Recovery: k.users,
 			Audit: k.audit, PageKey: p.sum(keys, keyring.Pages), PublicURL: p.publicURL, Now: p.now, Log: log, Registerer: p.registry,
 		}),
 		Callbacks: callbacks.New(answers), Reference: docs, AuthenticatorPage: app,

@@ -22,18 +22,16 @@ const (
 	proofTime = 15 * time.Minute
 	maxName   = 100
 	maxTyped  = 254
-	// joinCode is the kind of the tickets that keep what the page shows until a phone has joined.
-	joinCode = "enrolment-join"
 )
 
 // offer shows the form for a new device.
-func (h *handler) offer(ctx context.Context, v *visit) {
+func (h *handler) offer(_ context.Context, v *visit) {
 	kind := device.Kind(v.r.PathValue("kind"))
 	if !v.offered(kind) {
 		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
 		return
 	}
-	if !h.proven(ctx, v, "add/"+string(kind)) {
+	if !h.proven(v, "add/"+string(kind)) {
 		return
 	}
 	p := h.addPage(v, kind)
@@ -62,7 +60,7 @@ func (h *handler) add(ctx context.Context, v *visit) {
 		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
 		return
 	}
-	if !h.proven(ctx, v, "add/"+string(kind)) {
+	if !h.proven(v, "add/"+string(kind)) {
 		return
 	}
 	p := h.addPage(v, kind)
@@ -99,7 +97,7 @@ func (h *handler) add(ctx context.Context, v *visit) {
 // request is what a new device is made of, but for its address.
 func (h *handler) request(v *visit, kind device.Kind, by, name string) enrolment.Request {
 	return enrolment.Request{
-		User: v.user, Client: v.link.Client, Name: name, Link: v.link.ID, Quiet: true, Brand: v.link.Brand,
+		User: v.user, Client: v.link.Client, Name: name, Link: v.link.ID, Browser: h.browser(v), Proof: h.fresh(v), Quiet: true, Brand: v.link.Brand,
 		Factor: factorOf(kind, by), Issuer: cmp.Or(v.link.Brand, hostOf(h.PublicURL())),
 		Life: min(proofTime, v.link.ExpiresAt.Sub(h.Now())),
 	}
@@ -107,24 +105,22 @@ func (h *handler) request(v *visit, kind device.Kind, by, name string) enrolment
 
 // begin stores a new device, and asks its owner to prove it.
 func (h *handler) begin(ctx context.Context, v *visit, r enrolment.Request, p page) {
-	begun, err := h.Enrolments.Begin(ctx, r)
+	_, err := h.Links.Change(ctx, v.link, (*enrolment.Link).Begin)
+	var begun enrolment.Enrolment
+	if err == nil {
+		begun, err = h.Enrolments.Begin(ctx, r)
+	}
 	if err != nil {
 		h.refuse(v, p, err)
 		return
 	}
 	d := begun.Device
-	switch d.Kind {
-	case device.Phone, device.Mailbox:
-		if _, err = h.Enrolments.Ask(ctx, d.Credential, d.ID, h.message(v)); errors.Is(err, enrolment.ErrActive) {
-			err = nil
-		}
-	case device.Push:
-		err = h.Tickets.Issue(ctx, joinCode, d.ID, []byte(begun.JoinCode), begun.ExpiresAt.Sub(h.Now())+time.Minute)
-	case device.TOTP:
+	if d.Kind == device.Phone || d.Kind == device.Mailbox {
+		_, err = h.Enrolments.Ask(ctx, d.Credential, d.ID, h.message(v))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, enrolment.ErrActive) {
 		// Nobody was asked, so nothing is left to finish. What cannot be removed leaves with its end.
-		_ = h.Users.DeleteDevice(context.WithoutCancel(ctx), d.Credential, d.ID)
+		_ = h.Enrolments.Drop(context.WithoutCancel(ctx), d)
 		h.refuse(v, p, err)
 		return
 	}
@@ -137,7 +133,7 @@ func (h *handler) begin(ctx context.Context, v *visit, r enrolment.Request, p pa
 func (h *handler) forget(ctx context.Context, v *visit, begun device.Device) {
 	for _, d := range v.begun {
 		if d.Kind == begun.Kind && strings.EqualFold(d.Address, begun.Address) {
-			_ = h.Users.DeleteDevice(ctx, d.Credential, d.ID)
+			_ = h.Enrolments.Drop(ctx, d)
 		}
 	}
 }

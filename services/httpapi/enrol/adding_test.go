@@ -1,7 +1,9 @@
 package enrol_test
 
 import (
+	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -88,4 +90,28 @@ func TestAnAuthenticatorAppCountsOnceItHasShownACode(t *testing.T) {
 	_, valid, err := h.verifications.Check(t.Context(), v.ID, verification.Code(device.OneTimeCode(d.Secret, h.now())))
 	require.NoError(t, err)
 	require.True(t, valid, "a client can ask it")
+}
+
+func TestTheKeyNamesThePersonInFullOnceTheyHaveProved(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	link, _ := h.invite(u)
+	b := h.browser(link)
+	account := func(s screen) string {
+		m := regexp.MustCompile(`otpauth://totp/([^?"]*)`).FindStringSubmatch(s.body)
+		require.NotNil(t, m, s.text())
+		label, err := url.PathUnescape(html.UnescapeString(m[1]))
+		require.NoError(t, err)
+		return label
+	}
+	s := b.send(b.open("/add/totp")).is(http.StatusOK, "Scan this with the app")
+	require.Equal(t, "Example Bank:"+u.Email[:1]+"•••@example.com", account(s))
+	require.NotContains(t, s.body, u.Username)
+	require.NotContains(t, s.body, u.Email)
+
+	d := h.phone(u, "+14155550101", "Private")
+	s = b.send(b.open("/add/totp"), "way", d.ID+" sms")
+	s = b.send(s, "do", "prove", "code", h.code()).is(http.StatusOK, "Add an authenticator app")
+	require.Equal(t, "Example Bank:"+u.Username, account(b.send(s)))
 }

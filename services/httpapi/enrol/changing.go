@@ -11,17 +11,17 @@ import (
 )
 
 // chosen finds the device that is to be changed, once the person has proved one of theirs. Otherwise it has answered.
-func (h *handler) chosen(ctx context.Context, v *visit, what string) (device.Device, bool) {
+func (h *handler) chosen(v *visit, what string) (device.Device, bool) {
 	d, ok := v.active(v.r.PathValue("device"))
 	if !ok {
 		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
 		return d, false
 	}
-	return d, h.proven(ctx, v, "devices/"+d.ID+"/"+what)
+	return d, h.proven(v, "devices/"+d.ID+"/"+what)
 }
 
-func (h *handler) askRename(ctx context.Context, v *visit) {
-	if d, ok := h.chosen(ctx, v, "rename"); ok {
+func (h *handler) askRename(_ context.Context, v *visit) {
+	if d, ok := h.chosen(v, "rename"); ok {
 		h.render(v, http.StatusOK, resultShown, h.renamePage(v, d))
 	}
 }
@@ -38,7 +38,7 @@ func of(v *visit, d device.Device) named {
 }
 
 func (h *handler) rename(ctx context.Context, v *visit) {
-	d, ok := h.chosen(ctx, v, "rename")
+	d, ok := h.chosen(v, "rename")
 	if !ok {
 		return
 	}
@@ -60,8 +60,8 @@ func (h *handler) rename(ctx context.Context, v *visit) {
 	h.changed(v, saidRenamed, err)
 }
 
-func (h *handler) askDefault(ctx context.Context, v *visit) {
-	d, ok := h.chosen(ctx, v, "default")
+func (h *handler) askDefault(_ context.Context, v *visit) {
+	d, ok := h.chosen(v, "default")
 	if !ok {
 		return
 	}
@@ -71,7 +71,7 @@ func (h *handler) askDefault(ctx context.Context, v *visit) {
 }
 
 func (h *handler) makeDefault(ctx context.Context, v *visit) {
-	d, ok := h.chosen(ctx, v, "default")
+	d, ok := h.chosen(v, "default")
 	if !ok {
 		return
 	}
@@ -90,8 +90,8 @@ func (h *handler) makeDefault(ctx context.Context, v *visit) {
 	h.changed(v, saidDefault, err)
 }
 
-func (h *handler) askRemove(ctx context.Context, v *visit) {
-	d, ok := h.chosen(ctx, v, "remove")
+func (h *handler) askRemove(_ context.Context, v *visit) {
+	d, ok := h.chosen(v, "remove")
 	if !ok {
 		return
 	}
@@ -106,7 +106,7 @@ func (h *handler) askRemove(ctx context.Context, v *visit) {
 }
 
 func (h *handler) remove(ctx context.Context, v *visit) {
-	d, ok := h.chosen(ctx, v, "remove")
+	d, ok := h.chosen(v, "remove")
 	if !ok {
 		return
 	}
@@ -117,6 +117,9 @@ func (h *handler) remove(ctx context.Context, v *visit) {
 	said := saidRemoved
 	if len(v.has) == 1 {
 		said = saidLast
+		if err == nil {
+			v.sees.by = byLast
+		}
 	}
 	h.changed(v, said, err)
 }

@@ -95,4 +95,19 @@ var english = &wording{
 	Gone: "This isn't in your list.", GoneText: "It was removed or never there. Go back to the list.",
 	TooLate: "Too late for this one.", TooLateText: "Its time is over, or too many codes were wrong. Nothing was added; begin again.",
 	Crowded: "You have 50 devices, and no more fit.", CrowdedText: "Remove one that you no longer use.",
+	BegunElsewhere:     "This was begun in another browser.",
+	BegunElsewhereText: "Only that browser can finish it. If you begin again here, what was begun there counts no more.",
+	BeginAgain:         "Begin again",
+	Overtaken:          "This one can't be finished any more.",
+	OvertakenText:      "It was begun before you had anything else, and something else was added since. Begin again.",
+	NothingLeft:        "Nothing is left to show that it's you.",
+	NothingLeftText: "Nothing more can be added with this link. Ask {brand} for a new one.|" +
+		"Nothing more can be added with this link. Ask whoever sent you here for a new one.",
+	LimitAsked: "No more messages are sent with this link. Choose a way that needs none, or ask {brand} for a new link.|" +
+		"No more messages are sent with this link. Choose a way that needs none, or ask whoever sent you here for a new link.",
+	LimitPushes: "No more requests go to your devices with this link. Choose another way.",
+	OtherOpen:   "Another request is open on your devices. Answer that first, or choose another way.",
+	BegunOften:  "Too much was begun with this link.",
+	BegunOftenText: "What counts already stays as it is. To add more, ask {brand} for a new link.|" +
+		"What counts already stays as it is. To add more, ask whoever sent you here for a new link.",
 }

@@ -41,6 +41,8 @@ var stylesheet []byte
 type Links interface {
 	// Find fails with verification.ErrNotFound, or, with the link as it was, enrolment.ErrExpired or ErrWithdrawn.
 	Find(ctx context.Context, token verification.Token) (enrolment.Link, error)
+	// Change stores what change makes of a link, and returns it.
+	Change(ctx context.Context, l enrolment.Link, change func(*enrolment.Link) error) (enrolment.Link, error)
 }
 
 // Users keeps users and their devices. What belongs to another account is verification.ErrNotFound.
@@ -59,6 +61,10 @@ type Enrolments interface {
 	Ask(ctx context.Context, account, deviceID string, m enrolment.Message) (enrolment.Enrolment, error)
 	Prove(ctx context.Context, account, deviceID string, code verification.Code) (enrolment.Enrolment, error)
 	Get(ctx context.Context, account, deviceID string) (enrolment.Enrolment, error)
+	// Drop removes a device that is not proved yet.
+	Drop(ctx context.Context, d device.Device) error
+	// JoinCode is the activation code that the page shows until its phone has joined.
+	JoinCode(ctx context.Context, d device.Device) (string, error)
 }
 
 // Verifications asks people and checks their codes.
@@ -68,6 +74,8 @@ type Verifications interface {
 	Check(ctx context.Context, id string, code verification.Code) (v verification.Verification, valid bool, err error)
 	// Resend sends the same message once more.
 	Resend(ctx context.Context, id string) (verification.Verification, error)
+	// PromptOpen tells whether a user has a push approval to answer, other than those with the ids.
+	PromptOpen(ctx context.Context, account, userID string, but []string) (bool, error)
 	// MatchNumber is the number to show; empty where there is none, or no longer.
 	MatchNumber(ctx context.Context, v verification.Verification) (verification.Code, error)
 }
@@ -79,12 +87,6 @@ type Recovery interface {
 	BypassTokens(ctx context.Context, account, userID string) ([]recovery.BypassToken, error)
 	// Recover uses up what it is given where that is right. It fails with *verification.LimitError.
 	Recover(ctx context.Context, account, userID string, kind recovery.Kind, code verification.Code) (recovery.Recovered, error)
-}
-
-// Tickets keeps the activation codes that the page shows until their phone has joined.
-type Tickets interface {
-	Issue(ctx context.Context, kind, name string, content []byte, life time.Duration) error
-	Look(ctx context.Context, kind, name string) ([]byte, error)
 }
 
 // Audit keeps the audit log.
@@ -102,7 +104,6 @@ type Config struct {
 	Enrolments    Enrolments
 	Verifications Verifications
 	Recovery      Recovery
-	Tickets       Tickets
 	Audit         Audit
 	// PageKey is a keyed hash (HMAC) over the parts: it signs forms and cookies, so it must be the
 	// same in every process that serves this page.
@@ -197,7 +198,10 @@ func (h *handler) serve(get, post step) http.HandlerFunc {
 		v := h.visit(w, r)
 		switch {
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
-			if h.load(ctx, v, sayAway) {
+			switch {
+			case fromElsewhere(r):
+				h.arrive(v)
+			case h.load(ctx, v, sayAway):
 				get(ctx, v)
 			}
 		case r.Method == http.MethodPost && post != nil:
@@ -267,6 +271,9 @@ func (h *handler) load(ctx context.Context, v *visit, away says) bool {
 	if err == nil {
 		err = h.devices(ctx, v)
 	}
+	if err == nil {
+		err = h.guard(ctx, v)
+	}
 	if err != nil {
 		h.away(v, away, err)
 		return false
@@ -299,6 +306,26 @@ func (h *handler) devices(ctx context.Context, v *visit) error {
 	}
 	v.has = device.InOrder(all, v.user.DeviceOrder)
 	return nil
+}
+
+// guard makes a link need a proof for good once its user is seen with something to prove: else removing that would open the
+// account to whoever has the link. A bypass token alone does not: it ends by itself.
+func (h *handler) guard(ctx context.Context, v *visit) error {
+	if v.link.Guarded {
+		return nil
+	}
+	if len(v.has) == 0 {
+		stock, err := h.Recovery.RecoveryCodes(ctx, v.link.Account, v.link.UserID)
+		if err != nil || stock.Left == 0 {
+			return err //nolint:wrapcheck // logged as what it is
+		}
+	}
+	var err error
+	v.link, err = h.Links.Change(ctx, v.link, func(l *enrolment.Link) error {
+		l.Guarded = true
+		return nil
+	})
+	return err //nolint:wrapcheck // logged as what it is
 }
 
 // away answers where something cannot be reached.

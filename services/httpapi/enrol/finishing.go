@@ -43,7 +43,15 @@ func (h *handler) pending(v *visit) (device.Device, bool) {
 // unfinished shows the step that proves a new device.
 func (h *handler) unfinished(ctx context.Context, v *visit) {
 	d, ok := h.pending(v)
-	if !ok {
+	if !ok || !h.proven(v, "devices/"+d.ID) { // somebody may have added a first device since
+		return
+	}
+	if !h.begunHere(v, d) {
+		h.render(v, http.StatusOK, resultShown, h.anewPage(v, d, v.words.BegunElsewhere, v.words.BegunElsewhereText))
+		return
+	}
+	if v.overtaken(d) {
+		h.render(v, http.StatusOK, resultShown, h.anewPage(v, d, v.words.Overtaken, v.words.OvertakenText))
 		return
 	}
 	p, asked, err := h.proving(ctx, v, d)
@@ -52,11 +60,14 @@ func (h *handler) unfinished(ctx context.Context, v *visit) {
 		return
 	}
 	if asked.Status == verification.Approved { // cut off before it was written down
-		if _, err := h.Enrolments.Get(ctx, d.Credential, d.ID); err != nil {
+		now, err := h.Enrolments.Get(ctx, d.Credential, d.ID)
+		if err != nil {
 			h.away(v, sayAway, err)
 			return
 		}
-		v.tell(saidAdded, 0)
+		if now.State == enrolment.Accepted {
+			v.tell(saidAdded, 0)
+		}
 		h.lead(v, "")
 		return
 	}
@@ -66,6 +77,18 @@ func (h *handler) unfinished(ctx context.Context, v *visit) {
 		h.looksAgain(v, &p)
 	}
 	h.render(v, http.StatusOK, result, p)
+}
+
+// anewPage says why a device cannot be finished here, and offers to begin it anew.
+func (h *handler) anewPage(v *visit, d device.Device, heading, text string) page {
+	p := h.step(v, viewConfirm, "devices/"+d.ID, heading, named{})
+	p.Lead, p.Confirm, p.Do = v.say(text, named{}), v.words.BeginAgain, "anew"
+	return p
+}
+
+// overtaken tells whether a device was begun as the first, without a proof, and is that no more.
+func (v *visit) overtaken(d device.Device) bool {
+	return !d.Pending.Proof && (len(v.has) > 0 || v.link.Overtakes(d))
 }
 
 // proving is the step that proves a device, and the verification that asks for it, where there is one.
@@ -170,7 +193,11 @@ func (h *handler) secretPage(v *visit, d device.Device, below string) (page, err
 	p := h.step(v, viewSecret, below, w.ScanSecret, named{})
 	secret := device.SecretText(d.Secret)
 	u := v.user
-	uri := device.KeyURI(cmp.Or(v.link.Brand, hostOf(h.PublicURL())), cmp.Or(u.Username, u.Email, u.Name, u.ExternalID, u.ID), secret)
+	account := cmp.Or(masked(u), u.ID) // whoever has the link only learns no more than from the list
+	if h.fresh(v) {
+		account = cmp.Or(u.Username, u.Email, u.Name, u.ExternalID, u.ID)
+	}
+	uri := device.KeyURI(cmp.Or(v.link.Brand, hostOf(h.PublicURL())), account, secret)
 	var err error
 	p.QR, err = draw(uri)
 	p.QRLabel, p.Lead = w.SecretQR, v.say(w.SecretLead, named{})
@@ -182,14 +209,14 @@ func (h *handler) secretPage(v *visit, d device.Device, below string) (page, err
 func (h *handler) joinPage(ctx context.Context, v *visit, d device.Device, below string) (page, error) {
 	w := v.words
 	p := h.step(v, viewJoin, below, w.ScanJoin, named{})
-	code, err := h.Tickets.Look(ctx, joinCode, d.ID)
+	code, err := h.Enrolments.JoinCode(ctx, d)
 	if err != nil {
 		return p, err //nolint:wrapcheck // logged as what it is
 	}
-	link := h.PublicURL() + "/authenticator/#join=" + string(code)
+	link := h.PublicURL() + "/authenticator/#join=" + code
 	p.QR, err = draw(link)
 	p.QRLabel, p.Lead = w.JoinQR, v.say(w.JoinLead, named{})
-	p.Groups, p.URI = string(code), template.URL(link) //nolint:gosec // the public URL, and a code of letters and digits
+	p.Groups, p.URI = code, template.URL(link) //nolint:gosec // the public URL, and a code of letters and digits
 	p.Hint = v.say(w.JoinUntil, named{"time": w.clock(d.Pending.ExpiresAt)})
 	return p, err
 }
@@ -200,27 +227,40 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 	if !ok {
 		return
 	}
-	switch v.typed.Get("do") {
-	case "cancel":
-		if err := h.Users.DeleteDevice(ctx, d.Credential, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
-			h.away(v, sayNotSaved, err)
-			return
+	do := v.typed.Get("do")
+	if do == "cancel" {
+		if h.drop(ctx, v, d) {
+			v.tell(saidCanceled, 0)
+			h.lead(v, "")
 		}
-		v.tell(saidCanceled, 0)
-		h.lead(v, "")
-	case "again":
-		if h.proven(ctx, v, "devices/"+d.ID) { // somebody may have added a first device since
-			h.askAgain(ctx, v, d)
-		}
-	case "call":
-		if h.proven(ctx, v, "devices/"+d.ID) {
-			h.callInstead(ctx, v, d)
-		}
-	default:
-		if h.proven(ctx, v, "devices/"+d.ID) {
-			h.check(ctx, v, d)
-		}
+		return
 	}
+	if !h.proven(v, "devices/"+d.ID) {
+		return
+	}
+	switch {
+	case do == "anew":
+		if h.drop(ctx, v, d) {
+			h.lead(v, "add/"+string(d.Kind))
+		}
+	case !h.begunHere(v, d) || v.overtaken(d):
+		h.lead(v, "devices/"+d.ID) // which says why
+	case do == "again":
+		h.askAgain(ctx, v, d)
+	case do == "call":
+		h.callInstead(ctx, v, d)
+	default:
+		h.check(ctx, v, d)
+	}
+}
+
+// drop removes a device that is not proved yet. Where it cannot, it has answered.
+func (h *handler) drop(ctx context.Context, v *visit, d device.Device) bool {
+	if err := h.Enrolments.Drop(ctx, d); err != nil && !errors.Is(err, verification.ErrNotFound) {
+		h.away(v, sayNotSaved, err)
+		return false
+	}
+	return true
 }
 
 // callInstead begins the same number anew, proved by a call.
@@ -278,7 +318,7 @@ func (h *handler) check(ctx context.Context, v *visit, d device.Device) {
 		now, err = h.Enrolments.Prove(ctx, d.Credential, d.ID, code)
 		switch {
 		case err == nil && now.State == enrolment.Accepted, errors.Is(err, enrolment.ErrActive):
-			v.sees.until = h.Now().Add(proofLife) // just now, of a device that counts
+			v.sees.until, v.sees.by = h.Now().Add(proofLife), d.ID // just now, of a device that counts
 			v.tell(saidAdded, 0)
 			h.lead(v, "")
 			return

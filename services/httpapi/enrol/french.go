@@ -97,4 +97,19 @@ var french = &wording{
 	Gone: "Ce n'est pas dans votre liste.", GoneText: "Il a été retiré ou n'y a jamais été. Revenez à la liste.",
 	TooLate: "C'est trop tard pour celui-ci.", TooLateText: "Le temps est écoulé, ou trop de codes étaient erronés. Rien n'a été ajouté ; recommencez.",
 	Crowded: "Vous avez 50 appareils, et c'est le maximum.", CrowdedText: "Retirez-en un que vous n'utilisez plus.",
+	BegunElsewhere:     "Ceci a été commencé dans un autre navigateur.",
+	BegunElsewhereText: "Il ne peut être terminé que là-bas. Si vous recommencez ici, ce qui y a été commencé ne comptera plus.",
+	BeginAgain:         "Recommencer",
+	Overtaken:          "Ceci ne peut plus être terminé.",
+	OvertakenText:      "Il a été commencé quand vous n'aviez rien d'autre, et autre chose a été ajouté depuis. Recommencez.",
+	NothingLeft:        "Il ne reste rien pour montrer que c'est bien vous.",
+	NothingLeftText: "Rien ne peut plus être ajouté avec ce lien. Demandez-en un nouveau à {brand}.|" +
+		"Rien ne peut plus être ajouté avec ce lien. Demandez-en un nouveau à qui vous a envoyé ici.",
+	LimitAsked: "Aucun message n'est plus envoyé avec ce lien. Choisissez un moyen qui s'en passe, ou demandez un nouveau lien à {brand}.|" +
+		"Aucun message n'est plus envoyé avec ce lien. Choisissez un moyen qui s'en passe, ou demandez un nouveau lien à qui vous a envoyé ici.",
+	LimitPushes: "Aucune demande n'est plus envoyée à vos appareils avec ce lien. Choisissez un autre moyen.",
+	OtherOpen:   "Une autre demande est ouverte sur vos appareils. Répondez-y d'abord, ou choisissez un autre moyen.",
+	BegunOften:  "Trop de choses ont été commencées avec ce lien.",
+	BegunOftenText: "Ce qui compte déjà reste tel quel. Pour ajouter autre chose, demandez un nouveau lien à {brand}.|" +
+		"Ce qui compte déjà reste tel quel. Pour ajouter autre chose, demandez un nouveau lien à qui vous a envoyé ici.",
 }

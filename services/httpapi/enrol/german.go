@@ -97,4 +97,19 @@ var german = &wording{
 	Gone: "Das steht nicht in Ihrer Liste.", GoneText: "Es wurde entfernt oder war nie da. Gehen Sie zurück zur Liste.",
 	TooLate: "Dafür ist es zu spät.", TooLateText: "Die Zeit ist um, oder zu viele Codes waren falsch. Nichts wurde hinzugefügt; beginnen Sie noch einmal.",
 	Crowded: "Sie haben 50 Geräte, und mehr gehen nicht.", CrowdedText: "Entfernen Sie eines, das Sie nicht mehr verwenden.",
+	BegunElsewhere:     "Das wurde in einem anderen Browser begonnen.",
+	BegunElsewhereText: "Nur dort lässt es sich abschließen. Wenn Sie hier neu beginnen, gilt das dort Begonnene nicht mehr.",
+	BeginAgain:         "Neu beginnen",
+	Overtaken:          "Das lässt sich nicht mehr abschließen.",
+	OvertakenText:      "Es wurde begonnen, als Sie noch nichts anderes hatten, und inzwischen kam etwas anderes hinzu. Beginnen Sie neu.",
+	NothingLeft:        "Es ist nichts mehr da, womit Sie sich ausweisen können.",
+	NothingLeftText: "Mit diesem Link lässt sich nichts mehr hinzufügen. Bitten Sie {brand} um einen neuen.|" +
+		"Mit diesem Link lässt sich nichts mehr hinzufügen. Bitten Sie um einen neuen, wo Sie diesen bekommen haben.",
+	LimitAsked: "Mit diesem Link wird keine Nachricht mehr gesendet. Wählen Sie einen Weg ohne Nachricht, oder bitten Sie {brand} um einen neuen Link.|" +
+		"Mit diesem Link wird keine Nachricht mehr gesendet. Wählen Sie einen Weg ohne Nachricht, oder bitten Sie um einen neuen Link, wo Sie diesen bekommen haben.",
+	LimitPushes: "Mit diesem Link gehen keine Anfragen mehr an Ihre Geräte. Wählen Sie einen anderen Weg.",
+	OtherOpen:   "Auf Ihren Geräten ist eine andere Anfrage offen. Beantworten Sie zuerst diese, oder wählen Sie einen anderen Weg.",
+	BegunOften:  "Mit diesem Link wurde zu vieles begonnen.",
+	BegunOftenText: "Was schon gilt, bleibt, wie es ist. Um mehr hinzuzufügen, bitten Sie {brand} um einen neuen Link.|" +
+		"Was schon gilt, bleibt, wie es ist. Um mehr hinzuzufügen, bitten Sie um einen neuen Link, wo Sie diesen bekommen haben.",
 }

@@ -73,6 +73,11 @@ func (h *house) Find(ctx context.Context, t verification.Token) (enrolment.Link,
 	return h.links.Find(ctx, t)
 }
 
+// Change is what the page changes of a link.
+func (h *house) Change(ctx context.Context, l enrolment.Link, change func(*enrolment.Link) error) (enrolment.Link, error) {
+	return h.links.Change(ctx, l, change)
+}
+
 // recorder keeps what is sent as it goes to the store, where it is sealed.
 type recorder struct {
 	*store.Verifications
@@ -144,12 +149,13 @@ func open(t *testing.T) *house {
 	require.NoError(t, err)
 	t.Cleanup(verifications.Close)
 	h.verifications = &recorder{Verifications: verifications}
+	h.links = &enrolment.Links{Tickets: h.tickets, Devices: h.users, Now: h.now}
 	h.enrolments = &enrolment.Enrolments{
 		Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Now: h.now, Adding: enrol.Adding(h.audit, h.now),
+		Admit: h.links.Admit,
 	}
-	h.links = &enrolment.Links{Tickets: h.tickets, Devices: h.users, Now: h.now}
 	h.server = httptest.NewServer(enrol.New(enrol.Config{
-		Links: h, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications, Recovery: h.users, Tickets: h.tickets,
+		Links: h, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications, Recovery: h.users,
 		Audit: h.audit,
 		PageKey: func(parts ...string) []byte {
 			mac := hmac.New(sha256.New, []byte("page key"))

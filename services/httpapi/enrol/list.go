@@ -27,7 +27,10 @@ func (h *handler) overview(_ context.Context, v *visit) {
 	for _, d := range v.begun {
 		if h.Now().Before(d.Pending.ExpiresAt) {
 			r := h.row(v, d)
-			r.Continue, r.Cancel = h.path(v, "devices/"+d.ID), h.path(v, "devices/"+d.ID)
+			r.Cancel = h.path(v, "devices/"+d.ID)
+			if h.begunHere(v, d) {
+				r.Continue = r.Cancel
+			}
 			p.Begun = append(p.Begun, r)
 		}
 	}

@@ -102,6 +102,7 @@ type fields struct {
 	Again   string
 	MayCall bool   // in place of a text
 	Confirm string // the words of the button
+	Do      string // what the button says to the program, where there are several
 	Danger  bool   // which takes something away
 	Choices []choice
 	Recover string // where a recovery code is typed
@@ -214,6 +215,14 @@ func sayTooLate(w *wording) (mark, heading, text string) { return "none", w.TooL
 
 func sayCrowded(w *wording) (mark, heading, text string) {
 	return "bad", w.Crowded, w.CrowdedText
+}
+
+func sayNothingLeft(w *wording) (mark, heading, text string) {
+	return "bad", w.NothingLeft, w.NothingLeftText
+}
+
+func sayBegunOften(w *wording) (mark, heading, text string) {
+	return "bad", w.BegunOften, w.BegunOftenText
 }
 
 // notice is a page without a step: it says what is the case, and the way on where there is one.

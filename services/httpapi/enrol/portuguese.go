@@ -97,4 +97,19 @@ var portuguese = &wording{
 	Gone: "Isto não está na sua lista.", GoneText: "Foi removido ou nunca esteve lá. Volte à lista.",
 	TooLate: "É tarde demais para este.", TooLateText: "O tempo acabou, ou houve códigos errados demais. Nada foi adicionado; comece de novo.",
 	Crowded: "Você tem 50 dispositivos, e não cabem mais.", CrowdedText: "Remova um que já não usa.",
+	BegunElsewhere:     "Isto foi começado em outro navegador.",
+	BegunElsewhereText: "Só pode ser concluído lá. Se você recomeçar aqui, o que foi começado lá deixa de valer.",
+	BeginAgain:         "Recomeçar",
+	Overtaken:          "Isto não pode mais ser concluído.",
+	OvertakenText:      "Foi começado quando você não tinha mais nada, e outra coisa foi adicionada desde então. Recomece.",
+	NothingLeft:        "Não resta nada para mostrar que é você.",
+	NothingLeftText: "Com este link não é possível adicionar mais nada. Peça um novo a {brand}.|" +
+		"Com este link não é possível adicionar mais nada. Peça um novo a quem enviou você para cá.",
+	LimitAsked: "Nenhuma mensagem mais é enviada com este link. Escolha uma forma que não precise de mensagens ou peça um novo link a {brand}.|" +
+		"Nenhuma mensagem mais é enviada com este link. Escolha uma forma que não precise de mensagens ou peça um novo link a quem enviou você para cá.",
+	LimitPushes: "Nenhum pedido mais é enviado aos seus dispositivos com este link. Escolha outra forma.",
+	OtherOpen:   "Há outro pedido aberto nos seus dispositivos. Responda a ele primeiro ou escolha outra forma.",
+	BegunOften:  "Coisas demais foram começadas com este link.",
+	BegunOftenText: "O que já vale continua como está. Para adicionar mais, peça um novo link a {brand}.|" +
+		"O que já vale continua como está. Para adicionar mais, peça um novo link a quem enviou você para cá.",
 }

@@ -20,38 +20,48 @@ import (
 // onward is where a proof may lead: to a step that asked for it, and nowhere else.
 var onward = regexp.MustCompile(`^(add/(phone|mailbox|totp|push)|devices/[0-9a-f-]{36}(/(rename|default|remove))?)$`)
 
-// proven tells whether this browser may change something: whoever has a device or recovery codes has proved one of them
-// in the last minutes. Otherwise it leads there, and from there to the step that asks.
-func (h *handler) proven(ctx context.Context, v *visit, then string) bool {
-	if h.Now().Before(v.sees.until) {
+// What a cookie names in place of the device that proved.
+const (
+	// byCode is a recovery code or a bypass token.
+	byCode = "code"
+	// byLast is the last device of the person, which this browser has removed since. It is good until there is another.
+	byLast = "last"
+)
+
+// proven tells whether this browser may change something: where the link needs a proof, it has given one in the last
+// minutes. Otherwise it leads there, and from there to the step that asks.
+func (h *handler) proven(v *visit, then string) bool {
+	if !v.link.Guarded || h.fresh(v) {
 		return true
 	}
-	_, needed, err := h.provable(ctx, v)
-	if err != nil {
-		h.away(v, sayAway, err)
-		return false
-	}
-	if needed {
-		h.lead(v, "proof", "then", then)
-	}
-	return !needed
+	h.lead(v, "proof", "then", then)
+	return false
 }
 
-// provable tells whether a proof is needed, which is where there is something to prove oneself with, and whether a
-// recovery code or a bypass token can be one. A bypass token alone asks for no proof: it ends by itself.
-func (h *handler) provable(ctx context.Context, v *visit) (codes, needed bool, err error) {
+// fresh tells whether this browser has given a proof that is still good: one of a device that was removed is not.
+func (h *handler) fresh(v *visit) bool {
+	if !h.Now().Before(v.sees.until) {
+		return false
+	}
+	switch v.sees.by {
+	case byCode:
+		return true
+	case byLast:
+		return len(v.has) == 0
+	default:
+		_, ok := v.active(v.sees.by)
+		return ok
+	}
+}
+
+// codes tells whether a recovery code or a bypass token can be a proof.
+func (h *handler) codes(ctx context.Context, v *visit) (bool, error) {
 	stock, err := h.Recovery.RecoveryCodes(ctx, v.link.Account, v.link.UserID)
-	if err != nil {
-		return false, false, err //nolint:wrapcheck // logged as what it is
+	if err != nil || stock.Left > 0 {
+		return err == nil, err //nolint:wrapcheck // logged as what it is
 	}
-	if codes = stock.Left > 0; !codes {
-		open, err := h.Recovery.BypassTokens(ctx, v.link.Account, v.link.UserID)
-		if err != nil {
-			return false, false, err //nolint:wrapcheck // logged as what it is
-		}
-		codes = len(open) > 0
-	}
-	return codes, len(v.has) > 0 || stock.Left > 0, nil
+	open, err := h.Recovery.BypassTokens(ctx, v.link.Account, v.link.UserID)
+	return len(open) > 0, err //nolint:wrapcheck // logged as what it is
 }
 
 // then is the step that a proof is asked for; the list where it is none.
@@ -64,13 +74,13 @@ func then(v *visit) string {
 
 // askProof shows the ways to prove oneself, or the one that was chosen.
 func (h *handler) askProof(ctx context.Context, v *visit) {
-	codes, needed, err := h.provable(ctx, v)
-	if err != nil {
-		h.away(v, sayAway, err)
+	if !v.link.Guarded || h.fresh(v) {
+		h.lead(v, then(v))
 		return
 	}
-	if !needed || h.Now().Before(v.sees.until) {
-		h.lead(v, then(v))
+	codes, err := h.codes(ctx, v)
+	if err != nil {
+		h.away(v, sayAway, err)
 		return
 	}
 	q := v.r.URL.Query()
@@ -85,9 +95,12 @@ func (h *handler) askProof(ctx context.Context, v *visit) {
 	}
 	switch {
 	case asked.Status == verification.Approved && h.Now().Before(asked.ClosedAt.Add(proofLife)):
-		h.accept(v, asked.ClosedAt, saidProof, 0)
+		h.answered(ctx, v, asked)
+		h.accept(v, asked.ClosedAt, d.ID, saidProof, 0)
 	case asked.Status == verification.Pending && !q.Has("other"):
 		h.showAsked(ctx, v, asked, d)
+	case !codes && len(v.has) == 0:
+		h.notice(v, http.StatusForbidden, resultRefused, sayNothingLeft)
 	default:
 		p := h.proofPage(v, codes)
 		if fault := failed(v.words, asked); fault != "" && !q.Has("other") {
@@ -98,8 +111,8 @@ func (h *handler) askProof(ctx context.Context, v *visit) {
 }
 
 // accept makes a proof count, and goes on to what it was asked for.
-func (h *handler) accept(v *visit, at time.Time, said string, count int) {
-	v.sees.until, v.sees.asked = at.Add(proofLife), ""
+func (h *handler) accept(v *visit, at time.Time, by, said string, count int) {
+	v.sees.until, v.sees.by, v.sees.asked = at.Add(proofLife), by, ""
 	v.tell(said, count)
 	h.lead(v, then(v))
 }
@@ -201,13 +214,13 @@ func (h *handler) askedPage(ctx context.Context, v *visit, asked verification.Ve
 
 // prove asks for a proof, or takes one.
 func (h *handler) prove(ctx context.Context, v *visit) {
-	codes, needed, err := h.provable(ctx, v)
-	if err != nil {
-		h.away(v, sayNotSaved, err)
+	if !v.link.Guarded || h.fresh(v) {
+		h.lead(v, then(v))
 		return
 	}
-	if !needed || h.Now().Before(v.sees.until) {
-		h.lead(v, then(v))
+	codes, err := h.codes(ctx, v)
+	if err != nil {
+		h.away(v, sayNotSaved, err)
 		return
 	}
 	if v.typed.Has("recovery") {
@@ -255,7 +268,10 @@ func (h *handler) askBy(ctx context.Context, v *visit, way string, codes bool) {
 	var err error
 	a.Verification, a.Secrets, err = verification.New(params, h.Now(), h.Random)
 	if err == nil {
-		_, _, err = h.Verifications.Create(ctx, a)
+		err = h.within(ctx, v, a.Verification, func() error {
+			_, _, err := h.Verifications.Create(ctx, a)
+			return err //nolint:wrapcheck // logged as what it is
+		})
 	}
 	if err != nil {
 		h.refuseOf(v, h.proofPage(v, codes), d, err)
@@ -266,7 +282,10 @@ func (h *handler) askBy(ctx context.Context, v *visit, way string, codes bool) {
 }
 
 func (h *handler) resend(ctx context.Context, v *visit, asked verification.Verification, d device.Device) {
-	_, err := h.Verifications.Resend(ctx, asked.ID)
+	err := h.within(ctx, v, asked, func() error {
+		_, err := h.Verifications.Resend(ctx, asked.ID)
+		return err //nolint:wrapcheck // logged as what it is
+	})
 	if err != nil && !errors.Is(err, verification.ErrClosed) && !errors.Is(err, verification.ErrChallenge) {
 		h.refuseOf(v, h.codePage(v, "proof", asked, d), d, err)
 		return
@@ -289,7 +308,8 @@ func (h *handler) compare(ctx context.Context, v *visit, asked verification.Veri
 		now, valid, err := h.Verifications.Check(ctx, asked.ID, code)
 		switch {
 		case valid:
-			h.accept(v, h.Now(), saidProof, 0)
+			h.answered(ctx, v, asked)
+			h.accept(v, h.Now(), d.ID, saidProof, 0)
 			return
 		case errors.Is(err, verification.ErrClosed), err == nil && now.Status.Closed():
 			h.lead(v, "proof", kept(v, "then")...) // which says why
@@ -333,8 +353,8 @@ func (h *handler) recover(ctx context.Context, v *visit) {
 		p.blame(v, v.words.RecoverWrong, named{})
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 	case found.Kind == recovery.Token:
-		h.accept(v, h.Now(), saidProof, 0)
+		h.accept(v, h.Now(), byCode, saidProof, 0)
 	default:
-		h.accept(v, h.Now(), saidRecovered, found.CodesLeft)
+		h.accept(v, h.Now(), byCode, saidRecovered, found.CodesLeft)
 	}
 }

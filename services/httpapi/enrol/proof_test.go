@@ -225,6 +225,8 @@ func TestAnApprovalOnThePhoneProvesWithItsNumber(t *testing.T) {
 	ask()
 	h.pass(verification.DefaultLife)
 	b.open("/proof?then=add%2Ftotp").is(http.StatusOK, "Nobody answered in time.")
+	link, _ = h.invite(u)
+	b = h.browser(link)
 	a = ask()
 	_, err = h.verifications.Resolve(t.Context(), a.Verification.ID, verification.Answered{
 		Decision: verification.Approve, Number: hash(t, h, a),
@@ -238,4 +240,68 @@ func hash(t *testing.T, h *house, a verification.Activation) []byte {
 	sum, err := h.verifications.NumberHash(t.Context(), a.Verification.ID, a.Secrets.Number.Reveal())
 	require.NoError(t, err)
 	return sum
+}
+
+// Removing what somebody has must not open their account to whoever has the link.
+func TestALinkThatSawADeviceNeedsAProofForGood(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	d := h.phone(u, "+14155550101", "Private")
+	link, _ := h.invite(u)
+	thief := h.browser(link)
+	thief.open("").is(http.StatusOK, "Private")
+	require.NoError(t, h.users.DeleteDevice(t.Context(), shop, d.ID))
+	thief.open("/add/totp").is(http.StatusForbidden, "Nothing is left to show that it's you.", "Ask Example Bank for a new one.", "Back to the list")
+	s := thief.open("").is(http.StatusOK, "Nothing is set up yet")
+	thief.submit(s.url.Path+"/add/totp", thief.open("/proof?way=recovery"), "name", "x").is(http.StatusForbidden, "Nothing is left")
+	require.Empty(t, h.has(u))
+
+	told, err := recovery.NewToken(strings.NewReader(strings.Repeat("some random bytes of a test. ", 10)))
+	require.NoError(t, err)
+	_, plain, _ := recovery.Read(told.Reveal())
+	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, u.ID, recovery.BypassToken{ID: "t1", ExpiresAt: h.now().Add(time.Hour), UsesLeft: 1}, plain))
+	thief.open("/add/totp").is(http.StatusOK, "First, show that it's you", "Use a recovery code")
+
+	codes := h.user()
+	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, codes.ID, []verification.Code{"ABCDEFGHJKMN"}, h.now()))
+	link, _ = h.invite(codes)
+	b := h.browser(link)
+	b.open("").is(http.StatusOK)
+	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, codes.ID, nil, h.now()))
+	b.open("/add/totp").is(http.StatusForbidden, "Nothing is left to show that it's you.")
+
+	fresh, _ := h.invite(u)
+	h.browser(fresh).open("/add/totp").is(http.StatusOK, "Add an authenticator app")
+}
+
+func TestWhoRemovesTheirLastDeviceGoesOnAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	d := h.phone(u, "+14155550101", "Private")
+	link, _ := h.invite(u)
+	b := h.browser(link)
+	s := b.send(b.open("/devices/"+d.ID+"/remove"), "way", d.ID+" sms")
+	s = b.send(s, "do", "prove", "code", h.code()).is(http.StatusOK, "Remove Private?")
+	b.send(s).is(http.StatusOK, "nothing is set up now")
+	h.browser(link).open("/add/totp").is(http.StatusForbidden, "Nothing is left to show that it's you.")
+	b.open("/add/totp").is(http.StatusOK, "Add an authenticator app")
+	h.phone(u, "+14155550102", "Somebody's")
+	b.open("/add/totp").is(http.StatusOK, "First, show that it's you")
+}
+
+func TestAProofCountsWhileItsDeviceDoes(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	stolen := h.phone(u, "+14155550101", "Stolen")
+	h.phone(u, "+14155550102", "Kept")
+	link, _ := h.invite(u)
+	thief := h.browser(link)
+	s := thief.send(thief.open("/add/totp"), "way", stolen.ID+" sms")
+	s = thief.send(s, "do", "prove", "code", h.code()).is(http.StatusOK, "Add an authenticator app")
+	require.NoError(t, h.users.DeleteDevice(t.Context(), shop, stolen.ID))
+	thief.send(s, "name", "x").is(http.StatusOK, "First, show that it's you", "Text a code to Kept")
+	require.Len(t, h.has(u), 1)
 }

@@ -29,6 +29,17 @@ func (h *handler) refuseOf(v *visit, p page, d device.Device, err error) {
 	case errors.As(err, new(*suppression.RefusedError)):
 		p.blame(v, v.words.Suppressed, toOf(v, d))
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
+	case errors.Is(err, enrolment.ErrBegun):
+		h.notice(v, http.StatusTooManyRequests, resultLimited, sayBegunOften)
+	case errors.Is(err, enrolment.ErrAsked):
+		p.blame(v, v.words.LimitAsked, named{})
+		h.render(v, http.StatusTooManyRequests, resultLimited, p)
+	case errors.Is(err, enrolment.ErrPushed):
+		p.blame(v, v.words.LimitPushes, named{})
+		h.render(v, http.StatusTooManyRequests, resultLimited, p)
+	case errors.Is(err, errOtherOpen):
+		p.blame(v, v.words.OtherOpen, named{})
+		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 	case errors.Is(err, enrolment.ErrEnrolled):
 		p.blame(v, v.words.Enrolled, named{})
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)

@@ -97,4 +97,19 @@ var spanish = &wording{
 	Gone: "Esto no está en su lista.", GoneText: "Se quitó o nunca estuvo. Vuelva a la lista.",
 	TooLate: "Es demasiado tarde para esto.", TooLateText: "Se acabó el tiempo, o hubo demasiados códigos incorrectos. No se ha añadido nada; empiece de nuevo.",
 	Crowded: "Tiene 50 dispositivos y no caben más.", CrowdedText: "Quite uno que ya no use.",
+	BegunElsewhere:     "Esto se empezó en otro navegador.",
+	BegunElsewhereText: "Solo se puede terminar allí. Si empieza de nuevo aquí, lo empezado allí dejará de valer.",
+	BeginAgain:         "Empezar de nuevo",
+	Overtaken:          "Esto ya no se puede terminar.",
+	OvertakenText:      "Se empezó cuando no tenía nada más, y desde entonces se ha añadido otra cosa. Empiece de nuevo.",
+	NothingLeft:        "No queda nada con lo que demostrar que es usted.",
+	NothingLeftText: "Con este enlace no se puede añadir nada más. Pida uno nuevo a {brand}.|" +
+		"Con este enlace no se puede añadir nada más. Pida uno nuevo a quien le envió aquí.",
+	LimitAsked: "Con este enlace no se envían más mensajes. Elija una forma que no los necesite o pida un enlace nuevo a {brand}.|" +
+		"Con este enlace no se envían más mensajes. Elija una forma que no los necesite o pida un enlace nuevo a quien le envió aquí.",
+	LimitPushes: "Con este enlace no se envían más solicitudes a sus dispositivos. Elija otra forma.",
+	OtherOpen:   "Hay otra solicitud abierta en sus dispositivos. Respóndala primero o elija otra forma.",
+	BegunOften:  "Se han empezado demasiadas cosas con este enlace.",
+	BegunOftenText: "Lo que ya vale sigue como está. Para añadir más, pida un enlace nuevo a {brand}.|" +
+		"Lo que ya vale sigue como está. Para añadir más, pida un enlace nuevo a quien le envió aquí.",
 }

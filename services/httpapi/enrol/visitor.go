@@ -21,7 +21,7 @@ import (
 const (
 	cookieName   = "assent_enrol"
 	nonceBytes   = 16
-	cookieFields = 5
+	cookieFields = 6
 	// proofLife is how long a fresh proof is good for.
 	proofLife = 10 * time.Minute
 )
@@ -51,6 +51,8 @@ type visitor struct {
 	asked string
 	// until is how long a fresh proof is good; zero without one.
 	until time.Time
+	// by is the device that proved, byCode or byLast.
+	by string
 	// said is what the next page says was done, with a count where it has one.
 	said  string
 	count int
@@ -91,6 +93,14 @@ func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 // form is what every form of the page carries: only this browser gets it, for this link.
 func (h *handler) form(v *visit) string { return h.mac("form", hashOf(v.token), v.sees.nonce) }
 
+// browser stands for this browser in what it begins with this link.
+func (h *handler) browser(v *visit) string { return h.mac("browser", hashOf(v.token), v.sees.nonce) }
+
+// begunHere tells whether this very browser began a device. Any other one with the link is not shown its secret or code.
+func (h *handler) begunHere(v *visit, d device.Device) bool {
+	return v.sees.nonce != "" && equal(d.Pending.Browser, h.browser(v))
+}
+
 // visitor reads the cookie. One that is missing, foreign or changed reads as a first visit.
 func (h *handler) visitor(v *visit) visitor {
 	for _, c := range v.r.CookiesNamed(cookieName) {
@@ -98,7 +108,7 @@ func (h *handler) visitor(v *visit) visitor {
 		if len(f) != cookieFields+1 || !equal(c.Value, h.sealed(v.token, f[:cookieFields]...)) {
 			continue
 		}
-		sees := visitor{nonce: f[0], asked: f[1], said: f[3], count: int(number(f[4]))}
+		sees := visitor{nonce: f[0], asked: f[1], by: f[3], said: f[4], count: int(number(f[5]))}
 		if ms := number(f[2]); ms > 0 {
 			sees.until = time.UnixMilli(ms)
 		}
@@ -132,8 +142,9 @@ func (h *handler) remember(v *visit) {
 	}
 	v.out.Header().Del("Set-Cookie")    // the last one counts
 	http.SetCookie(v.out, &http.Cookie{ //nolint:gosec // Secure follows the public URL; assent up is plain http
-		Name:     cookieName,
-		Value:    h.sealed(v.token, v.sees.nonce, v.sees.asked, strconv.FormatInt(until, 10), v.sees.said, strconv.Itoa(v.sees.count)),
+		Name: cookieName,
+		Value: h.sealed(v.token,
+			v.sees.nonce, v.sees.asked, strconv.FormatInt(until, 10), v.sees.by, v.sees.said, strconv.Itoa(v.sees.count)),
 		Path:     h.root() + url.PathEscape(v.token.Reveal()),
 		MaxAge:   max(1, int(v.link.ExpiresAt.Sub(h.Now()).Seconds())),
 		HttpOnly: true,

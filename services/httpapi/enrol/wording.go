@@ -71,6 +71,11 @@ type wording struct {
 	Locked, LockedText, Away, AwayText, NotSaved                 string
 	Elsewhere, ElsewhereText, CookieLost, CookieLostText         string
 	Gone, GoneText, TooLate, TooLateText, Crowded, CrowdedText   string
+	BegunElsewhere, BegunElsewhereText, BeginAgain               string
+	Overtaken, OvertakenText                                     string
+	NothingLeft, NothingLeftText                                 string
+	LimitAsked, LimitPushes, OtherOpen                           string
+	BegunOften, BegunOftenText                                   string
 }
 
 // What the next page says was done.
