@@ -11,8 +11,9 @@ import (
 
 // Count notes how far a phone has counted. It fails with ErrCopied where the number is behind the one that was noted, or the
 // same with another nonce: then two phones have the key, or this one's data is of an earlier day. It fails with
-// ErrStale where it was signed before the one that was noted, and verification.ErrNotFound where the phone is gone or was replaced since it signed. Nothing is taken from either phone: which
-// of them is the owner's cannot be told, and whoever joins again ends the other.
+// ErrStale where it was signed before the one that was noted, and verification.ErrNotFound where the phone is gone or was
+// replaced since it signed. Nothing is taken from either phone: which of them is the owner's cannot be told, and whoever
+// joins again ends the other.
 func (e *Enrolments) Count(ctx context.Context, signer device.Device, next device.Counter) error {
 	_, err := e.Users.ChangeApp(ctx, signer.Credential, signer.ID, func(d *device.Device) error {
 		switch {
