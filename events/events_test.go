@@ -337,7 +337,7 @@ func TestEveryGoldenFileEverWrittenDecodes(t *testing.T) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		kind, _, _ := strings.Cut(filepath.Base(path), ".")
-		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof", "_not_me", "_user", "_tried"} {
+		for _, variant := range []string{"_push", "_number", "_link", "_code", "_totp", "_begun", "_retrying", "_delivered", "_fallback", "_step", "_sealed", "_client", "_credential", "_waiting", "_canceled", "_digest", "_proof", "_not_me", "_user", "_tried", "_trial"} {
 			kind = strings.TrimSuffix(kind, variant)
 		}
 		decode, ok := decoders[kind]
