@@ -2608,6 +2608,11 @@ type Prompt struct {
 	//
 	// Examples: 2
 	ChecksLeft *int `json:"checks_left,omitempty"`
+
+	// Trial True where the phone asked for it to try itself: it means nothing, and nothing follows from the answer.
+	//
+	// Examples: true
+	Trial bool `json:"trial,omitempty"`
 }
 
 // PromptList defines model for PromptList.

@@ -167,7 +167,7 @@ func (s *Server) prompt(ctx context.Context, v verification.Verification) (api.P
 		return api.Prompt{}, fmt.Errorf("read salt of number: %w", err)
 	}
 	return api.Prompt{
-		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, NumberLength: typed, NumberSalt: salt, ChecksLeft: numbersLeft(v),
+		VerificationID: v.ID, Brand: v.Brand, Context: shown, Choices: choices, NumberLength: typed, NumberSalt: salt, ChecksLeft: numbersLeft(v), Trial: v.Trial,
 		CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
 	}, nil
 }

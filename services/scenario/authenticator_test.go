@@ -130,7 +130,7 @@ func (p *webPhone) passes() {
 	p.t.Helper()
 	const pass = "#main .lower > button:last-child"
 	p.Click(pass)
-	if p.JS("location.hash") == "#join" {
+	if p.JS(`document.querySelector("#main .join") !== null`) == "true" {
 		p.Click(pass)
 	}
 }

@@ -45,6 +45,8 @@ func TestAPersonJoinsByALink(t *testing.T) {
 	p.Click("form button[type=submit]")
 	p.Sees("h1", "You joined Example Bank")
 	p.Sees("main", ana)
+	p.Reload()
+	p.Sees("h1", "No requests right now.")
 	require.Equal(t, "true", p.JS(`navigator.storage.persisted().then(() => localStorage.getItem("assent-authenticator") === "joined")`))
 	p.Silent()
 }

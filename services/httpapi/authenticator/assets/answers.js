@@ -72,7 +72,7 @@ async function send(request, decision, number, again = false) {
     await send(request, decision, number, true);
     return;
   }
-  await keep(request, decision);
+  if (!request.trial) await keep(request, decision);
 }
 
 async function signed(request, decision, number) {

@@ -52,7 +52,10 @@ function read(response, text) {
   const json = parse(text);
   const busy = response.status >= 500 || response.status === 429;
   tell(json !== undefined && !busy);
-  if (json === undefined || busy) throw new Unreachable(`status ${response.status}`);
+  if (json === undefined || busy) {
+    const after = Number(response.headers.get("Retry-After"));
+    throw Object.assign(new Unreachable(`status ${response.status}`), { retryAfter: Math.min(60, Math.max(0, after || 0)) });
+  }
   if (!response.ok) throw new Problem(response.status, json);
   return { status: response.status, etag: response.headers.get("ETag"), json };
 }
@@ -130,12 +133,12 @@ export async function join(body, key) {
   }
 }
 
-/** trial asks for one request to this account that means nothing, and gives its id. */
+/** trial asks for one request to this account that means nothing. */
 export async function trial(account, locale) {
   const body = JSON.stringify({ locale });
   const sum = await digest(body);
   const text = (at) => `assent-trial-v1\n${account.deviceID}\n${at}\n${sum}`;
-  return (await signed(account, text, "POST", `${own(account)}/trial`, { body, headers: { "Content-Type": "application/json" } })).json.id;
+  await signed(account, text, "POST", `${own(account)}/trial`, { body, headers: { "Content-Type": "application/json" } });
 }
 
 /** answer sends what was signed. */

@@ -60,11 +60,13 @@ export function isolated(text) {
 /** editing tells whether a person is in the middle of typing or choosing, which is not taken from them. */
 export const editing = () => document.activeElement?.matches("input:not([type=checkbox]), select, textarea") ?? false;
 
-let status;
+let status, quiet;
 
 /** announce says a short sentence to a screen reader, in the one status region of the page. */
 export function announce(text) {
   status ??= document.getElementById("status");
   status.textContent = "";
+  clearTimeout(quiet);
   setTimeout(() => { status.textContent = text; }, 50);
+  quiet = setTimeout(() => { status.textContent = ""; }, 5000); // whoever walks through the page later does not meet it
 }

@@ -29,7 +29,7 @@ function active() {
 
 const app = {
   accounts: [], settings: {}, reachable: undefined, lastContact: undefined, webPush: undefined, cleared: false, newVersion: false,
-  route: "", answered: 0, trials: new Set(),
+  route: "", answered: 0,
   joinCode: "", // what stands in the field of the join page
 
   go(route) {
@@ -39,7 +39,7 @@ const app = {
 
   /** try has the server ask once, so that a person sees a request arrive before one matters. */
   async try(account) {
-    app.trials.add(await api.trial(account, document.documentElement.lang));
+    await api.trial(account, document.documentElement.lang);
     app.go("requests");
   },
 
@@ -69,6 +69,7 @@ const app = {
     app.accounts = all.map((fresh) => (fresh.id === account.id ? undefined : app.accounts.find((known) => known.id === fresh.id)) ?? fresh);
     app.cleared = false;
     app.joinCode = "";
+    history.replaceState(null, "", "#requests"); // a reload does not look as if joining had failed
     navigator.storage?.persist?.().catch(() => {});
     drawNav();
     look();
@@ -240,7 +241,7 @@ function drawNav() {
   nav.hidden = app.accounts.length === 0;
   nav.setAttribute("aria-label", t("navigation"));
   fill(nav, ["requests", "codes", "history", "settings"].map((route) =>
-    el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null }, t(route))));
+    el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null, on: { click: (e) => { e.preventDefault(); app.go(route); } } }, t(route))));
 }
 
 function syncPush() {

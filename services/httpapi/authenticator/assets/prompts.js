@@ -6,7 +6,7 @@ import * as api from "./api.js";
 const atOnce = 3;
 const longWait = 25; // seconds that the server holds a look
 const shortWait = 5; // where others wait for their turn, or a newer question may come
-const longestPause = 30_000; // ms between tries while the server is away
+const longestPause = 10_000; // ms between tries while the server is away and a person looks
 const emptyPause = 1000; // ms after a look that the server ended early: it is shutting down
 
 /**
@@ -17,7 +17,8 @@ const emptyPause = 1000; // ms after a look that the server ended early: it is s
 export class Watcher {
   #hooks;
   #run; // the AbortController of the loops that run now
-  #turn = 0;
+  #looks = 0;
+  #looked = new Map(); // which look was the last, by account: the one that waits longest is next
   #failures = 0;
 
   constructor(hooks) {
@@ -48,7 +49,8 @@ export class Watcher {
       const accounts = this.#hooks.accounts();
       const free = accounts.filter((account) => !busy.has(account.id));
       if (free.length === 0) return;
-      const account = free[this.#turn++ % free.length];
+      const account = free.reduce((a, b) => ((this.#looked.get(b.id) ?? 0) < (this.#looked.get(a.id) ?? 0) ? b : a));
+      this.#looked.set(account.id, ++this.#looks);
       busy.add(account.id);
       try {
         await this.#look(account, accounts.length > atOnce ? shortWait : longWait, signal);
@@ -56,8 +58,10 @@ export class Watcher {
       } catch (problem) {
         if (signal.aborted) return;
         if (problem instanceof api.Problem) this.#hooks.refused(account, problem);
-        else this.#failures++;
-        await pause(Math.min(longestPause, 1000 * 2 ** Math.min(this.#failures, 5)) * (0.75 + Math.random() / 4), signal);
+        this.#failures++;
+        // Spread out: all pages come back at once after a restart.
+        const most = Math.min(longestPause, 1000 * 2 ** Math.min(this.#failures, 5));
+        await pause((problem.retryAfter ?? 0) * 1000 + most / 4 + Math.random() * most * 3 / 4, signal);
       } finally {
         busy.delete(account.id);
       }

@@ -28,6 +28,7 @@ class Request {
     this.createdAt = new Date(prompt.created_at);
     this.expiresAt = new Date(prompt.expires_at);
     this.checksLeft ??= prompt.checks_left;
+    this.trial = prompt.trial ?? false;
   }
 
   get asksNumber() {
@@ -81,7 +82,7 @@ export class Requests {
     const before = this.openOf(account);
     for (const prompt of prompts) {
       const known = this.#known.get(prompt.verification_id);
-      if (!known) this.#known.set(prompt.verification_id, new Request(account, prompt));
+      if (!known || known.state?.status === "gone") this.#known.set(prompt.verification_id, new Request(account, prompt));
       else if (known.open && !known.busy) known.update(prompt);
     }
     const newest = this.openOf(account);

@@ -29,7 +29,8 @@ function ended(request) {
 const branded = ["thanksText", "refusedText", "expiredText", "withdrawn", "elsewhereText"];
 
 export function outcome(app, request) {
-  const [mark, heading, text, kind] = ended(request);
+  const [mark, heading, said, kind] = ended(request);
+  const text = request.trial && request.state.status === "approved" ? "tryDone" : said;
   const parts = { brand: request.brand, time: request.state.at };
   const words = (key) => say(branded.includes(key) && !request.brand ? `${key}Plain` : key, parts);
   const waiting = waitingNote(app);

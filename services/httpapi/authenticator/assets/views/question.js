@@ -29,12 +29,12 @@ export function question(app, request) {
   const node = el("section", { class: "question" },
     el("p", { class: "brand" }, el("span", { class: "mark", "aria-hidden": "true" }, "◆"), " ", el("bdi", {}, request.brand || nameOf(request.account)),
       request.account.user ? [" ", el("bdi", { class: "user" }, request.account.user)] : null),
-    el("h1", { tabindex: "-1" }, t(app.trials.has(request.id) ? "tryPrompt" : shown.fields.length > 0 ? "questionAgree" : "question")),
+    el("h1", { tabindex: "-1" }, t(request.trial ? "tryPrompt" : shown.fields.length > 0 ? "questionAgree" : "question")),
     request.replaced ? el("p", { class: "note replaced" }, t("replacedNote")) : null,
     waiting.node,
     bound(shown.fields), facts(request),
     el("div", { class: "lower" }, form,
-      el("p", { class: "small" }, request.brand ? say("note", { brand: request.brand }) : t("notePlain")),
+      request.trial ? null : el("p", { class: "small" }, request.brand ? say("note", { brand: request.brand }) : t("notePlain")),
       el("p", { class: "small open" }, say("openUntil", { time: request.expiresAt }))));
   let said = "";
   return {

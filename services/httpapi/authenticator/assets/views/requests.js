@@ -50,7 +50,7 @@ function idle(app) {
     update() {
       const asked = app.active().length > 0;
       setText(heading, t(asked ? "idleTitle" : "idleNone"));
-      setText(text, t(asked ? "idleText" : "idleNoneText"));
+      setText(text, t(!asked ? "idleNoneText" : app.reachable === false ? "idleAway" : "idleText"));
       join.hidden = asked;
       help.hidden = connection.hidden = !asked;
       const word = app.reachable === undefined ? "connecting" : app.reachable ? "connected" : "notConnected";

@@ -54,12 +54,14 @@ export default {
   tryIt: "Ausprobieren",
   tryFailed: "Der Versuch kam nicht an. Anfragen kommen trotzdem an, sobald der Server wieder da ist.",
   tryPrompt: "Probieren wir es aus. Drücken Sie „Bestätigen“.",
+  tryDone: "Es klappt. So sehen Anfragen aus.",
   done: "Fertig",
   insecure: "Diese Seite braucht eine sichere Adresse (https). Öffnen Sie sie mit https, oder fragen Sie, wer sie betreibt.",
 
   // Requests
   idleTitle: "Gerade keine Anfragen.",
   idleText: "Eine Anmeldung begonnen? Sie erscheint hier in wenigen Sekunden.",
+  idleAway: "Der Server ist nicht zu erreichen. Diese Seite versucht es von selbst wieder.",
   idleNone: "Hier können keine Anfragen ankommen.",
   idleNoneText: "Kein Konto in diesem Browser bekommt Anfragen. Treten Sie einem bei, um sie zu bekommen.",
   checkNow: "Jetzt nachsehen",
@@ -68,7 +70,7 @@ export default {
   nothingArrives: "Es kommt nichts an",
   connected: "Verbunden",
   connecting: "Verbindet…",
-  notConnected: "Nicht verbunden",
+  notConnected: "Verbindet neu…",
   notificationsOn: "Mitteilungen: an",
   notificationsOff: "Mitteilungen: aus",
   helpAccount: "Melden Sie sich mit einem der Konten an, die unter Einstellungen stehen. Die Anfrage geht an das Gerät, das Sie dort gewählt haben.",

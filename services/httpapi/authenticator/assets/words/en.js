@@ -54,12 +54,14 @@ export default {
   tryIt: "Try it",
   tryFailed: "The try didn't get out. Requests arrive all the same once the server is back.",
   tryPrompt: "Let's try it. Press Approve.",
+  tryDone: "It works. Requests look like this.",
   done: "Done",
   insecure: "This page needs a secure address (https). Open it with https, or ask whoever runs it.",
 
   // Requests
   idleTitle: "No requests right now.",
   idleText: "Started a sign-in? It shows here within a few seconds.",
+  idleAway: "The server can't be reached. This page tries again by itself.",
   idleNone: "No requests can arrive here.",
   idleNoneText: "No account in this browser receives requests. Join one to get them.",
   checkNow: "Check now",
@@ -68,7 +70,7 @@ export default {
   nothingArrives: "Nothing arrives",
   connected: "Connected",
   connecting: "Connecting…",
-  notConnected: "Not connected",
+  notConnected: "Reconnecting…",
   notificationsOn: "Notifications: on",
   notificationsOff: "Notifications: off",
   helpAccount: "Sign in with one of the accounts listed under Settings. A request goes to the device you chose there.",

@@ -54,12 +54,14 @@ export default {
   tryIt: "Probar",
   tryFailed: "La prueba no salió. Las solicitudes llegarán igualmente cuando el servidor vuelva.",
   tryPrompt: "Probémoslo. Pulse Aprobar.",
+  tryDone: "Funciona. Así son las solicitudes.",
   done: "Listo",
   insecure: "Esta página necesita una dirección segura (https). Ábrala con https o pregunte a quien la gestiona.",
 
   // Requests
   idleTitle: "Ahora no hay solicitudes.",
   idleText: "¿Ha empezado a iniciar sesión? Aparece aquí en unos segundos.",
+  idleAway: "No se puede llegar al servidor. Esta página lo intenta de nuevo sola.",
   idleNone: "Aquí no pueden llegar solicitudes.",
   idleNoneText: "Ninguna cuenta de este navegador recibe solicitudes. Únase a una para recibirlas.",
   checkNow: "Mirar ahora",
@@ -68,7 +70,7 @@ export default {
   nothingArrives: "No llega nada",
   connected: "Conectado",
   connecting: "Conectando…",
-  notConnected: "Sin conexión",
+  notConnected: "Reconectando…",
   notificationsOn: "Notificaciones: sí",
   notificationsOff: "Notificaciones: no",
   helpAccount: "Inicie sesión con una de las cuentas que figuran en Ajustes. La solicitud va al dispositivo que eligió allí.",

@@ -54,12 +54,14 @@ export default {
   tryIt: "Essayer",
   tryFailed: "L’essai n’est pas parti. Les demandes arriveront quand même dès que le serveur répondra.",
   tryPrompt: "Essayons. Appuyez sur Approuver.",
+  tryDone: "Tout marche. Les demandes ressemblent à ceci.",
   done: "Terminé",
   insecure: "Cette page a besoin d’une adresse sûre (https). Ouvrez-la en https ou demandez à la personne qui la gère.",
 
   // Requests
   idleTitle: "Aucune demande pour l’instant.",
   idleText: "Connexion commencée ? Elle s’affiche ici en quelques secondes.",
+  idleAway: "Le serveur est injoignable. Cette page réessaie d’elle-même.",
   idleNone: "Aucune demande ne peut arriver ici.",
   idleNoneText: "Aucun compte de ce navigateur ne reçoit de demandes. Rejoignez-en un pour en recevoir.",
   checkNow: "Vérifier maintenant",
@@ -68,7 +70,7 @@ export default {
   nothingArrives: "Rien n’arrive",
   connected: "Connecté",
   connecting: "Connexion…",
-  notConnected: "Non connecté",
+  notConnected: "Reconnexion…",
   notificationsOn: "Notifications : oui",
   notificationsOff: "Notifications : non",
   helpAccount: "Connectez-vous avec un des comptes listés dans Réglages. La demande va à l’appareil que vous avez choisi là-bas.",

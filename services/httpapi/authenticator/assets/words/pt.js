@@ -54,12 +54,14 @@ export default {
   tryIt: "Testar",
   tryFailed: "O teste não saiu. Os pedidos chegam mesmo assim quando o servidor voltar.",
   tryPrompt: "Vamos testar. Toque em Aprovar.",
+  tryDone: "Funciona. Os pedidos são assim.",
   done: "Pronto",
   insecure: "Esta página precisa de um endereço seguro (https). Abra-a com https ou pergunte a quem a mantém.",
 
   // Requests
   idleTitle: "Nenhum pedido agora.",
   idleText: "Começou a entrar em algum lugar? O pedido aparece aqui em poucos segundos.",
+  idleAway: "Não é possível falar com o servidor. Esta página tenta de novo sozinha.",
   idleNone: "Nenhum pedido pode chegar aqui.",
   idleNoneText: "Nenhuma conta neste navegador recebe pedidos. Entre em uma para recebê-los.",
   checkNow: "Verificar agora",
@@ -68,7 +70,7 @@ export default {
   nothingArrives: "Nada chega",
   connected: "Conectado",
   connecting: "Conectando…",
-  notConnected: "Sem conexão",
+  notConnected: "Reconectando…",
   notificationsOn: "Notificações: sim",
   notificationsOff: "Notificações: não",
   helpAccount: "Entre com uma das contas listadas em Ajustes. O pedido vai para o dispositivo que você escolheu lá.",
