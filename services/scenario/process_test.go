@@ -60,7 +60,7 @@ func assent(name string, args, env []string) (*process, error) {
 }
 
 const (
-	readyWithin = 60 * time.Second
+	readyWithin = 2 * time.Minute
 	stopWithin  = 45 * time.Second
 )
 

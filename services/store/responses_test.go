@@ -297,7 +297,7 @@ func TestAnAppFindsTheOpenQuestionsOfItsOwnDevice(t *testing.T) {
 	phone.Address = "another token"
 	open, err = s.Prompts(t.Context(), phone)
 	require.NoError(t, err)
-	require.Empty(t, open)
+	require.Len(t, open, 2, "whatever it is reached by")
 }
 
 func TestAVerificationOfFifteenMinutesIsOpenToItsEnd(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:embed assets
@@ -35,8 +36,10 @@ type Config struct {
 }
 
 type file struct {
-	contentType    string
-	content, small []byte // small is compressed; nil where that gains nothing
+	contentType string
+	content     []byte
+	// small is the content compressed, once somebody asks for it: a start need not wait for that. Nil where it gains nothing.
+	small func() []byte
 }
 
 type handler struct {
@@ -47,7 +50,7 @@ type handler struct {
 	page, worker, manifest string
 }
 
-// New reads and compresses the embedded files. It fails where one is missing, which tests rule out.
+// New reads the embedded files. It fails where one is missing, which tests rule out.
 func New(cfg Config) (http.Handler, error) {
 	if cfg.PublicURL == nil {
 		return nil, errors.New("make web authenticator: PublicURL is missing")
@@ -116,14 +119,17 @@ func prepare(name string, content []byte) (file, error) {
 	if f.contentType == "" {
 		return f, fmt.Errorf("%s: there is no content type for it", name)
 	}
-	small, err := compressed(content)
-	if err != nil {
-		return f, err
-	}
-	if len(small) < len(content) {
-		f.small = small
-	}
+	f.small = sync.OnceValue(func() []byte { return smaller(content) })
 	return f, nil
+}
+
+// smaller is a content compressed; nil where that gains nothing.
+func smaller(content []byte) []byte {
+	small, err := compressed(content)
+	if err != nil || len(small) >= len(content) {
+		return nil // the whole does without
+	}
+	return small
 }
 
 func compressed(content []byte) ([]byte, error) {
@@ -239,9 +245,7 @@ func text(w http.ResponseWriter, r *http.Request, contentType, content string) {
 		return
 	}
 	f := file{contentType: contentType, content: []byte(content)}
-	if small, err := compressed(f.content); err == nil { // the whole does without
-		f.small = small
-	}
+	f.small = func() []byte { return smaller(f.content) }
 	f.serve(w, r)
 }
 
@@ -270,9 +274,11 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", f.contentType)
 	w.Header().Add("Vary", "Accept-Encoding")
 	content := f.content
-	if f.small != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		w.Header().Set("Content-Encoding", "gzip")
-		content = f.small
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		if small := f.small(); small != nil {
+			w.Header().Set("Content-Encoding", "gzip")
+			content = small
+		}
 	}
 	_, _ = w.Write(content) // a browser that is gone needs nothing
 }

@@ -46,6 +46,7 @@ func Start(t *testing.T, options ...Option) *Browser {
 // To start again with the same profile, Close the first one.
 func StartIn(t *testing.T, profile string, options ...Option) *Browser {
 	t.Helper()
+	wait(t)
 	require.FileExists(t, chromium, "this test needs Debian's chromium")
 	all := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(profile),
