@@ -10,7 +10,7 @@ var spanish = &wording{
 	Rename: "Cambiar nombre", MakeDefault: "Usar primero", Remove: "Quitar",
 	Unfinished: "Sin terminar", Continue: "Continuar", Cancel: "Cancelar",
 	AddHeading: "Lo que puede añadir", Open: "Esta página funciona hasta las {time}.",
-	Done: "Listo", DoneHeading: "Todo listo", DoneText: "Puede cerrar esta página.", BackTo: "Volver a {host}", BackToList: "Volver a la lista",
+	Done: "Listo", DoneHeading: "Ya está listo", DoneText: "Puede cerrar esta página.", BackTo: "Volver a {host}", BackToList: "Volver a la lista",
 	TryAgain: "Intentarlo de nuevo", Error: "Error", OtherLanguages: "Otros idiomas",
 
 	KindPhone: "Número de teléfono", KindMailbox: "Correo electrónico", KindTOTP: "Aplicación de códigos", KindPush: "Autenticador web", KindApp: "Aplicación en un teléfono",
