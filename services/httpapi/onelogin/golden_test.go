@@ -117,7 +117,7 @@ func goldenActivations(h *house, c *client, form string) {
 	v := c.post(mfa(u, "verifications"), fields{"device_id": phone}).golden(form, "verification_protect").object()
 	path := mfa(u, "verifications", idText(v["id"]))
 	c.get(path).golden(form, "verification_get_pending")
-	h.answered(h.verifications.last().Verification.ID, verification.Deny)
+	h.answered(h.verifications.Last().Verification.ID, verification.Deny)
 	c.get(path).golden(form, "verification_get_rejected")
 	c.post(mfa(u, "verifications"), fields{"device_id": phone, "otp": h.oneTime(secret)}).golden(form, "verification_post")
 	c.post(mfa(u, "verifications"), fields{"device_id": phone, "otp": "x"}).golden(form, "verification_post_wrong")

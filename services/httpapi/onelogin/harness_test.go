@@ -2,33 +2,25 @@ package onelogin_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/events/embednats/embednatstest"
-	"github.com/assent-io/assent/events/keyring"
-	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/credential"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi/onelogin"
+	"github.com/assent-io/assent/services/internal/storetest"
 	"github.com/assent-io/assent/services/password"
 	"github.com/assent-io/assent/services/store"
-	"github.com/assent-io/assent/services/verification"
 )
 
 const shop = "shop"
@@ -37,99 +29,32 @@ const shop = "shop"
 type house struct {
 	t             *testing.T
 	door          *onelogin.Server
-	clock         *clock
+	clock         *storetest.Clock
 	credentials   *store.Credentials
 	users         *store.Users
 	tickets       *store.Tickets
 	guesses       *store.Guesses
-	verifications *recorder
-	silence       *silence
+	verifications *storetest.Recorder
+	silence       *storetest.Silence
 	enrolments    *enrolment.Enrolments
 	people        atomic.Int64
 }
 
-// clock is a wall clock that a test can push forward.
-type clock struct{ ahead atomic.Int64 }
-
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
-func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
-
-// silence is a list on which either everybody is, or nobody.
-type silence struct {
-	all   atomic.Bool
-	asked atomic.Value // of whose credential it was asked last
-}
-
-func (q *silence) Entry(_ context.Context, _, client, _ string, _ events.Lane) (*events.Suppression, error) {
-	q.asked.Store(client)
-	if !q.all.Load() {
-		return nil, nil //nolint:nilnil // nobody is on the list
-	}
-	return &events.Suppression{Cause: events.CauseStop}, nil
-}
-
-// recorder keeps what is sent as it goes to the store, where it is sealed.
-type recorder struct {
-	*store.Verifications
-
-	mu   sync.Mutex
-	sent []verification.Activation
-}
-
-func (r *recorder) Create(ctx context.Context, a verification.Activation) (verification.Verification, bool, error) {
-	v, replayed, err := r.Verifications.Create(ctx, a)
-	if err == nil && !replayed {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.sent = append(r.sent, a)
-	}
-	return v, replayed, err
-}
-
-// last is what was sent last.
-func (r *recorder) last() verification.Activation {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.sent[len(r.sent)-1]
-}
-
-func (r *recorder) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.sent)
-}
-
 func setup(t *testing.T, options ...func(*onelogin.Config)) *house {
 	t.Helper()
-	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
-	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
-	keys, err := keyring.LoadOrCreate(filepath.Join(t.TempDir(), "keyring.json"))
-	require.NoError(t, err)
-
-	h := &house{t: t, clock: &clock{}, silence: &silence{}}
-	h.guesses, err = store.NewGuesses(t.Context(), js, store.GuessesConfig{Keys: keys, Now: h.clock.now})
-	require.NoError(t, err)
-	h.users, err = store.NewUsers(t.Context(), js, store.UsersConfig{Keys: keys, Guesses: h.guesses, Now: h.clock.now})
-	require.NoError(t, err)
-	h.tickets, err = store.NewTickets(t.Context(), js, store.TicketsConfig{Keys: keys, Now: h.clock.now})
-	require.NoError(t, err)
-	h.credentials, err = store.NewCredentials(t.Context(), js, store.CredentialsConfig{Keys: keys, Now: h.clock.now})
+	b := storetest.NewBroker(t)
+	s := b.Stores(t)
+	h := &house{t: t, clock: b.Clock, silence: s.Silence, guesses: s.Guesses, users: s.Users, tickets: s.Tickets, verifications: s.Verifications}
+	var err error
+	h.credentials, err = store.NewCredentials(t.Context(), b.JS, store.CredentialsConfig{Keys: b.Keys, Now: h.clock.Now})
 	require.NoError(t, err)
 	t.Cleanup(h.credentials.Close)
-	verifications, err := store.NewVerifications(t.Context(), js, store.Config{
-		Keys: keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: h.clock.now, Authenticators: h.users,
-		Prompts:      store.DefaultPromptLimits(),
-		Suppressions: h.silence,
-	})
-	require.NoError(t, err)
-	t.Cleanup(verifications.Close)
-	h.verifications = &recorder{Verifications: verifications}
-	h.enrolments = &enrolment.Enrolments{Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Now: h.clock.now}
+	h.enrolments = &enrolment.Enrolments{Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Now: h.clock.Now}
 
 	config := onelogin.Config{
 		Credentials: h.credentials, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications,
 		Tickets: h.tickets, Guesses: h.guesses, Passwords: password.New(2),
-		PublicURL: func() string { return "https://assent.example" }, Now: h.clock.now,
+		PublicURL: func() string { return "https://assent.example" }, Now: h.clock.Now,
 	}
 	for _, o := range options {
 		o(&config)
@@ -143,7 +68,7 @@ func (h *house) user(change ...func(*device.User)) device.User {
 	h.t.Helper()
 	n := h.people.Add(1)
 	u := device.User{
-		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, CreatedAt: h.clock.now(),
+		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, CreatedAt: h.clock.Now(),
 		Username: fmt.Sprintf("ana%d", n), Email: fmt.Sprintf("ana%d@example.com", n), Phone: fmt.Sprintf("+1415555%04d", 100+n),
 	}
 	for _, c := range change {
@@ -167,7 +92,7 @@ func (h *house) client(change ...func(*credential.Credential)) *client {
 	h.t.Helper()
 	cred := credential.Credential{
 		ClientID: "client-" + uuid.NewString()[:8], Account: shop, Scope: credential.ManageAll,
-		Compat: credential.CompatDefault, CreatedAt: h.clock.now(),
+		Compat: credential.CompatDefault, CreatedAt: h.clock.Now(),
 	}
 	for _, c := range change {
 		c(&cred)

@@ -79,7 +79,7 @@ func TestAPhoneIsEnrolledTriggeredAndVerifiedInVersion1(t *testing.T) {
 	h := setup(t)
 	c, u := h.client(), h.user()
 	d, state := c.legacy(u)
-	require.Zero(t, h.verifications.count(), "only trigger sends")
+	require.Zero(t, h.verifications.Count(), "only trigger sends")
 	require.Equal(t, "pending", c.verify(u, d, fields{"state_token": state}))
 	require.Empty(t, c.get(mfa(u, "devices")).list())
 	listed := c.get(v1(u, "otp_devices")).is(http.StatusOK).data()["otp_devices"].([]any)
@@ -112,7 +112,7 @@ func TestAStateTokenExpires(t *testing.T) {
 	c, u := h.client(), h.user()
 	d, _ := c.legacy(u)
 	state := c.trigger(u, d, nil)
-	h.clock.forward(2 * time.Minute)
+	h.clock.Forward(2 * time.Minute)
 	refused := c.post(v1(u, "otp_devices", d, "verify"), fields{"state_token": state, "otp_token": h.sentCode()})
 	require.Equal(t, "State token is invalid or expired", refused.refusedV1(http.StatusBadRequest))
 	state = c.trigger(u, d, nil)
@@ -151,7 +151,7 @@ func TestAClientsOwnWordingInVersion1(t *testing.T) {
 	c, u := h.client(), h.user()
 	d, _ := c.legacy(u)
 	c.trigger(u, d, fields{"sms_message": "{{otp_code}} for {{expiration}} min"})
-	require.Equal(t, "{{otp_code}} for {{otp_expiry}} min", h.verifications.last().Text)
+	require.Equal(t, "{{otp_code}} for {{otp_expiry}} min", h.verifications.Last().Text)
 	message := c.post(v1(u, "otp_devices", d, "trigger"), fields{"sms_message": "{{otp_code}}" + strings.Repeat("x", 155)}).refusedV1(http.StatusBadRequest)
 	require.Contains(t, message, "sms_message")
 	message = c.post(v1(u, "otp_devices", d, "trigger"), fields{"state_token_expires_in": 901}).refusedV1(http.StatusBadRequest)
@@ -168,7 +168,7 @@ func TestACallInVersion1ShowsItsNumber(t *testing.T) {
 		shown := a["factor_data"].(fields)["verification_token"].(string)
 		require.Equal(t, "pending", c.verify(u, d, fields{"state_token": a["state_token"]}))
 		c.post(v1(u, "otp_devices", d, "verify"), fields{"state_token": a["state_token"], "otp_token": shown}).refusedV1(http.StatusBadRequest)
-		h.keyed(h.verifications.last().Verification.ID, shown)
+		h.keyed(h.verifications.Last().Verification.ID, shown)
 		require.Equal(t, "success", c.verify(u, d, fields{"state_token": a["state_token"]}))
 	}
 }
@@ -186,11 +186,11 @@ func TestAPushInVersion1IsPolledOrAnsweredByCode(t *testing.T) {
 
 	state := c.trigger(u, d, nil)
 	require.Equal(t, "pending", c.verify(u, d, fields{"state_token": state}))
-	h.answered(h.verifications.last().Verification.ID, verification.Approve)
+	h.answered(h.verifications.Last().Verification.ID, verification.Approve)
 	require.Equal(t, "success", c.verify(u, d, fields{"state_token": state}))
 
 	state = c.trigger(u, d, nil)
-	h.answered(h.verifications.last().Verification.ID, verification.Deny)
+	h.answered(h.verifications.Last().Verification.ID, verification.Deny)
 	require.Equal(t, failed, c.post(v1(u, "otp_devices", d, "verify"), fields{"state_token": state}).refusedV1(http.StatusBadRequest))
 
 	code := h.oneTime(secret)

@@ -34,7 +34,7 @@ func (h *house) member(factors ...device.Factor) (device.User, []device.Device) 
 	hash, err := password.New(1).Hash(h.t.Context(), secretWord)
 	require.NoError(h.t, err)
 	u := h.user(func(u *device.User) {
-		u.GivenName, u.FamilyName, u.Password, u.PasswordChangedAt = "Ana", "Lima", hash, h.clock.now()
+		u.GivenName, u.FamilyName, u.Password, u.PasswordChangedAt = "Ana", "Lima", hash, h.clock.Now()
 	})
 	devices := make([]device.Device, 0, len(factors))
 	for _, f := range factors {
@@ -47,7 +47,7 @@ func (h *house) member(factors ...device.Factor) (device.User, []device.Device) 
 func (h *house) enrolled(u device.User, f device.Factor, change ...func(*device.Device)) device.Device {
 	h.t.Helper()
 	d := device.Device{
-		ID: uuid.Must(uuid.NewV7()).String(), UserID: u.ID, Credential: u.Credential, Kind: f.Kind(), Factor: f, Name: string(f), CreatedAt: h.clock.now(),
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: u.ID, Credential: u.Credential, Kind: f.Kind(), Factor: f, Name: string(f), CreatedAt: h.clock.Now(),
 	}
 	switch d.Kind {
 	case device.Phone:
@@ -147,7 +147,7 @@ func (a answer) authenticated(u device.User) string {
 // answer is what the person does with the message that was sent last.
 func (h *house) answer(d verification.Decision) {
 	h.t.Helper()
-	_, err := h.verifications.Resolve(h.t.Context(), h.verifications.last().Verification.ID, verification.Answered{Decision: d})
+	_, err := h.verifications.Resolve(h.t.Context(), h.verifications.Last().Verification.ID, verification.Answered{Decision: d})
 	require.NoError(h.t, err)
 }
 
@@ -156,7 +156,7 @@ func TestAPasswordAloneLogsInWhoHasNoDevices(t *testing.T) {
 	h := setup(t)
 	c := h.client()
 	u, _ := h.member()
-	h.enrolled(u, device.SMSCode, func(d *device.Device) { d.Pending = &device.Pending{ExpiresAt: h.clock.now().Add(time.Hour)} })
+	h.enrolled(u, device.SMSCode, func(d *device.Device) { d.Pending = &device.Pending{ExpiresAt: h.clock.Now().Add(time.Hour)} })
 	first := c.logIn(u)
 	require.Nil(t, first.data()["return_to_url"])
 	second := c.logIn(u, func(b map[string]any) { b["username_or_email"] = strings.ToUpper(u.Email) })
@@ -194,7 +194,7 @@ func TestADeviceMakesALoginAskForAFactor(t *testing.T) {
 	require.Len(t, types, 4)
 	require.Equal(t, "Google Authenticator", types[float64(devices[1].Number)])
 	require.Equal(t, "OneLogin Protect", types[float64(devices[2].Number)])
-	require.Zero(t, h.verifications.count(), "nothing is sent before a device is chosen")
+	require.Zero(t, h.verifications.Count(), "nothing is sent before a device is chosen")
 	require.NotContains(t, fmt.Sprint(body), u.Phone)
 }
 

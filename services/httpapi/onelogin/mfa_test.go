@@ -100,8 +100,8 @@ func (h *house) secret(text string) []byte {
 
 // oneTime is a code that was never used: each call moves the clock into the next step.
 func (h *house) oneTime(secret []byte) string {
-	h.clock.forward(30 * time.Second)
-	return device.OneTimeCode(secret, h.clock.now())
+	h.clock.Forward(30 * time.Second)
+	return device.OneTimeCode(secret, h.clock.Now())
 }
 
 // answered is what the verifier does with an answer of the person.
@@ -122,13 +122,13 @@ func (h *house) keyed(id, digits string) {
 
 // wrong is a code that is not the one that was sent last.
 func (h *house) wrong() string {
-	if h.verifications.last().Secrets.Code.Reveal() == "111111" {
+	if h.verifications.Last().Secrets.Code.Reveal() == "111111" {
 		return "222222"
 	}
 	return "111111"
 }
 
-func (h *house) sentCode() string { return h.verifications.last().Secrets.Code.Reveal() }
+func (h *house) sentCode() string { return h.verifications.Last().Secrets.Code.Reveal() }
 
 func TestFactorsAreThoseThatThePolicyAllowsAndTheUserHasNotEnrolled(t *testing.T) {
 	t.Parallel()
@@ -255,7 +255,7 @@ func TestAUserHasOnlySoManyDevices(t *testing.T) {
 		c.enrol(u, authenticator, fields{"expires_in": 900}).is(http.StatusCreated)
 	}
 	c.enrol(u, authenticator).refused(http.StatusUnprocessableEntity, "user_id")
-	h.clock.forward(15 * time.Minute)
+	h.clock.Forward(15 * time.Minute)
 	c.enrol(u, authenticator).is(http.StatusCreated)
 }
 

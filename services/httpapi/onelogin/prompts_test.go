@@ -33,7 +33,7 @@ func TestAUserWhoAnswersNoPushGetsNoMoreForAWhile(t *testing.T) {
 	for range 5 {
 		last = c.activate(u, d)
 	}
-	h.clock.forward(stream.DefaultSendWindow)
+	h.clock.Forward(stream.DefaultSendWindow)
 	a := c.post(mfa(u, "verifications"), fields{"device_id": d}).is(http.StatusTooManyRequests)
 	require.Contains(t, string(a.body), "Too many push requests that the user did not answer; come back in ")
 	require.NotEmpty(t, a.header.Get("Retry-After"))

@@ -90,7 +90,7 @@ func TestAnEnrolmentExpires(t *testing.T) {
 		if factorID == sms || factorID == email {
 			code = h.sentCode()
 		}
-		h.clock.forward(2 * time.Minute)
+		h.clock.Forward(2 * time.Minute)
 		path := mfa(u, "registrations", r["id"].(string))
 		require.Equal(t, "rejected", c.get(path).is(http.StatusOK).object()["status"], "factor %d", factorID)
 		if factorID != voice && factorID != emailLink {
@@ -109,13 +109,13 @@ func TestANumberKeyedIntoACallProvesAPhone(t *testing.T) {
 	path := mfa(u, "registrations", r["id"].(string))
 	require.Equal(t, "pending", c.get(path).is(http.StatusOK).object()["status"])
 	c.put(path, fields{"otp": number}).refused(http.StatusUnprocessableEntity, "otp")
-	h.keyed(h.verifications.last().Verification.ID, number)
+	h.keyed(h.verifications.Last().Verification.ID, number)
 	require.Equal(t, "accepted", c.get(path).is(http.StatusOK).object()["status"])
 	require.Len(t, c.get(mfa(u, "devices")).list(), 1)
 
 	u = h.user()
 	r = c.enrol(u, voice).is(http.StatusCreated).object()
-	h.keyed(h.verifications.last().Verification.ID, "0"+r["factor_data"].(fields)["verification_token"].(string)[:5]+"x")
+	h.keyed(h.verifications.Last().Verification.ID, "0"+r["factor_data"].(fields)["verification_token"].(string)[:5]+"x")
 	require.Equal(t, "rejected", c.get(mfa(u, "registrations", r["id"].(string))).is(http.StatusOK).object()["status"])
 }
 
@@ -124,7 +124,7 @@ func TestAClickProvesAMailbox(t *testing.T) {
 	h := setup(t)
 	c, u := h.client(), h.user()
 	r := c.enrol(u, emailLink, fields{"redirect_to": "https://shop.example/done?x=1"}).is(http.StatusCreated).object()
-	sent := h.verifications.last()
+	sent := h.verifications.Last()
 	require.Equal(t, "https://shop.example/done?x=1", sent.RedirectTo)
 	require.Equal(t, u.Email, sent.To)
 	path := mfa(u, "registrations", r["id"].(string))
@@ -149,7 +149,7 @@ func TestAnAuthenticatorProvesItselfWithACode(t *testing.T) {
 	code := h.oneTime(secret)
 	require.Equal(t, "accepted", c.put(path, fields{"otp": code}).is(http.StatusOK).object()["status"])
 	require.Equal(t, "rejected", c.put(path, fields{"otp": code}).is(http.StatusOK).object()["status"])
-	require.Zero(t, h.verifications.count(), "nothing is sent")
+	require.Zero(t, h.verifications.Count(), "nothing is sent")
 }
 
 func TestTooManyWrongCodesEndTheEnrolmentOfAnAuthenticatorForGood(t *testing.T) {
@@ -204,7 +204,7 @@ func TestTheClientCanVouchForPhonesAndMailboxesOnly(t *testing.T) {
 		require.NotContains(t, r, "factor_data")
 		require.Equal(t, r["device_id"], c.get(mfa(u, "registrations", r["id"].(string))).is(http.StatusOK).object()["device_id"])
 	}
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 	require.Len(t, c.get(mfa(u, "devices")).list(), 4)
 	for _, factorID := range []int{protect, authenticator} {
 		c.enrol(u, factorID, fields{"verified": "true"}).refused(http.StatusUnprocessableEntity, "verified")
@@ -248,7 +248,7 @@ func TestWhatAnEnrolmentIsRefusedFor(t *testing.T) {
 	}
 	c.post(mfa(u, "registrations"), `[]`).refused(http.StatusBadRequest)
 	c.post(mfa(u, "registrations"), `{"factor_id":`).refused(http.StatusBadRequest)
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 	require.Empty(t, c.get(mfa(u, "devices")).list())
 }
 
@@ -274,7 +274,7 @@ func TestAClientsOwnWordingGoesIntoTheTextMessage(t *testing.T) {
 		"{{otp_code}}{{otp_expiry}}" + strings.Repeat("ж", 160-6-1-1): "{{otp_code}}{{otp_expiry}}" + strings.Repeat("ж", 160-6-1-1),
 	} {
 		c.enrol(h.user(), sms, fields{"custom_message": text}).is(http.StatusCreated)
-		require.Equal(t, want, h.verifications.last().Text)
+		require.Equal(t, want, h.verifications.Last().Text)
 	}
 	for _, text := range []string{
 		"{{otp_code}}" + strings.Repeat("x", 155), "{{otp_code}}{{otp_expiry}}" + strings.Repeat("ж", 154),
@@ -282,8 +282,8 @@ func TestAClientsOwnWordingGoesIntoTheTextMessage(t *testing.T) {
 		c.enrol(u, sms, fields{"custom_message": text}).refused(http.StatusUnprocessableEntity, "custom_message")
 	}
 	c.enrol(u, email, fields{"custom_message": strings.Repeat("x", 500), "redirect_to": "nowhere"}).is(http.StatusCreated)
-	require.Empty(t, h.verifications.last().Text, "other factors ignore it")
-	require.Empty(t, h.verifications.last().RedirectTo)
+	require.Empty(t, h.verifications.Last().Text, "other factors ignore it")
+	require.Empty(t, h.verifications.Last().RedirectTo)
 }
 
 func TestAClientsOwnWordingLeavesRoomForTheLastLine(t *testing.T) {
@@ -293,7 +293,7 @@ func TestAClientsOwnWordingLeavesRoomForTheLastLine(t *testing.T) {
 	c, u := h.client(), h.user()
 	for _, text := range []string{"{{otp_code}}", "{{otp_code}}" + strings.Repeat("x", 154-line)} { // the app's hash is left out of the second
 		c.enrol(h.user(), sms, fields{"custom_message": text}).is(http.StatusCreated)
-		require.Equal(t, text, h.verifications.last().Text)
+		require.Equal(t, text, h.verifications.Last().Text)
 	}
 	for _, text := range []string{"{{otp_code}}" + strings.Repeat("x", 155-line), "{{otp_code}}" + strings.Repeat("ж", 155-line)} {
 		c.enrol(u, sms, fields{"custom_message": text}).refused(http.StatusUnprocessableEntity, "custom_message")
@@ -306,7 +306,7 @@ func TestThePolicyShortensAndTestsMayAskForLess(t *testing.T) {
 	c := h.client()
 	for asked, want := range map[any]time.Duration{900: 10 * time.Minute, "300": 5 * time.Minute, 2: 2 * time.Second, nil: 2 * time.Minute} {
 		c.enrol(h.user(), sms, fields{"expires_in": asked}).is(http.StatusCreated)
-		v := h.verifications.last().Verification
+		v := h.verifications.Last().Verification
 		require.Equal(t, want, v.ExpiresAt.Sub(v.CreatedAt), "asked for %v", asked)
 	}
 	c.enrol(h.user(), sms, fields{"expires_in": 1}).refused(http.StatusUnprocessableEntity, "expires_in")

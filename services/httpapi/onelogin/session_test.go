@@ -204,7 +204,7 @@ func TestBadSessionTokensAreRefusedWithoutCORS(t *testing.T) {
 	locked, _ := h.member()
 	theirs := c.sessionToken(locked, "")
 	c.put(userPath(float64(locked.Number)), map[string]any{"status": 3}).is(http.StatusOK)
-	h.clock.forward(2*time.Minute + time.Second)
+	h.clock.Forward(2*time.Minute + time.Second)
 	other, _ := h.member(device.SMSCode)
 	for name, x := range map[string]struct {
 		body   any
@@ -276,13 +276,13 @@ func TestASessionEndsByItselfByLogoutAndWithThePassword(t *testing.T) {
 	h.send(r).is(http.StatusNoContent)
 
 	old, hour := begin(), time.Hour
-	h.clock.forward(hour)
+	h.clock.Forward(hour)
 	h.browser(http.MethodGet, sessionPath, page, nil, old).is(http.StatusOK)
-	h.clock.forward(7*hour + time.Second)
+	h.clock.Forward(7*hour + time.Second)
 	none(old)
 
 	changed := begin()
-	h.clock.forward(time.Second)
+	h.clock.Forward(time.Second)
 	c.put(userPath(float64(u.Number)), map[string]any{"password": "another horse", "password_confirmation": "another horse"}).is(http.StatusOK)
 	none(changed)
 }

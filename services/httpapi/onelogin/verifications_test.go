@@ -46,18 +46,18 @@ func TestWhoWantsNoMessagesGetsNoneAndTheCallerIsTold(t *testing.T) {
 	c := h.client()
 	u := h.user()
 	d := c.vouched(u, sms)
-	h.silence.all.Store(true)
+	h.silence.All.Store(true)
 	a := c.post(mfa(u, "verifications"), fields{"device_id": d}).is(http.StatusUnprocessableEntity)
 	require.Contains(t, string(a.body), `"name":"device_id","message":"gets no messages: `)
-	require.Equal(t, c.ClientID, h.silence.asked.Load(), "one credential's own entries count as well")
-	require.Zero(t, h.verifications.count())
-	h.silence.asked.Store("")
+	require.Equal(t, c.ClientID, h.silence.Asked.Load(), "one credential's own entries count as well")
+	require.Zero(t, h.verifications.Count())
+	h.silence.Asked.Store("")
 	c.enrol(u, email)
-	require.Equal(t, c.ClientID, h.silence.asked.Load(), "for enrolments too")
-	require.Zero(t, h.verifications.count())
-	h.silence.all.Store(false)
+	require.Equal(t, c.ClientID, h.silence.Asked.Load(), "for enrolments too")
+	require.Zero(t, h.verifications.Count())
+	h.silence.All.Store(false)
 	c.activate(u, d)
-	require.Equal(t, 1, h.verifications.count())
+	require.Equal(t, 1, h.verifications.Count())
 }
 
 func TestACodeThatWasSentVerifies(t *testing.T) {
@@ -71,7 +71,7 @@ func TestACodeThatWasSentVerifies(t *testing.T) {
 		require.Equal(t, d, v["device_id"])
 		require.Equal(t, strconv.FormatInt(u.Number, 10), v["user_id"])
 		require.Contains(t, v, "expires_at")
-		sent := h.verifications.last()
+		sent := h.verifications.Last()
 		require.Equal(t, 15*time.Minute, sent.Verification.ExpiresAt.Sub(sent.Verification.CreatedAt))
 		require.Equal(t, "pending", c.status(u, v["id"]))
 		require.Equal(t, "pending", c.prove(u, v["id"], h.wrong()))
@@ -101,7 +101,7 @@ func TestAVerificationExpires(t *testing.T) {
 	h := setup(t)
 	c, u := h.client(), h.user()
 	v := c.activate(u, c.vouched(u, sms))
-	h.clock.forward(2 * time.Minute)
+	h.clock.Forward(2 * time.Minute)
 	require.Equal(t, "rejected", c.prove(u, v["id"], h.sentCode()))
 	require.Equal(t, "rejected", c.status(u, v["id"]))
 }
@@ -133,7 +133,7 @@ func TestAClickVerifiesAndRefuses(t *testing.T) {
 		verification.Approve: "accepted", verification.Deny: "rejected", verification.DecisionNotMe: "rejected",
 	} {
 		v := c.activate(u, d, fields{"redirect_to": "http://shop.example/"})
-		require.Equal(t, "http://shop.example/", h.verifications.last().RedirectTo)
+		require.Equal(t, "http://shop.example/", h.verifications.Last().RedirectTo)
 		h.answered(v["id"].(string), decision)
 		require.Equal(t, want, c.status(u, v["id"]))
 	}
@@ -148,7 +148,7 @@ func TestAPushVerifiesByAnswerAndByTheAppsOwnCode(t *testing.T) {
 
 	v := c.activate(u, d)
 	require.NotContains(t, v, "expires_at")
-	sent := h.verifications.last()
+	sent := h.verifications.Last()
 	require.Equal(t, verification.Push, sent.Verification.Channel)
 	require.Equal(t, device.FCM, sent.Platform)
 	require.Equal(t, "token-of-the-phone", sent.To)
@@ -309,7 +309,7 @@ func TestATemporaryCodeStandsInForADevice(t *testing.T) {
 	require.Equal(t, "user_temp_otp_"+strconv.FormatInt(u.Number, 10), once["device_id"])
 	end, err := time.Parse(time.RFC3339, once["expires_at"].(string))
 	require.NoError(t, err)
-	require.WithinDuration(t, h.clock.now().Add(72*time.Hour), end, time.Minute)
+	require.WithinDuration(t, h.clock.Now().Add(72*time.Hour), end, time.Minute)
 	require.Equal(t, "rejected", redeem("x"))
 	require.Equal(t, "accepted", redeem(once["mfa_token"]))
 	require.Equal(t, "rejected", redeem(once["mfa_token"]))
@@ -319,13 +319,13 @@ func TestATemporaryCodeStandsInForADevice(t *testing.T) {
 	for range 8 {
 		require.Equal(t, "accepted", redeem(again["mfa_token"]))
 	}
-	h.clock.forward(5 * time.Minute)
+	h.clock.Forward(5 * time.Minute)
 	require.Equal(t, "rejected", redeem(again["mfa_token"]))
 
 	taken := c.post(mfa(u, "mfa_token"), nil).is(http.StatusOK).object()
 	c.delete(mfa(u, "devices", taken["device_id"].(string))).is(http.StatusOK)
 	require.Equal(t, "rejected", redeem(taken["mfa_token"]), "its device was deleted")
-	h.clock.forward(time.Second)
+	h.clock.Forward(time.Second)
 	later := c.post(mfa(u, "mfa_token"), nil).is(http.StatusOK).object()
 	require.Equal(t, "accepted", redeem(later["mfa_token"]), "one that was made since")
 
@@ -367,7 +367,7 @@ func TestWithNumericIDsNumbersStandWhereIDsDo(t *testing.T) {
 	path = mfa(u, "verifications", strconv.FormatInt(int64(number), 10))
 	require.Equal(t, fields{"id": number, "status": "pending", "device_id": d}, c.get(path).is(http.StatusOK).object())
 	plain.get(path).refused(http.StatusNotFound)
-	id := h.verifications.last().Verification.ID
+	id := h.verifications.Last().Verification.ID
 	require.Equal(t, "pending", plain.status(u, id))
 	require.Equal(t, number, c.get(mfa(u, "verifications", id)).is(http.StatusOK).object()["id"], "the UUID is known too")
 	require.Equal(t, "accepted", c.put(path, fields{"otp": h.sentCode()}).is(http.StatusOK).object()["status"])

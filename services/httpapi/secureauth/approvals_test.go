@@ -23,7 +23,7 @@ func TestAPhoneIsAskedAndItsAnswerRead(t *testing.T) {
 			a := c.auth(u.Username, kind, given{"factor_id": factorID(app)}).says(http.StatusOK, "valid", "")
 			reference := a.only("reference_id", "status", "message", "user_id").text("reference_id")
 			require.Contains(t, a.header.Get("Set-Cookie"), "INGRESSCOOKIE=")
-			sent := h.verifications.last()
+			sent := h.verifications.Last()
 			require.Equal(t, reference, sent.Verification.ID)
 			require.Equal(t, [3]string{app.Address, device.FCM, string(app.PublicKey)}, [3]string{sent.To, sent.Platform, string(sent.PublicKey)})
 			require.Zero(t, sent.Verification.NumberLength, "there is no number to match in this contract")
@@ -43,7 +43,7 @@ func TestOnlyTheSymbolThatIsShownAccepts(t *testing.T) {
 		u := h.user()
 		a := c.auth(u.Username, "push_accept_symbol", given{"factor_id": factorID(h.app(u))}).says(http.StatusOK, "valid", "")
 		a.only("reference_id", "status", "message", "user_id", "symbol")
-		sent := h.verifications.last()
+		sent := h.verifications.Last()
 		require.Equal(t, sent.Secrets.Number.Reveal(), a.text("symbol"))
 		require.Equal(t, 1, sent.Verification.MaxChecks)
 		require.Len(t, sent.Choices, 4)
@@ -84,7 +84,7 @@ func TestALinkIsSentAndItsAnswerRead(t *testing.T) {
 		a := c.auth(p.Username, test.kind, test.more).says(http.StatusOK, "valid", "")
 		reference := a.only("reference_id", "status", "message", "user_id").text("reference_id")
 		require.Contains(t, a.header.Get("Set-Cookie"), "INGRESSCOOKIE=")
-		sent := h.verifications.last()
+		sent := h.verifications.Last()
 		own := map[verification.Channel]string{verification.SMS: "+1212555" + p.last(), verification.Email: p.workMail()}
 		require.Equal(t, cmp.Or(test.to, own[test.channel]), sent.To)
 		require.Equal(t, test.channel, sent.Verification.Channel)
@@ -102,7 +102,7 @@ func TestAReferenceTakesNoCode(t *testing.T) {
 	c := h.client()
 	u := h.user()
 	c.auth(u.Username, "push_accept_symbol", given{"factor_id": factorID(h.app(u))}).says(http.StatusOK, "valid", "")
-	c.validate(u.Username, h.verifications.last().Secrets.Number.Reveal()).says(http.StatusOK, "invalid", "OTP is invalid.")
+	c.validate(u.Username, h.verifications.Last().Secrets.Number.Reveal()).says(http.StatusOK, "invalid", "OTP is invalid.")
 }
 
 func TestTheYesOfAUserWhoIsOutByThenLetsNobodyIn(t *testing.T) {

@@ -84,7 +84,7 @@ func TestWhatIsWrongIsAnsweredInTheseWords(t *testing.T) {
 	} {
 		refused.golden("refused", name)
 	}
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 }
 
 func TestABodyThatIsNoObjectIsRefusedAndSoIsAFieldOfAnotherType(t *testing.T) {
@@ -108,7 +108,7 @@ func TestABodyThatIsNoObjectIsRefusedAndSoIsAFieldOfAnotherType(t *testing.T) {
 		a := c.post("/api/v1/auth", body).is(http.StatusBadRequest)
 		require.True(t, strings.HasPrefix(a.text("message"), "Request validation failed with: "+field+" must be "), "%s", a.body)
 	}
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 }
 
 func TestRequestsAreTakenAsEachSDKWritesThem(t *testing.T) {
@@ -185,7 +185,7 @@ func TestUsersWhoMayNotAuthenticateGetNothingSentByAnyVersion(t *testing.T) {
 		require.Equal(t, state, c.validate(u.Username, "123456").is(http.StatusOK).only("status", "message").text("status"))
 		require.Zero(t, c.count(u.Username, "throttle"))
 	}
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 }
 
 func TestARealmUsesItsMethodsOnly(t *testing.T) {
@@ -201,7 +201,7 @@ func TestARealmUsesItsMethodsOnly(t *testing.T) {
 		c.auth(p.Username, kind, more).says(http.StatusBadRequest, "invalid",
 			"Request validation failed with: type "+kind+" is not allowed in this realm.")
 	}
-	require.Equal(t, 1, h.verifications.count())
+	require.Equal(t, 1, h.verifications.Count())
 }
 
 func TestGuessesAreBoundedBesidesTheThrottle(t *testing.T) {
@@ -325,7 +325,7 @@ func TestWithoutTheThrottleNothingIsSentOrChecked(t *testing.T) {
 	c.validate(p.Username, "123456").is(http.StatusServiceUnavailable).only("status", "message")
 	c.get("/api/v1/users/" + p.Username + "/throttle").is(http.StatusServiceUnavailable)
 	c.put("/api/v1/users/"+p.Username+"/throttle", nil).is(http.StatusServiceUnavailable)
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 }
 
 // stuckCounts counts, and never forgets.

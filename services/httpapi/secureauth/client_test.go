@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/assent-io/assent/services/internal/storetest"
 	"github.com/assent-io/assent/services/realm"
 )
 
@@ -56,7 +57,7 @@ func (h *house) client(change ...func(*realm.Realm)) client {
 	h.t.Helper()
 	r := realm.Realm{
 		Name: "secureauth-" + uuid.NewString()[:8], AppID: strings.ReplaceAll(uuid.NewString(), "-", ""), Account: shop,
-		CreatedAt: h.clock.now(),
+		CreatedAt: h.clock.Now(),
 	}
 	for _, c := range change {
 		c(&r)
@@ -225,7 +226,7 @@ func TestTheClientSignsAsTheReferenceDoes(t *testing.T) {
 	t.Parallel()
 	key, err := hex.DecodeString(strings.Repeat("0f", 32))
 	require.NoError(t, err)
-	h := &house{broker: &broker{t: t, clock: &clock{}}}
+	h := &house{broker: &broker{t: t, clock: &clock{Clock: storetest.NewClock()}}}
 	c := client{
 		h: h, key: key, prefix: "/secureauth1", dates: []string{"X-SA-Ext-Date"}, form: milliseconds, spell: asSent,
 		realm: realm.Realm{AppID: strings.Repeat("ab", 16)},

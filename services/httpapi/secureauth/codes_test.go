@@ -39,7 +39,7 @@ func TestACodeGoesWhereTheFactorSays(t *testing.T) {
 		a := c.auth(p.Username, test.kind, given{"factor_id": factor}).says(http.StatusOK, "valid", "").only("status", "message", "user_id")
 		require.Equal(t, p.Username, a.text("user_id"))
 		require.NotContains(t, string(a.body), h.sentCode(), "the code goes to the person only")
-		sent := h.verifications.last()
+		sent := h.verifications.Last()
 		require.Equal(t, to, sent.To)
 		require.Equal(t, test.channel, sent.Verification.Channel)
 		require.Equal(t, verification.CodeChallenge, sent.Verification.Challenge)
@@ -55,13 +55,13 @@ func TestWhoWantsNoMessagesGetsNoneAndTheCallerIsTold(t *testing.T) {
 	h := setup(t)
 	c := h.client()
 	p := h.person(c)
-	h.silence.all.Store(true)
+	h.silence.All.Store(true)
 	a := c.auth(p.Username, "sms", given{"factor_id": "Phone1"})
 	require.Equal(t, http.StatusOK, a.status, "the SDKs read no other")
 	require.Equal(t, "invalid", a.text("status"))
 	require.Contains(t, a.text("message"), "No messages are sent to this factor: ")
-	require.Zero(t, h.verifications.count())
-	h.silence.all.Store(false)
+	require.Zero(t, h.verifications.Count())
+	h.silence.All.Store(false)
 	c.auth(p.Username, "sms", given{"factor_id": "Phone1"}).says(http.StatusOK, "valid", "")
 }
 
@@ -79,7 +79,7 @@ func TestACodeGoesToANumberOrAddressOfTheRequest(t *testing.T) {
 	} {
 		u := h.user(func(u *device.User) { u.Phone, u.Email = "", "" })
 		c.auth(u.Username, test.kind, given{"token": test.token}).says(http.StatusOK, "valid", "")
-		require.Equal(t, test.to, h.verifications.last().To)
+		require.Equal(t, test.to, h.verifications.Last().To)
 		c.validate(u.Username, h.sentCode()).says(http.StatusOK, "valid", "")
 	}
 	u := h.user()
@@ -99,7 +99,7 @@ func TestANumberOfTheProfileThatCannotBeCalledIsNamed(t *testing.T) {
 	require.Equal(t, []any{u.Phone, "123-456-7890"}, values(c.get("/api/v1/users/"+u.Username+"/factors"), "phone"))
 	a := c.auth(u.Username, "sms", given{"factor_id": "Phone2"}).is(http.StatusBadRequest)
 	require.True(t, strings.HasPrefix(a.text("message"), "Request validation failed with: Phone2 "), "%s", a.body)
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 }
 
 func TestEvaluatedNumbersAreNotSentToWhereTheRealmForbids(t *testing.T) {
@@ -119,10 +119,10 @@ func TestEvaluatedNumbersAreNotSentToWhereTheRealmForbids(t *testing.T) {
 			}
 		}
 		require.Zero(t, c.count(u.Username, "throttle"))
-		sent := h.verifications.count()
+		sent := h.verifications.Count()
 		c.auth(u.Username, kind, given{"token": "+447400123456", "evaluate_number": "True"}).says(http.StatusOK, "valid", "")
 		c.auth(u.Username, kind, given{"token": "+4915123456789", "evaluate_number": false}).says(http.StatusOK, "valid", "")
-		require.Equal(t, sent+2, h.verifications.count())
+		require.Equal(t, sent+2, h.verifications.Count())
 	}
 }
 
@@ -145,7 +145,7 @@ func TestOnlyTheCodeThatWasSentLastIsValidAndOnlyOnce(t *testing.T) {
 	c.validate(p.Username, h.sentCode()).golden("validate", "invalid")
 
 	c.auth(p.Username, "call", given{"factor_id": "Phone2"}).says(http.StatusOK, "valid", "")
-	h.clock.forward(realm.DefaultLife + time.Second)
+	h.clock.Forward(realm.DefaultLife + time.Second)
 	c.validate(p.Username, h.sentCode()).says(http.StatusOK, "invalid", "OTP is invalid.")
 }
 

@@ -76,7 +76,7 @@ func TestADomainNamesItsOwnUserBeforeTheOneWithoutADomain(t *testing.T) {
 		require.Equal(t, []any{number}, values(c.get("/api/v2/users/"+path), "phone"), path)
 	}
 	c.post("/api/v1/auth", given{"user_id": "jsmith", "domain": "ACME", "type": "sms", "factor_id": "Phone1"}).says(http.StatusOK, "valid", "")
-	require.Equal(t, "+14155550192", h.verifications.last().To)
+	require.Equal(t, "+14155550192", h.verifications.Last().To)
 	c.post("/api/v1/otp/validate", given{"user_id": "jsmith", "otp": h.sentCode()}).says(http.StatusOK, "invalid", "OTP is invalid.")
 	c.post("/api/v1/otp/validate", given{"user_id": "jsmith", "domain": "acme", "otp": h.sentCode()}).says(http.StatusOK, "valid", "")
 }
@@ -140,7 +140,7 @@ func TestLinksAreOfferedOnlyWhereTheyLeadSomewhere(t *testing.T) {
 	c.get("/api/v1/users/"+u.Username+"/factors").golden("factors", "no_links")
 	c.auth(u.Username, "sms_link", given{"factor_id": "Phone1"}).says(http.StatusBadRequest, "invalid",
 		"Request validation failed with: type sms_link needs the public URL of this server, and none is set.")
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 }
 
 func TestDevicesThatAreNotTheUsersOrNotProvedAreNoFactors(t *testing.T) {
@@ -149,7 +149,7 @@ func TestDevicesThatAreNotTheUsersOrNotProvedAreNoFactors(t *testing.T) {
 	c := h.client()
 	u, other := h.user(), h.user()
 	theirs := h.app(other)
-	pending := h.app(u, func(d *device.Device) { d.Pending = &device.Pending{ExpiresAt: h.clock.now().Add(time.Minute)} })
+	pending := h.app(u, func(d *device.Device) { d.Pending = &device.Pending{ExpiresAt: h.clock.Now().Add(time.Minute)} })
 	require.Empty(t, values(c.get("/api/v1/users/"+u.Username+"/factors"), "push"))
 	for _, d := range []device.Device{theirs, pending} {
 		c.auth(u.Username, "push_accept", given{"factor_id": factorID(d)}).says(http.StatusBadRequest, "invalid",

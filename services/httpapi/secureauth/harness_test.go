@@ -21,15 +21,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/events/embednats/embednatstest"
-	"github.com/assent-io/assent/events/keyring"
-	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/httpapi/secureauth"
+	"github.com/assent-io/assent/services/internal/storetest"
 	"github.com/assent-io/assent/services/password"
 	"github.com/assent-io/assent/services/realm"
 	"github.com/assent-io/assent/services/store"
@@ -47,31 +43,32 @@ type house struct {
 	guesses       *store.Guesses
 	counts        *store.Counts
 	passwords     *password.Hasher
-	verifications *recorder
-	silence       *silence
+	verifications *storetest.Recorder
+	silence       *storetest.Silence
 }
 
 // broker is what the api processes of a test share.
 type broker struct {
+	*storetest.Broker
+
 	t      *testing.T
-	js     jetstream.JetStream
-	keys   *keyring.Keyring
 	clock  *clock
 	realms *realms
 	people atomic.Int64
 }
 
-// clock is a wall clock that a test can push forward.
-type clock struct{ ahead, last atomic.Int64 }
+// clock is one that also tells the dates of requests.
+type clock struct {
+	*storetest.Clock
 
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
-func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
+	last atomic.Int64
+}
 
 // tick is now in whole milliseconds, later than any tick before: no two requests have the same date.
 func (c *clock) tick() time.Time {
 	for {
 		last := c.last.Load()
-		next := max(c.now().UnixMilli(), last+1)
+		next := max(c.Now().UnixMilli(), last+1)
 		if c.last.CompareAndSwap(last, next) {
 			return time.UnixMilli(next).UTC()
 		}
@@ -115,59 +112,11 @@ func (r *realms) lose(err error) {
 	r.lost = err
 }
 
-// silence is a list on which either everybody is, or nobody.
-type silence struct {
-	all   atomic.Bool
-	asked atomic.Value // of whose credential it was asked last
-}
-
-func (q *silence) Entry(_ context.Context, _, client, _ string, _ events.Lane) (*events.Suppression, error) {
-	q.asked.Store(client)
-	if !q.all.Load() {
-		return nil, nil //nolint:nilnil // nobody is on the list
-	}
-	return &events.Suppression{Cause: events.CauseStop}, nil
-}
-
-// recorder keeps what is sent as it goes to the store, where it is sealed.
-type recorder struct {
-	*store.Verifications
-
-	mu   sync.Mutex
-	sent []verification.Activation
-}
-
-func (r *recorder) Create(ctx context.Context, a verification.Activation) (verification.Verification, bool, error) {
-	v, replayed, err := r.Verifications.Create(ctx, a)
-	if err == nil && !replayed {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.sent = append(r.sent, a)
-	}
-	return v, replayed, err
-}
-
-// last is what was sent last.
-func (r *recorder) last() verification.Activation {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.sent[len(r.sent)-1]
-}
-
-func (r *recorder) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.sent)
-}
-
 // setup starts a broker, and one api process on it.
 func setup(t *testing.T, options ...func(*secureauth.Config)) *house {
 	t.Helper()
-	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
-	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
-	keys, err := keyring.LoadOrCreate(filepath.Join(t.TempDir(), "keyring.json"))
-	require.NoError(t, err)
-	b := &broker{t: t, js: js, keys: keys, clock: &clock{}, realms: &realms{known: map[string]application{}}}
+	shared := storetest.NewBroker(t)
+	b := &broker{Broker: shared, t: t, clock: &clock{Clock: shared.Clock}, realms: &realms{known: map[string]application{}}}
 	return b.process(options...)
 }
 
@@ -175,28 +124,17 @@ func setup(t *testing.T, options ...func(*secureauth.Config)) *house {
 func (b *broker) process(options ...func(*secureauth.Config)) *house {
 	t := b.t
 	t.Helper()
-	ctx, now := t.Context(), b.clock.now
-	h := &house{broker: b, passwords: password.New(2), silence: &silence{}}
+	s := b.Stores(t)
+	h := &house{
+		broker: b, passwords: password.New(2), silence: s.Silence, guesses: s.Guesses, users: s.Users, tickets: s.Tickets,
+		verifications: s.Verifications,
+	}
 	var err error
-	h.guesses, err = store.NewGuesses(ctx, b.js, store.GuessesConfig{Keys: b.keys, Now: now})
+	h.counts, err = store.NewCounts(t.Context(), b.JS, store.CountsConfig{Keys: b.Keys, Now: b.clock.Now})
 	require.NoError(t, err)
-	h.counts, err = store.NewCounts(ctx, b.js, store.CountsConfig{Keys: b.keys, Now: now})
-	require.NoError(t, err)
-	h.users, err = store.NewUsers(ctx, b.js, store.UsersConfig{Keys: b.keys, Guesses: h.guesses, Now: now})
-	require.NoError(t, err)
-	h.tickets, err = store.NewTickets(ctx, b.js, store.TicketsConfig{Keys: b.keys, Now: now})
-	require.NoError(t, err)
-	verifications, err := store.NewVerifications(ctx, b.js, store.Config{
-		Keys: b.keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: now, Authenticators: h.users,
-		Prompts:      store.DefaultPromptLimits(),
-		Suppressions: h.silence,
-	})
-	require.NoError(t, err)
-	t.Cleanup(verifications.Close)
-	h.verifications = &recorder{Verifications: verifications}
 	config := secureauth.Config{
 		Realms: b.realms, Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Guesses: h.guesses,
-		Counts: h.counts, Passwords: h.passwords, PublicURL: func() string { return "https://assent.example" }, Now: now,
+		Counts: h.counts, Passwords: h.passwords, PublicURL: func() string { return "https://assent.example" }, Now: b.clock.Now,
 	}
 	for _, o := range options {
 		o(&config)
@@ -210,7 +148,7 @@ func (h *house) user(change ...func(*device.User)) device.User {
 	h.t.Helper()
 	n := h.people.Add(1)
 	u := device.User{
-		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, CreatedAt: h.clock.now(),
+		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, CreatedAt: h.clock.Now(),
 		Username: fmt.Sprintf("ana%d", n), Email: fmt.Sprintf("ana%d@example.com", n), Phone: fmt.Sprintf("+1415555%04d", 100+n),
 		GivenName: "Ana", FamilyName: "Lima",
 	}
@@ -236,7 +174,7 @@ func (h *house) app(u device.User, change ...func(*device.Device)) device.Device
 	d := device.Device{
 		ID: uuid.Must(uuid.NewV7()).String(), UserID: u.ID, Credential: u.Credential, Kind: device.Push, Factor: device.AppPush,
 		Name: "HTC One", Address: "token-" + uuid.NewString(), Platform: device.FCM, PublicKey: public,
-		Secret: bytes.Repeat([]byte{7}, 20), CreatedAt: h.clock.now(),
+		Secret: bytes.Repeat([]byte{7}, 20), CreatedAt: h.clock.Now(),
 	}
 	for _, c := range change {
 		c(&d)

@@ -29,7 +29,7 @@ func TestAPasswordIsResetAndChanged(t *testing.T) {
 	first := h.member(u.Username).PasswordChangedAt
 	require.False(t, first.IsZero())
 
-	h.clock.forward(time.Second)
+	h.clock.Forward(time.Second)
 	c.post(path+"/changepwd", object{"currentPassword": "wrong password", "newPassword": "second password"}).golden("users", "changepwd_wrong").
 		says(http.StatusOK, "invalid", "User Id or password is invalid.")
 	require.Equal(t, first, h.member(u.Username).PasswordChangedAt)
@@ -106,7 +106,7 @@ func TestOnlyAnExpiredPasswordCanBeChangedByWhoIsKeptOut(t *testing.T) {
 
 	c.post(path+"/status", object{"status": "password_expired"}).is(http.StatusOK)
 	now := h.member(u.Username)
-	now.PasswordChangedAt = h.clock.now().Add(time.Second)
+	now.PasswordChangedAt = h.clock.Now().Add(time.Second)
 	_, err := h.users.UpdateUser(t.Context(), now)
 	require.NoError(t, err)
 	require.Equal(t, "valid", c.get(path+"/status").text("status"), "another door has set a new one")

@@ -83,7 +83,7 @@ func (c client) count(user, throttle string) int {
 }
 
 // sentCode is the code that was sent last.
-func (h *house) sentCode() string { return h.verifications.last().Secrets.Code.Reveal() }
+func (h *house) sentCode() string { return h.verifications.Last().Secrets.Code.Reveal() }
 
 // wrongCode is any other code than the one that was sent last.
 func (h *house) wrongCode() string {
@@ -94,10 +94,10 @@ func (h *house) wrongCode() string {
 }
 
 // shown is the code that the app shows now.
-func (h *house) shown(d device.Device) string { return device.OneTimeCode(d.Secret, h.clock.now()) }
+func (h *house) shown(d device.Device) string { return device.OneTimeCode(d.Secret, h.clock.Now()) }
 
 // question is the verification that was made last, without its secrets.
-func (h *house) question() verification.Verification { return h.verifications.last().Verification }
+func (h *house) question() verification.Verification { return h.verifications.Last().Verification }
 
 // barring are the words that keep a user out, by the state that they lead to.
 var barring = map[string]string{

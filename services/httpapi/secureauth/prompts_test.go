@@ -37,7 +37,7 @@ func TestAUserWhoAnswersNoPushGetsNoMoreForAWhile(t *testing.T) {
 	for range 5 {
 		c.post("/api/v1/auth", ask).says(http.StatusOK, "valid", "")
 	}
-	h.clock.forward(stream.DefaultSendWindow)
+	h.clock.Forward(stream.DefaultSendWindow)
 	a := c.post("/api/v1/auth", ask).is(http.StatusOK)
 	require.Equal(t, "invalid", a.text("status"))
 	require.Contains(t, a.text("message"), "Too many push requests that the user did not answer. Try again in ")

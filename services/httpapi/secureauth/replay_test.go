@@ -96,12 +96,12 @@ func TestAReplayIsRefusedUntilItsDateIs(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	c := h.client()
-	c.at = func() time.Time { return h.clock.now().Add(299 * time.Second).UTC() } // as far ahead as may be
+	c.at = func() time.Time { return h.clock.Now().Add(299 * time.Second).UTC() } // as far ahead as may be
 	r := c.request(http.MethodPost, "/api/v1/none", "{}")
 	copied, late := again(t, r), again(t, r)
 	c.send(r).is(http.StatusNotFound)
-	h.clock.forward(590 * time.Second)
+	h.clock.Forward(590 * time.Second)
 	c.send(copied).says(http.StatusUnauthorized, "invalid", usedBefore)
-	h.clock.forward(20 * time.Second)
+	h.clock.Forward(20 * time.Second)
 	require.Contains(t, c.send(late).is(http.StatusUnauthorized).text("message"), "off the clock of the server")
 }

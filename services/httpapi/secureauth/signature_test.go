@@ -135,7 +135,7 @@ func TestAnAnswerIsSignedOverItsBytesWheneverTheApplicationIsKnown(t *testing.T)
 	bad.spell = func(string) string { return "/other" }
 	bad.get("/api/v1/auth/x").is(http.StatusUnauthorized)
 	old := c
-	old.at = func() time.Time { return h.clock.now().Add(-time.Hour).UTC() }
+	old.at = func() time.Time { return h.clock.Now().Add(-time.Hour).UTC() }
 	old.get("/api/v1/auth/x").is(http.StatusUnauthorized)
 	c.post("/api/v1/auth", strings.Repeat("x", 64<<10+1)).says(http.StatusRequestEntityTooLarge, "invalid", "The body is over 64 KiB.")
 	cut := c.request(http.MethodPost, "/api/v1/auth", "{}")
@@ -173,7 +173,7 @@ func TestWhatIsNotSignedRightIsRefusedWithTheReason(t *testing.T) {
 		"a signature of another form": {
 			with("Authorization", authorization(c.realm.AppID, strings.Repeat("ab", 32))), "Invalid credentials.", false,
 		},
-		"another date":       {with("X-SA-Ext-Date", h.clock.now().UTC().Add(5*time.Second).Format(milliseconds)), "Invalid credentials.", false},
+		"another date":       {with("X-SA-Ext-Date", h.clock.Now().UTC().Add(5*time.Second).Format(milliseconds)), "Invalid credentials.", false},
 		"another method":     {func(r *http.Request) { r.Method = http.MethodPut }, "Invalid credentials.", false},
 		"another path":       {func(r *http.Request) { r.RequestURI += "/x" }, "Invalid credentials.", false},
 		"an earlier version": {func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "v2", "v1", 1) }, "Invalid credentials.", false},
@@ -248,7 +248,7 @@ func TestTolerancesEndWhereTheContractEndsThem(t *testing.T) {
 func TestTheHeaderOfTheLatestVersionHoldsTheDate(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
-	stale := h.clock.now().Add(-time.Hour).UTC()
+	stale := h.clock.Now().Add(-time.Hour).UTC()
 	for name, variant := range map[string]func(client) client{"X-SA-Ext-Date": extDate, "X-SA-Date": saDate, "Date": plainDate} {
 		c := variant(h.client())
 		r := c.request(http.MethodGet, "/api/v1/none", nil)
@@ -272,7 +272,7 @@ func TestDatesAreGoodInsideTheWindow(t *testing.T) {
 		-119 * time.Second: true, 119 * time.Second: true, -122 * time.Second: false, 122 * time.Second: false,
 		-24 * time.Hour: false, 1000 * time.Hour: false,
 	} {
-		c.at = func() time.Time { return h.clock.now().Add(off).UTC() }
+		c.at = func() time.Time { return h.clock.Now().Add(off).UTC() }
 		a := c.get("/api/v1/none")
 		if good {
 			a.is(http.StatusNotFound)
@@ -283,9 +283,9 @@ func TestDatesAreGoodInsideTheWindow(t *testing.T) {
 	}
 	// Five minutes where nothing is configured.
 	usual := setup(t).client()
-	usual.at = func() time.Time { return usual.h.clock.now().Add(-299 * time.Second).UTC() }
+	usual.at = func() time.Time { return usual.h.clock.Now().Add(-299 * time.Second).UTC() }
 	usual.get("/api/v1/none").is(http.StatusNotFound)
-	usual.at = func() time.Time { return usual.h.clock.now().Add(-302 * time.Second).UTC() }
+	usual.at = func() time.Time { return usual.h.clock.Now().Add(-302 * time.Second).UTC() }
 	usual.get("/api/v1/none").is(http.StatusUnauthorized)
 }
 

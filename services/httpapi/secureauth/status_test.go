@@ -18,7 +18,7 @@ import (
 func (h *house) stored(channel verification.Channel, challenge verification.Challenge) string {
 	h.t.Helper()
 	p := verification.Params{ID: uuid.NewString(), Credential: shop, Channel: channel, Challenge: challenge, Life: verification.MinLife}
-	v, secrets, err := verification.New(p, h.clock.now(), rand.Reader)
+	v, secrets, err := verification.New(p, h.clock.Now(), rand.Reader)
 	require.NoError(h.t, err)
 	to := map[verification.Channel]string{
 		verification.Email: p.ID + "@example.com", verification.Push: "token-" + p.ID, verification.SMS: "+14155550100",
@@ -59,7 +59,7 @@ func TestTheStateOfAReferenceIsInItsMessageAndNothingElse(t *testing.T) {
 	h.change(canceled, verification.Cancel{})
 	c.get("/api/v1/auth/"+canceled).says(http.StatusOK, "found", "FAILED")
 	waits := h.stored(verification.Push, verification.ApprovalChallenge)
-	h.clock.forward(verification.MinLife)
+	h.clock.Forward(verification.MinLife)
 	c.get("/api/v1/auth/"+waits).says(http.StatusOK, "found", "EXPIRED").golden("status", "expired")
 }
 

@@ -76,7 +76,7 @@ func TestOverItsLimitAUserGetsNothingSentAndNothingChecked(t *testing.T) {
 		require.True(t, strings.HasPrefix(a.text("message"), "Request validation failed with: Too many attempts for this user. Try again in "), "%s", a.body)
 		require.NotEmpty(t, a.header.Get("Retry-After"))
 	}
-	require.Equal(t, 2, h.verifications.count())
+	require.Equal(t, 2, h.verifications.Count())
 	require.Equal(t, 2, c.count(p.Username, "throttle"), "what is refused is not counted")
 	c.auth(p.Username, "password", given{"token": personPassword}).says(http.StatusOK, "valid", "")
 
