@@ -9,21 +9,19 @@ package accept
 
 import (
 	"context"
-	"crypto/sha256"
-	_ "embed" // the stylesheet
-	"encoding/hex"
+	_ "embed" // the styles
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -39,7 +37,7 @@ const (
 )
 
 //go:embed assets/accept.css
-var stylesheet []byte
+var styles []byte
 
 // Verifications finds what a link belongs to and waits for its outcome.
 type Verifications interface {
@@ -81,10 +79,10 @@ type Config struct {
 
 type handler struct {
 	Config
-	stylesheetPath string // below /l/
-	pages          *prometheus.CounterVec
-	signs          *prometheus.CounterVec
-	crowds         crowds
+	stylesheet webpage.Stylesheet
+	pages      *prometheus.CounterVec
+	signs      *prometheus.CounterVec
+	crowds     crowds
 }
 
 // New makes the handler of everything under /l/.
@@ -98,10 +96,9 @@ func New(cfg Config) http.Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	sum := sha256.Sum256(stylesheet)
 	h := &handler{
-		Config:         cfg,
-		stylesheetPath: "assets/" + hex.EncodeToString(sum[:8]) + ".css",
+		Config:     cfg,
+		stylesheet: webpage.NewStylesheet(styles),
 		pages: promauto.With(cfg.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "assent_link_pages_total",
 			Help: "Requests of accept pages, by what was shown or done.",
@@ -112,7 +109,7 @@ func New(cfg Config) http.Handler {
 		}, []string{"sign"}),
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/l/"+h.stylesheetPath, h.style)
+	mux.Handle("/l/"+h.stylesheet.Name, h.stylesheet)
 	mux.HandleFunc("/l/{token}", func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
@@ -146,13 +143,6 @@ const (
 	resultUnknown     = "unknown"
 	resultUnavailable = "unavailable"
 )
-
-func (h *handler) style(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(stylesheet) // a browser that is gone needs no style
-}
 
 // show is GET and HEAD: whatever is asked, nothing changes.
 func (h *handler) show(w http.ResponseWriter, r *http.Request) {
@@ -225,7 +215,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
 	token := verification.Token(r.PathValue("token"))
-	if h.foreign(r) {
+	if webpage.Foreign(r, h.PublicURL()) {
 		h.render(w, r, http.StatusForbidden, h.notice(r, sayElsewhere, resultForeign))
 		return
 	}
@@ -323,10 +313,10 @@ func (h *handler) respond(ctx context.Context, w http.ResponseWriter, r *http.Re
 // toState ends a POST: the state is a page of its own, so that reload and Back never answer twice.
 func (h *handler) toState(w http.ResponseWriter, r *http.Request, token verification.Token) {
 	to := h.path(token)
-	if lang := r.URL.Query().Get("lang"); known(lang) {
+	if lang := catalog.Chosen(r); lang != "" {
 		to += "?lang=" + lang
 	}
-	headers(w)
+	webpage.Guard(w)
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
 }
@@ -347,26 +337,7 @@ func (h *handler) lost(w http.ResponseWriter, r *http.Request, v verification.Ve
 	h.render(w, r, http.StatusServiceUnavailable, p)
 }
 
-// foreign tells whether another site sent the form. Browsers send "null" for a page that, like
-// ours, gives no referrer; the form's own token covers that case.
-func (h *handler) foreign(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "cross-site", "same-site":
-		return true
-	}
-	origin := r.Header.Get("Origin")
-	if origin == "" || origin == "null" {
-		return false
-	}
-	public, err := url.Parse(h.PublicURL())
-	return err != nil || !strings.EqualFold(origin, public.Scheme+"://"+public.Host)
-}
-
 // path is where the page of a token stands, as browsers see it.
 func (h *handler) path(token verification.Token) string {
-	prefix := ""
-	if public, err := url.Parse(h.PublicURL()); err == nil {
-		prefix = strings.TrimSuffix(public.EscapedPath(), "/")
-	}
-	return prefix + "/l/" + url.PathEscape(token.Reveal())
+	return webpage.Below(h.PublicURL(), "/l/"+url.PathEscape(token.Reveal()))
 }

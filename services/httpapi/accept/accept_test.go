@@ -267,9 +267,9 @@ func TestHeadersKeepTheLinkPrivate(t *testing.T) {
 	require.Contains(t, cookie, "; Path=/l/"+b.records.token.Reveal()+"; Max-Age=3600; HttpOnly; SameSite=Lax")
 	require.NotContains(t, cookie, "Secure", "this public URL is plain http")
 
-	css := regexp.MustCompile(`href="(assets/[0-9a-f]+\.css)"`).FindStringSubmatch(page.body)
+	css := regexp.MustCompile(`href="(/l/assets/[0-9a-f]+\.css)"`).FindStringSubmatch(page.body)
 	require.NotNil(t, css)
-	style := b.browser(t.Context(), t).do(http.MethodGet, b.server.URL+"/l/"+css[1], nil)
+	style := b.browser(t.Context(), t).do(http.MethodGet, b.server.URL+css[1], nil)
 	require.Equal(t, http.StatusOK, style.status)
 	require.Equal(t, "public, max-age=31536000, immutable", style.header.Get("Cache-Control"))
 	put := b.browser(t.Context(), t).do(http.MethodPut, b.link, nil)

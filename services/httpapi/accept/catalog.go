@@ -1,13 +1,17 @@
 package accept
 
-import "golang.org/x/text/feature/plural"
+import (
+	"golang.org/x/text/feature/plural"
+
+	"github.com/assent-io/assent/services/httpapi/webpage"
+)
 
 // catalog holds the languages of the page; the first is the one for everybody else.
-var catalog = []*wording{english, german, spanish, french, portuguese, hindi, arabic}
+var catalog = webpage.NewCatalog(english, german, spanish, french, portuguese, hindi, arabic)
 
 var english = &wording{
-	tag: "en", name: "English",
-	What: "What", Where: "Where", Estimate: "estimate", Device: "Device", Network: "Network", Asked: "Asked",
+	Language: webpage.English,
+	What:     "What", Where: "Where", Estimate: "estimate", Device: "Device", Network: "Network", Asked: "Asked",
 	Number:     "Number on your sign-in screen",
 	NumberHint: "Two digits. If you see no number anywhere, don't approve.",
 	Approve:    "Approve", Deny: "Deny", NotMe: "This wasn't me",
@@ -45,7 +49,7 @@ var english = &wording{
 	expired: is("none", only("This request has expired."),
 		either("Requests are open for {life}. Start again at {brand} if you still need it.",
 			"Requests are open for {life}. Start again where you came from if you still need it.")),
-	answered: is("none", ended("Already answered at {time}."),
+	answered: is("none", only("Already answered at {closed}."),
 		either("Only the first answer counts. If it wasn't yours, contact {brand}.",
 			"Only the first answer counts. If it wasn't yours, contact the sender.")),
 	withdrawn: is("none", either("{brand} withdrew this request.", "This request was withdrawn."), only("There is nothing to do.")),
@@ -58,13 +62,12 @@ var english = &wording{
 
 	minutes: counted{plural.One: "1 minute", plural.Other: "{n} minutes"},
 	seconds: counted{plural.One: "1 second", plural.Other: "{n} seconds"},
-	months:  [12]string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
 	date:    ", {day} {month}",
 }
 
 var german = &wording{
-	tag: "de", name: "Deutsch",
-	What: "Was", Where: "Wo", Estimate: "geschätzt", Device: "Gerät", Network: "Netz", Asked: "Gefragt",
+	Language: webpage.German,
+	What:     "Was", Where: "Wo", Estimate: "geschätzt", Device: "Gerät", Network: "Netz", Asked: "Gefragt",
 	Number:     "Zahl auf Ihrem Anmeldebildschirm",
 	NumberHint: "Zwei Ziffern. Wenn Sie nirgends eine Zahl sehen, bestätigen Sie nicht.",
 	Approve:    "Bestätigen", Deny: "Ablehnen", NotMe: "Das war ich nicht",
@@ -105,7 +108,7 @@ var german = &wording{
 	expired: is("none", only("Diese Anfrage ist abgelaufen."),
 		either("Anfragen sind {life} offen. Beginnen Sie bei {brand} von vorn, wenn Sie sie noch brauchen.",
 			"Anfragen sind {life} offen. Beginnen Sie von vorn, wenn Sie sie noch brauchen.")),
-	answered: is("none", ended("Schon beantwortet um {time}."),
+	answered: is("none", only("Schon beantwortet um {closed}."),
 		either("Nur die erste Antwort zählt. Wenn sie nicht von Ihnen war, wenden Sie sich an {brand}.",
 			"Nur die erste Antwort zählt. Wenn sie nicht von Ihnen war, wenden Sie sich an den Absender.")),
 	withdrawn: is("none", either("{brand} hat diese Anfrage zurückgezogen.", "Diese Anfrage wurde zurückgezogen."),
@@ -119,13 +122,12 @@ var german = &wording{
 
 	minutes: counted{plural.One: "1 Minute", plural.Other: "{n} Minuten"},
 	seconds: counted{plural.One: "1 Sekunde", plural.Other: "{n} Sekunden"},
-	months:  [12]string{"Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."},
 	date:    ", {day}. {month}",
 }
 
 var spanish = &wording{
-	tag: "es", name: "Español",
-	What: "Qué", Where: "Dónde", Estimate: "estimación", Device: "Dispositivo", Network: "Red", Asked: "Solicitado",
+	Language: webpage.Spanish,
+	What:     "Qué", Where: "Dónde", Estimate: "estimación", Device: "Dispositivo", Network: "Red", Asked: "Solicitado",
 	Number:     "Número en la pantalla donde inicia sesión",
 	NumberHint: "Dos cifras. Si no ve ningún número, no apruebe.",
 	Approve:    "Aprobar", Deny: "Rechazar", NotMe: "No fui yo",
@@ -165,7 +167,7 @@ var spanish = &wording{
 	expired: is("none", only("Esta solicitud ha caducado."),
 		either("Las solicitudes están abiertas durante {life}. Empiece de nuevo en {brand} si todavía la necesita.",
 			"Las solicitudes están abiertas durante {life}. Empiece de nuevo si todavía la necesita.")),
-	answered: is("none", ended("Ya se respondió a las {time}."),
+	answered: is("none", only("Ya se respondió a las {closed}."),
 		either("Solo cuenta la primera respuesta. Si no fue suya, póngase en contacto con {brand}.",
 			"Solo cuenta la primera respuesta. Si no fue suya, póngase en contacto con el remitente.")),
 	withdrawn: is("none", either("{brand} retiró esta solicitud.", "Esta solicitud fue retirada."), only("No hay nada que hacer.")),
@@ -178,14 +180,13 @@ var spanish = &wording{
 
 	minutes: counted{plural.One: "1 minuto", plural.Other: "{n} minutos"},
 	seconds: counted{plural.One: "1 segundo", plural.Other: "{n} segundos"},
-	months:  [12]string{"ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"},
 	date:    ", {day} {month}",
 }
 
 //nolint:misspell // it is French
 var french = &wording{
-	tag: "fr", name: "Français",
-	What: "Quoi", Where: "Où", Estimate: "estimation", Device: "Appareil", Network: "Réseau", Asked: "Demandé",
+	Language: webpage.French,
+	What:     "Quoi", Where: "Où", Estimate: "estimation", Device: "Appareil", Network: "Réseau", Asked: "Demandé",
 	Number:     "Nombre affiché sur votre écran de connexion",
 	NumberHint: "Deux chiffres. Si vous ne voyez de nombre nulle part, n’approuvez pas.",
 	Approve:    "Approuver", Deny: "Refuser", NotMe: "Ce n’était pas moi",
@@ -224,7 +225,7 @@ var french = &wording{
 	expired: is("none", only("Cette demande a expiré."),
 		either("Les demandes sont ouvertes pendant {life}. Recommencez chez {brand} si vous en avez encore besoin.",
 			"Les demandes sont ouvertes pendant {life}. Recommencez si vous en avez encore besoin.")),
-	answered: is("none", ended("Déjà répondu à {time}."),
+	answered: is("none", only("Déjà répondu à {closed}."),
 		either("Seule la première réponse compte. Si elle n’était pas de vous, contactez {brand}.",
 			"Seule la première réponse compte. Si elle n’était pas de vous, contactez l’expéditeur.")),
 	withdrawn: is("none", either("{brand} a retiré cette demande.", "Cette demande a été retirée."), only("Il n’y a rien à faire.")),
@@ -237,13 +238,12 @@ var french = &wording{
 
 	minutes: counted{plural.One: "1 minute", plural.Other: "{n} minutes"},
 	seconds: counted{plural.One: "1 seconde", plural.Other: "{n} secondes"},
-	months:  [12]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."},
 	date:    ", {day} {month}",
 }
 
 var portuguese = &wording{
-	tag: "pt", name: "Português",
-	What: "O quê", Where: "Onde", Estimate: "estimativa", Device: "Aparelho", Network: "Rede", Asked: "Pedido",
+	Language: webpage.Portuguese,
+	What:     "O quê", Where: "Onde", Estimate: "estimativa", Device: "Aparelho", Network: "Rede", Asked: "Pedido",
 	Number:     "Número na tela em que você está entrando",
 	NumberHint: "Dois dígitos. Se não vir nenhum número, não aprove.",
 	Approve:    "Aprovar", Deny: "Recusar", NotMe: "Não fui eu",
@@ -283,7 +283,7 @@ var portuguese = &wording{
 	expired: is("none", only("Este pedido expirou."),
 		either("Os pedidos ficam abertos durante {life}. Comece de novo em {brand} se ainda precisar.",
 			"Os pedidos ficam abertos durante {life}. Comece de novo se ainda precisar.")),
-	answered: is("none", ended("Já foi respondido às {time}."),
+	answered: is("none", only("Já foi respondido às {closed}."),
 		either("Só a primeira resposta conta. Se não foi sua, fale com {brand}.",
 			"Só a primeira resposta conta. Se não foi sua, fale com o remetente.")),
 	withdrawn: is("none", either("{brand} retirou este pedido.", "Este pedido foi retirado."), only("Não há nada a fazer.")),
@@ -296,6 +296,5 @@ var portuguese = &wording{
 
 	minutes: counted{plural.One: "1 minuto", plural.Other: "{n} minutos"},
 	seconds: counted{plural.One: "1 segundo", plural.Other: "{n} segundos"},
-	months:  [12]string{"jan.", "fev.", "mar.", "abr.", "maio", "jun.", "jul.", "ago.", "set.", "out.", "nov.", "dez."},
 	date:    ", {day} {month}",
 }

@@ -1,11 +1,15 @@
 package accept
 
-import "golang.org/x/text/feature/plural"
+import (
+	"golang.org/x/text/feature/plural"
+
+	"github.com/assent-io/assent/services/httpapi/webpage"
+)
 
 // A brand is neither masculine nor feminine here: no verb or adjective agrees with it.
 var arabic = &wording{
-	tag: "ar", name: "العربية", fromRight: true,
-	What: "الطلب", Where: "المكان", Estimate: "تقديري", Device: "الجهاز", Network: "الشبكة", Asked: "وقت الطلب",
+	Language: webpage.Arabic,
+	What:     "الطلب", Where: "المكان", Estimate: "تقديري", Device: "الجهاز", Network: "الشبكة", Asked: "وقت الطلب",
 	Number:     "الرقم الظاهر على شاشة تسجيل الدخول",
 	NumberHint: "رقم من خانتين. إذا لم ترَ رقمًا في أي مكان، فلا توافق.",
 	Approve:    "موافقة", Deny: "رفض", NotMe: "لم أكن أنا",
@@ -43,7 +47,7 @@ var arabic = &wording{
 	expired: is("none", only("انتهت مدة هذا الطلب."),
 		either("تبقى الطلبات مفتوحة لمدة {life}. إذا كنت لا تزال بحاجة إليه، فابدأ من جديد لدى {brand}.",
 			"تبقى الطلبات مفتوحة لمدة {life}. إذا كنت لا تزال بحاجة إليه، فابدأ من جديد من حيث أتيت.")),
-	answered: is("none", ended("سبقت الإجابة عن هذا الطلب في {time}."),
+	answered: is("none", only("سبقت الإجابة عن هذا الطلب في {closed}."),
 		either("تُحتسب الإجابة الأولى فقط. إذا لم تكن منك، فتواصل مع {brand}.",
 			"تُحتسب الإجابة الأولى فقط. إذا لم تكن منك، فتواصل مع المُرسِل.")),
 	withdrawn: is("none", either("تم سحب هذا الطلب من قِبل {brand}.", "تم سحب هذا الطلب."), only("لا يلزمك فعل أي شيء.")),
@@ -61,6 +65,5 @@ var arabic = &wording{
 	seconds: counted{
 		plural.One: "ثانية واحدة", plural.Two: "ثانيتين", plural.Few: "{n} ثوانٍ", plural.Many: "{n} ثانية", plural.Other: "{n} ثانية",
 	},
-	months: [12]string{"يناير", "فبراير", "مارس", "أبريل", "مايو", "يونيو", "يوليو", "أغسطس", "سبتمبر", "أكتوبر", "نوفمبر", "ديسمبر"},
-	date:   "، {day} {month}",
+	date: "، {day} {month}",
 }

@@ -1,11 +1,15 @@
 package accept
 
-import "golang.org/x/text/feature/plural"
+import (
+	"golang.org/x/text/feature/plural"
+
+	"github.com/assent-io/assent/services/httpapi/webpage"
+)
 
 // A verb in the first person would say whether a man or a woman speaks; these sentences need not know.
 var hindi = &wording{
-	tag: "hi", name: "हिन्दी",
-	What: "क्या", Where: "कहाँ से", Estimate: "अनुमानित", Device: "डिवाइस", Network: "नेटवर्क", Asked: "पूछा गया",
+	Language: webpage.Hindi,
+	What:     "क्या", Where: "कहाँ से", Estimate: "अनुमानित", Device: "डिवाइस", Network: "नेटवर्क", Asked: "पूछा गया",
 	Number:     "साइन-इन स्क्रीन पर दिख रही संख्या",
 	NumberHint: "दो अंक। कहीं कोई संख्या न दिखे, तो मंज़ूरी न दें।",
 	Approve:    "मंज़ूर करें", Deny: "मना करें", NotMe: "यह मैंने नहीं किया",
@@ -43,7 +47,7 @@ var hindi = &wording{
 	expired: is("none", only("इस अनुरोध का समय समाप्त हो गया है।"),
 		either("अनुरोध {life} के लिए खुले रहते हैं। अगर आपको अब भी ज़रूरत है, तो {brand} पर फिर से शुरू करें।",
 			"अनुरोध {life} के लिए खुले रहते हैं। अगर आपको अब भी ज़रूरत है, तो जहाँ से आए थे वहीं फिर से शुरू करें।")),
-	answered: is("none", ended("{time} पर जवाब दिया जा चुका है।"),
+	answered: is("none", only("{closed} पर जवाब दिया जा चुका है।"),
 		either("केवल पहला जवाब गिना जाता है। अगर वह आपका नहीं था, तो {brand} से संपर्क करें।",
 			"केवल पहला जवाब गिना जाता है। अगर वह आपका नहीं था, तो भेजने वाले से संपर्क करें।")),
 	withdrawn: is("none", either("{brand} ने यह अनुरोध वापस ले लिया।", "यह अनुरोध वापस ले लिया गया।"), only("आपको कुछ नहीं करना है।")),
@@ -56,6 +60,5 @@ var hindi = &wording{
 
 	minutes: counted{plural.One: "{n} मिनट", plural.Other: "{n} मिनट"},
 	seconds: counted{plural.One: "{n} सेकंड", plural.Other: "{n} सेकंड"},
-	months:  [12]string{"जन॰", "फ़र॰", "मार्च", "अप्रैल", "मई", "जून", "जुल॰", "अग॰", "सित॰", "अक्तू॰", "नव॰", "दिस॰"},
 	date:    ", {day} {month}",
 }

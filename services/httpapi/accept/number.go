@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/assent-io/assent/events"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -29,38 +28,12 @@ func answerOf(r *http.Request, v verification.Verification) answer {
 		return a
 	}
 	typed := []rune(r.PostForm.Get("number"))
-	a.typed, a.digits = string(typed[:min(len(typed), maxTyped)]), digitsOf(string(typed))
+	a.typed, a.digits = string(typed[:min(len(typed), maxTyped)]), webpage.Digits(string(typed))
 	return a
 }
 
 // guarded tells whether only somebody who sees the other screen can give this answer.
 func (a answer) guarded() bool { return a.decision == events.Approve && a.digits != "" }
-
-// digitsOf reads a number as people type and paste it: in the digits of any script, with spaces, dashes and
-// the invisible marks of a copied text. It is empty for anything else.
-func digitsOf(typed string) string {
-	var b strings.Builder
-	for _, r := range typed {
-		switch {
-		case unicode.Is(unicode.Nd, r):
-			b.WriteByte(digitOf(r))
-		case unicode.IsSpace(r), unicode.In(r, unicode.Pd, unicode.Cf), r == '−':
-		default:
-			return ""
-		}
-	}
-	return b.String()
-}
-
-// digitOf is a decimal digit in ASCII. Unicode keeps each script's ten in a row, zero first, and where two rows touch
-// both are whole.
-func digitOf(r rune) byte {
-	n := 0
-	for unicode.Is(unicode.Nd, r-rune(n)-1) {
-		n++
-	}
-	return byte('0' + n%10)
-}
 
 // response is the event that an answer becomes. Equal answers are one event, so that a button pressed twice counts
 // once, and other numbers are others. A number stands in it as its keyed hash only. The same number typed

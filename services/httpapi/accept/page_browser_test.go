@@ -118,7 +118,7 @@ func TestTheBrowserIsLedOnByItselfAndBackDoesNotTrap(t *testing.T) {
 	p.Open(b.link)
 	require.Contains(t, p.text(), "Approved You can close this page")
 	require.Equal(t, "0", p.JS(`document.querySelectorAll("meta[http-equiv]").length`))
-	p.Follow("a.again")
+	p.Follow("a.button")
 	require.Contains(t, p.text(), "Welcome back")
 	p.Silent()
 }

@@ -8,11 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/assent-io/assent/services/address"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/plaintext"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -41,13 +41,13 @@ func (h *handler) offer(_ context.Context, v *visit) {
 func (h *handler) addPage(v *visit, kind device.Kind) page {
 	w := v.words
 	heading, _, name := w.adding(kind)
-	p := h.step(v, viewAdd, "add/"+string(kind), heading, named{})
+	p := h.step(v, viewAdd, "add/"+string(kind), heading, nil)
 	p.Kind, p.Name = kind, name
 	switch kind {
 	case device.TOTP:
-		p.Lead = v.say(w.TOTPLead, named{})
+		p.Lead = v.say(w.TOTPLead, nil)
 	case device.Push:
-		p.Lead = v.say(w.PushLead, named{})
+		p.Lead = v.say(w.PushLead, nil)
 	case device.Phone, device.Mailbox:
 	}
 	return p
@@ -70,7 +70,7 @@ func (h *handler) add(ctx context.Context, v *visit) {
 		_, _, p.Name = v.words.adding(kind)
 	}
 	again := func(sentence string) {
-		p.blame(v, sentence, named{})
+		p.blame(v, sentence, nil)
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 	}
 	r := h.request(v, kind, v.typed.Get("by"), p.Name)
@@ -141,7 +141,7 @@ func (h *handler) forget(ctx context.Context, v *visit, begun device.Device) {
 // message is how somebody is asked to prove a new device.
 func (h *handler) message(v *visit) enrolment.Message {
 	return enrolment.Message{
-		Client: v.link.Client, Brand: v.link.Brand, Locale: v.lang, Life: verification.DefaultLife,
+		Client: v.link.Client, Brand: v.link.Brand, Locale: v.words.Tag, Life: verification.DefaultLife,
 	}
 }
 
@@ -174,7 +174,7 @@ func (v *visit) hasAddress(k device.Kind, to string) bool {
 func readAddress(w *wording, k device.Kind, typed string) (to, flaw string) {
 	var err error
 	if k == device.Phone {
-		typed = latin(typed)
+		typed = webpage.Latin(typed)
 		if rest, ok := strings.CutPrefix(typed, "00"); ok { // as it is dialled
 			typed = "+" + rest
 		}
@@ -187,38 +187,6 @@ func readAddress(w *wording, k device.Kind, typed string) (to, flaw string) {
 		return "", w.flaw(wrong.Flaw)
 	}
 	return to, ""
-}
-
-// latin is what was typed with the digits of any script as ASCII, plain spaces, and without the invisible marks of a
-// copied text.
-func latin(typed string) string {
-	var b strings.Builder
-	for _, r := range strings.TrimSpace(typed) {
-		switch {
-		case unicode.Is(unicode.Nd, r):
-			b.WriteByte(digitOf(r))
-		case unicode.In(r, unicode.Cf):
-		case unicode.IsSpace(r):
-			b.WriteByte(' ')
-		case unicode.Is(unicode.Pd, r):
-			b.WriteByte('-')
-		case r == '＋':
-			b.WriteByte('+')
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return strings.TrimSpace(b.String())
-}
-
-// digitOf is a decimal digit in ASCII. Unicode keeps each script's ten in a row, zero first, and where two rows touch
-// both are whole.
-func digitOf(r rune) byte {
-	n := 0
-	for unicode.Is(unicode.Nd, r-rune(n)-1) {
-		n++
-	}
-	return byte('0' + n%10)
 }
 
 // readName reads what a device is to be called.

@@ -26,7 +26,7 @@ func TestAPhoneCountsOnceItsCodeWasTyped(t *testing.T) {
 	require.NotContains(t, s.body, u.Email, "whoever else opens it learns no address")
 	s = b.open("/add/phone").is(http.StatusOK, "With + and the country code")
 	s = b.send(s, "address", "+1 (415) 555-0123", "name", "Private", "by", "text").is(http.StatusOK, "Enter the code", "Sent by text to +1••••••0123")
-	require.Equal(t, "+14155550123", h.verifications.last().To)
+	require.Equal(t, "+14155550123", h.verifications.Last().To)
 	require.Empty(t, h.has(u), "it does not count yet")
 	b.open("").is(http.StatusOK, "Not finished yet Private")
 
@@ -74,20 +74,20 @@ func TestAnAuthenticatorAppCountsOnceItHasShownACode(t *testing.T) {
 	all, err := h.users.Devices(t.Context(), shop, u.ID)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
-	right := device.OneTimeCode(all[0].Secret, h.now())
+	right := device.OneTimeCode(all[0].Secret, h.clock.Now())
 	s = b.send(s, "do", "prove", "code", wrong(right)).is(http.StatusUnprocessableEntity, "That isn't the code that the app shows now.")
 	b.send(s, "do", "prove", "code", right[:3]+" "+right[3:]).is(http.StatusOK, "It was added", "Authenticator app Default")
 	require.Len(t, h.has(u), 1)
 
 	d := h.has(u)[0]
-	h.pass(verification.MinLife)
+	h.clock.Forward(verification.MinLife)
 	v, _, err := verification.New(verification.Params{
 		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, UserID: u.ID, DeviceID: d.ID, Channel: verification.TOTP,
-	}, h.now(), strings.NewReader(strings.Repeat("x", 64)))
+	}, h.clock.Now(), strings.NewReader(strings.Repeat("x", 64)))
 	require.NoError(t, err)
 	_, _, err = h.verifications.Create(t.Context(), verification.Activation{Verification: v, Client: shop})
 	require.NoError(t, err)
-	_, valid, err := h.verifications.Check(t.Context(), v.ID, verification.Code(device.OneTimeCode(d.Secret, h.now())))
+	_, valid, err := h.verifications.Check(t.Context(), v.ID, verification.Code(device.OneTimeCode(d.Secret, h.clock.Now())))
 	require.NoError(t, err)
 	require.True(t, valid, "a client can ask it")
 }

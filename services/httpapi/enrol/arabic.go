@@ -1,9 +1,10 @@
 package enrol
 
+import "github.com/assent-io/assent/services/httpapi/webpage"
+
 var arabic = &wording{
-	Tag: "ar", Name: "العربية", Dir: "rtl",
-	Months: [12]string{"يناير", "فبراير", "مارس", "أبريل", "مايو", "يونيو", "يوليو", "أغسطس", "سبتمبر", "أكتوبر", "نوفمبر", "ديسمبر"},
-	Date:   "{day} {month} {year}",
+	Language: webpage.Arabic,
+	OnDate:   "{day} {month} {year}",
 
 	Title: "كيف تؤكد أنك أنت", For: "للمستخدم {user}", Nothing: "لم يتم إعداد أي شيء بعد. أضف طريقة واحدة على الأقل.",
 	Yours: "ما لديك", Default: "الافتراضي", FirstAsked: "يُطلب منك التأكيد عبر الافتراضي أولًا.", Added: "أُضيف في {date}",

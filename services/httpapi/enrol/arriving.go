@@ -21,7 +21,7 @@ func (h *handler) arrive(v *visit) {
 	q := v.r.URL.Query()
 	q.Set(arrived, "1")
 	to := h.root() + strings.TrimPrefix(v.r.URL.EscapedPath(), "/enrol/") + "?" + q.Encode()
-	p := h.blank(v, viewNotice, v.words.Title, named{})
+	p := h.blank(v, viewNotice, v.words.Title, nil)
 	p.Back, p.BackWords = to, v.words.Continue
 	v.out.Header().Set("Refresh", "0; url="+to)
 	h.render(v, http.StatusOK, resultShown, p)

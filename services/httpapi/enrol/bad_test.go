@@ -37,10 +37,10 @@ func TestAddressesThatCannotBeEachHaveTheirSentence(t *testing.T) {
 		require.NotContains(t, s.body, "<b>@")
 	}
 	b.send(b.open("/add/totp"), "name", strings.Repeat("x", 101)).is(http.StatusUnprocessableEntity, "at most 100")
-	require.Zero(t, h.verifications.count(), "nothing was sent")
+	require.Zero(t, h.verifications.Count(), "nothing was sent")
 	b.send(b.open("/add/phone"), "address", "00 1 415-555‑0199", "by", "text").is(http.StatusOK, "+1••••••0199")
 	b.send(b.open("/add/mailbox"), "address", " Ana@Example.com ").is(http.StatusOK, "Sent by email to A•••@example.com")
-	require.Equal(t, "Ana@example.com", h.verifications.last().To)
+	require.Equal(t, "Ana@example.com", h.verifications.Last().To)
 }
 
 func TestFormsOfOthersChangeNothing(t *testing.T) {
@@ -114,7 +114,7 @@ func TestLinksThatDoNotWorkSaySo(t *testing.T) {
 
 	require.NoError(t, h.links.Withdraw(t.Context(), l))
 	b.open("").is(http.StatusGone, "This link was withdrawn.", "get a new one from Example Bank", "Back to example.com")
-	h.pass(15 * time.Minute)
+	h.clock.Forward(15 * time.Minute)
 	h.browser(few).open("/add/totp").is(http.StatusGone, "This link has expired.")
 	gone := h.user()
 	last, _ := h.invite(gone)
@@ -133,10 +133,10 @@ func TestWhatCannotBeSentIsSaidAndLeavesNothing(t *testing.T) {
 	fresh := h.user()
 	link, _ := h.invite(fresh)
 	b := h.browser(link)
-	h.silent.Store(true)
+	h.silence.All.Store(true)
 	b.send(b.open("/add/phone"), "address", "+14155550160", "by", "text").
 		is(http.StatusUnprocessableEntity, "on the list of those that get no messages", "ask Example Bank")
-	h.silent.Store(false)
+	h.silence.All.Store(false)
 	all, err := h.users.Devices(t.Context(), shop, fresh.ID)
 	require.NoError(t, err)
 	require.Empty(t, all)
@@ -175,7 +175,7 @@ func TestWrongAndExpiredCodesAreTwoThings(t *testing.T) {
 	b := h.browser(link)
 	s := b.send(b.open("/add/mailbox"), "address", "ana@example.com").is(http.StatusOK, "Sent by email")
 	old := h.code()
-	h.pass(verification.DefaultLife)
+	h.clock.Forward(verification.DefaultLife)
 	s = b.send(s, "do", "prove", "code", old).is(http.StatusOK, "That code has expired.", "Send a new code")
 	s = b.send(s, "do", "again").is(http.StatusOK, "A new one is on its way.")
 	require.NotEqual(t, old, h.code())
@@ -192,7 +192,7 @@ func TestWrongAndExpiredCodesAreTwoThings(t *testing.T) {
 	require.NoError(t, err)
 	begun := all[0]
 	require.False(t, begun.Active())
-	right := device.OneTimeCode(begun.Secret, h.now())
+	right := device.OneTimeCode(begun.Secret, h.clock.Now())
 	for range 5 {
 		s = b.send(s, "do", "prove", "code", wrong(right)).is(http.StatusUnprocessableEntity)
 	}
@@ -207,7 +207,7 @@ func TestACallIsAnsweredWithTheNumberOnThePage(t *testing.T) {
 	link, _ := h.invite(u)
 	b := h.browser(link)
 	s := b.send(b.open("/add/phone"), "address", "+14155550123", "name", "Desk", "by", "call").is(http.StatusOK, "Answer the call")
-	a := h.verifications.last()
+	a := h.verifications.Last()
 	number := a.Secrets.Number.Reveal()
 	require.Contains(t, s.text(), number[:3]+" "+number[3:])
 	require.Equal(t, verification.Voice, a.Verification.Channel)
@@ -220,7 +220,7 @@ func TestACallIsAnsweredWithTheNumberOnThePage(t *testing.T) {
 	s = b.do(http.MethodGet, s.url.String(), nil).is(http.StatusOK, "The call ended without the right number.", "Call again")
 	require.Empty(t, s.header.Get("Refresh"))
 	s = b.send(s, "do", "again").is(http.StatusOK, "A new one is on its way.")
-	a = h.verifications.last()
+	a = h.verifications.Last()
 	_, err = h.verifications.Resolve(t.Context(), a.Verification.ID, verification.Answered{Decision: verification.Approve, Number: hash(t, h, a)})
 	require.NoError(t, err)
 	b.do(http.MethodGet, s.url.String()+"?n=1", nil).is(http.StatusOK, "It was added", "Desk Default")
@@ -267,7 +267,7 @@ func TestBeginningAnewDropsWhatWasBegun(t *testing.T) {
 	b.send(b.open("/add/phone"), "address", "+14155550123", "by", "text")
 	s := b.send(b.open("/add/phone"), "address", "+14155550123", "name", "Desk", "by", "text")
 	s = b.send(s, "do", "call").is(http.StatusOK, "Answer the call")
-	require.Contains(t, s.body, "<title>"+h.verifications.last().Secrets.Number.Reveal()[:3])
+	require.Contains(t, s.body, "<title>"+h.verifications.Last().Secrets.Number.Reveal()[:3])
 	all, err := h.users.Devices(t.Context(), shop, u.ID)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
@@ -298,7 +298,7 @@ func TestTheLanguageStaysOnTheWay(t *testing.T) {
 	s := b.open("/add/phone?lang=ar").is(http.StatusOK, "إضافة رقم هاتف")
 	require.Contains(t, s.body, `<html lang="ar" dir="rtl">`)
 	s = b.send(s, "address", "+١ ٤١٥ ٥٥٥ ٠١٩٨", "by", "text").is(http.StatusOK, "أدخل الرمز")
-	require.Equal(t, []string{"+14155550198", "ar"}, []string{h.verifications.last().To, h.verifications.last().Verification.Locale})
+	require.Equal(t, []string{"+14155550198", "ar"}, []string{h.verifications.Last().To, h.verifications.Last().Verification.Locale})
 	b.send(s, "do", "prove", "code", h.code()).is(http.StatusOK, "تمت الإضافة")
 	require.NotContains(t, b.open("").text(), "{")
 }

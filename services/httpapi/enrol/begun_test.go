@@ -68,7 +68,7 @@ func TestWhatWasBegunAsTheFirstIsFinishedInItsBrowserOnly(t *testing.T) {
 		}
 		b.open(below).is(http.StatusOK)
 		if kind == "phone" {
-			require.Equal(t, 1, h.verifications.count(), "nothing more was sent")
+			require.Equal(t, 1, h.verifications.Count(), "nothing more was sent")
 		}
 		other.send(s, "do", "anew").is(http.StatusOK, "Add ")
 		b.open(below).is(http.StatusNotFound, "This isn't in your list.")
@@ -105,7 +105,7 @@ func TestWhatWasBegunAsTheFirstCountsNoMoreOnceThereIsAnother(t *testing.T) {
 	thief := h.browser(link)
 	join := thief.send(thief.open("/add/push")).is(http.StatusOK, "Scan this")
 	call := thief.send(thief.open("/add/phone"), "address", "+14155550166", "by", "call").is(http.StatusOK, "Answer the call")
-	keyed := h.verifications.last()
+	keyed := h.verifications.Last()
 	secret := thief.send(thief.open("/add/totp")).is(http.StatusOK, "Scan this")
 	d := h.phone(u, "+14155550101", "Private")
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -33,8 +34,8 @@ func (h *handler) renamePage(v *visit, d device.Device) page {
 }
 
 // of names a device in a sentence.
-func of(v *visit, d device.Device) named {
-	return named{"device": {Kind: "name", Text: nameOf(v, d)}}
+func of(v *visit, d device.Device) webpage.Named {
+	return webpage.Named{"device": {Kind: webpage.Name, Text: nameOf(v, d)}}
 }
 
 func (h *handler) rename(ctx context.Context, v *visit) {
@@ -49,7 +50,7 @@ func (h *handler) rename(ctx context.Context, v *visit) {
 	if wrong != "" {
 		p := h.renamePage(v, d)
 		p.Name = name
-		p.blame(v, wrong, named{})
+		p.blame(v, wrong, nil)
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 		return
 	}

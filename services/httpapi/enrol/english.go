@@ -1,9 +1,10 @@
 package enrol
 
+import "github.com/assent-io/assent/services/httpapi/webpage"
+
 var english = &wording{
-	Tag: "en", Name: "English", Dir: "ltr",
-	Months: [12]string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
-	Date:   "{day} {month} {year}",
+	Language: webpage.English,
+	OnDate:   "{day} {month} {year}",
 
 	Title: "How you confirm that it's you", For: "For {user}", Nothing: "Nothing is set up yet. Add at least one way.",
 	Yours: "What you have", Default: "Default", FirstAsked: "You are asked by the default first.", Added: "Added {date}",

@@ -7,15 +7,11 @@ package enrol
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	_ "embed" // the stylesheet
-	"encoding/hex"
+	_ "embed" // the styles
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +20,7 @@ import (
 	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/recovery"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -35,7 +32,7 @@ const (
 )
 
 //go:embed assets/enrol.css
-var stylesheet []byte
+var styles []byte
 
 // Links finds what a token allows.
 type Links interface {
@@ -118,8 +115,8 @@ type Config struct {
 
 type handler struct {
 	Config
-	stylesheetPath string // below /enrol/
-	pages          *prometheus.CounterVec
+	stylesheet webpage.Stylesheet
+	pages      *prometheus.CounterVec
 }
 
 // New makes the handler of everything under /enrol/.
@@ -133,17 +130,16 @@ func New(cfg Config) http.Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	sum := sha256.Sum256(stylesheet)
 	h := &handler{
-		Config:         cfg,
-		stylesheetPath: "assets/" + hex.EncodeToString(sum[:8]) + ".css",
+		Config:     cfg,
+		stylesheet: webpage.NewStylesheet(styles),
 		pages: promauto.With(cfg.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "assent_enrol_pages_total",
 			Help: "Requests of enrolment pages, by what was shown or done.",
 		}, []string{"result"}),
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/enrol/"+h.stylesheetPath, h.style)
+	mux.Handle("/enrol/"+h.stylesheet.Name, h.stylesheet)
 	for _, at := range []struct {
 		path      string
 		get, post step
@@ -184,13 +180,6 @@ const (
 // step answers one request of a visit whose link is good.
 type step func(ctx context.Context, v *visit)
 
-func (h *handler) style(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(stylesheet) // a browser that is gone needs no style
-}
-
 func (h *handler) serve(get, post step) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
@@ -219,7 +208,7 @@ func (h *handler) serve(get, post step) http.HandlerFunc {
 
 // posted lets through the forms of this very page, from the browser that it was shown to.
 func (h *handler) posted(ctx context.Context, v *visit, post step) {
-	if h.foreign(v.r) {
+	if webpage.Foreign(v.r, h.PublicURL()) {
 		h.notice(v, http.StatusForbidden, resultForeign, sayElsewhere)
 		return
 	}
@@ -245,7 +234,7 @@ func (h *handler) load(ctx context.Context, v *visit, away says) bool {
 	var err error
 	v.link, err = h.Links.Find(ctx, v.token)
 	if v.link.ID != "" {
-		v.speak(languageFor(v.r, v.link.Locale))
+		v.words = catalog.For(v.r, v.link.Locale)
 	}
 	switch {
 	case errors.Is(err, verification.ErrNotFound):
@@ -335,29 +324,8 @@ func (h *handler) away(v *visit, say says, err error) {
 	h.notice(v, http.StatusServiceUnavailable, resultUnavailable, say)
 }
 
-// foreign tells whether another site sent the form. Browsers send "null" for a page that, like
-// ours, gives no referrer; the form's own token covers that case.
-func (h *handler) foreign(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "cross-site", "same-site":
-		return true
-	}
-	origin := r.Header.Get("Origin")
-	if origin == "" || origin == "null" {
-		return false
-	}
-	public, err := url.Parse(h.PublicURL())
-	return err != nil || !strings.EqualFold(origin, public.Scheme+"://"+public.Host)
-}
-
 // root is where all these pages stand, as browsers see it.
-func (h *handler) root() string {
-	prefix := ""
-	if public, err := url.Parse(h.PublicURL()); err == nil {
-		prefix = strings.TrimSuffix(public.EscapedPath(), "/")
-	}
-	return prefix + "/enrol/"
-}
+func (h *handler) root() string { return webpage.Below(h.PublicURL(), "/enrol/") }
 
 // Adding writes what people add into the audit log, before it counts: for enrolment.Enrolments.
 func Adding(log Audit, now func() time.Time) func(ctx context.Context, d device.Device) error {

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"strings"
 
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -81,8 +81,8 @@ func (h *handler) unfinished(ctx context.Context, v *visit) {
 
 // anewPage says why a device cannot be finished here, and offers to begin it anew.
 func (h *handler) anewPage(v *visit, d device.Device, heading, text string) page {
-	p := h.step(v, viewConfirm, "devices/"+d.ID, heading, named{})
-	p.Lead, p.Confirm, p.Do = v.say(text, named{}), v.words.BeginAgain, "anew"
+	p := h.step(v, viewConfirm, "devices/"+d.ID, heading, nil)
+	p.Lead, p.Confirm, p.Do = v.say(text, nil), v.words.BeginAgain, "anew"
 	return p
 }
 
@@ -125,8 +125,8 @@ func (h *handler) proving(ctx context.Context, v *visit, d device.Device) (page,
 // codePage asks for a code that was sent to a device.
 func (h *handler) codePage(v *visit, below string, asked verification.Verification, d device.Device) page {
 	w := v.words
-	p := h.step(v, viewCode, below, w.EnterCode, named{})
-	to := named{"address": {Kind: "code", Text: device.Mask(d.Kind, d.Address)}, "time": w.clock(asked.CreatedAt)}
+	p := h.step(v, viewCode, below, w.EnterCode, nil)
+	to := webpage.Named{"address": {Kind: webpage.Code, Text: device.Mask(d.Kind, d.Address)}, "time": webpage.Clock(asked.CreatedAt)}
 	help := map[verification.Channel]string{verification.SMS: w.TextHelp, verification.Voice: w.CallHelp, verification.Email: w.MailHelp}[asked.Channel]
 	switch asked.Channel {
 	case verification.SMS:
@@ -136,7 +136,7 @@ func (h *handler) codePage(v *visit, below string, asked verification.Verificati
 	case verification.Email:
 		p.Hint = v.say(w.SentMail, to)
 	case verification.TOTP:
-		p.Lead = v.say(w.AppCodeLead, named{"device": {Kind: "name", Text: nameOf(v, d)}})
+		p.Lead = v.say(w.AppCodeLead, webpage.Named{"device": {Kind: webpage.Name, Text: nameOf(v, d)}})
 	case verification.Push:
 	}
 	if help != "" {
@@ -147,7 +147,7 @@ func (h *handler) codePage(v *visit, below string, asked verification.Verificati
 }
 
 // closed says on the page of a code why it takes none any more.
-func (p *page) closed(v *visit, asked verification.Verification, to named) {
+func (p *page) closed(v *visit, asked verification.Verification, to webpage.Named) {
 	if !asked.Status.Closed() || asked.Status == verification.Approved {
 		return
 	}
@@ -166,8 +166,8 @@ func (p *page) closed(v *visit, asked verification.Verification, to named) {
 // callPage shows the number that is keyed into a call.
 func (h *handler) callPage(ctx context.Context, v *visit, d device.Device, below string, asked verification.Verification) (page, error) {
 	w := v.words
-	p := h.step(v, viewCall, below, w.AnswerCall, named{})
-	to := named{"address": {Kind: "code", Text: device.Mask(d.Kind, d.Address)}}
+	p := h.step(v, viewCall, below, w.AnswerCall, nil)
+	to := webpage.Named{"address": {Kind: webpage.Code, Text: device.Mask(d.Kind, d.Address)}}
 	p.Again = w.CallAgain
 	if asked.Status.Closed() && asked.Status != verification.Approved {
 		p.Ended = true
@@ -190,7 +190,7 @@ func (h *handler) callPage(ctx context.Context, v *visit, d device.Device, below
 // secretPage shows the secret of an authenticator app, and asks for the code that it makes of it.
 func (h *handler) secretPage(v *visit, d device.Device, below string) (page, error) {
 	w := v.words
-	p := h.step(v, viewSecret, below, w.ScanSecret, named{})
+	p := h.step(v, viewSecret, below, w.ScanSecret, nil)
 	secret := device.SecretText(d.Secret)
 	u := v.user
 	account := cmp.Or(masked(u), u.ID) // whoever has the link only learns no more than from the list
@@ -200,7 +200,7 @@ func (h *handler) secretPage(v *visit, d device.Device, below string) (page, err
 	uri := device.KeyURI(cmp.Or(v.link.Brand, hostOf(h.PublicURL())), account, secret)
 	var err error
 	p.QR, err = draw(uri)
-	p.QRLabel, p.Lead = w.SecretQR, v.say(w.SecretLead, named{})
+	p.QRLabel, p.Lead = w.SecretQR, v.say(w.SecretLead, nil)
 	p.Groups, p.URI = spaced(secret, secretGroup, " "), template.URL(uri) //nolint:gosec // made here, percent-encoded
 	return p, err
 }
@@ -208,16 +208,16 @@ func (h *handler) secretPage(v *visit, d device.Device, below string) (page, err
 // joinPage shows the activation code of a phone.
 func (h *handler) joinPage(ctx context.Context, v *visit, d device.Device, below string) (page, error) {
 	w := v.words
-	p := h.step(v, viewJoin, below, w.ScanJoin, named{})
+	p := h.step(v, viewJoin, below, w.ScanJoin, nil)
 	code, err := h.Enrolments.JoinCode(ctx, d)
 	if err != nil {
 		return p, err //nolint:wrapcheck // logged as what it is
 	}
 	link := h.PublicURL() + "/authenticator/#join=" + code
 	p.QR, err = draw(link)
-	p.QRLabel, p.Lead = w.JoinQR, v.say(w.JoinLead, named{})
+	p.QRLabel, p.Lead = w.JoinQR, v.say(w.JoinLead, nil)
 	p.Groups, p.URI = code, template.URL(link) //nolint:gosec // the public URL, and a code of letters and digits
-	p.Hint = v.say(w.JoinUntil, named{"time": w.clock(d.Pending.ExpiresAt)})
+	p.Hint = v.say(w.JoinUntil, webpage.Named{"time": webpage.Clock(d.Pending.ExpiresAt)})
 	return p, err
 }
 
@@ -337,13 +337,13 @@ func (h *handler) check(ctx context.Context, v *visit, d device.Device) {
 			wrong = v.words.WrongCode + v.words.tries(asked.ChecksLeft()-1)
 		}
 	}
-	p.blame(v, wrong, named{"n": count(len(digitsOf(v.typed.Get("code"))))})
+	p.blame(v, wrong, webpage.Named{"n": count(len(webpage.Digits(cut(v.typed.Get("code")))))})
 	h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 }
 
 // readCode reads six digits as people type and paste them.
 func readCode(w *wording, typed string) (code verification.Code, wrong string) {
-	digits := digitsOf(typed)
+	digits := webpage.Digits(cut(typed))
 	switch {
 	case digits == "":
 		return "", w.NoCode
@@ -351,13 +351,4 @@ func readCode(w *wording, typed string) (code verification.Code, wrong string) {
 		return "", w.ShortCode
 	}
 	return verification.Code(digits), ""
-}
-
-// digitsOf are the digits of what was typed, with spaces and dashes between them; empty for anything else.
-func digitsOf(typed string) string {
-	digits := strings.NewReplacer(" ", "", "-", "").Replace(latin(cut(typed)))
-	if strings.Trim(digits, "0123456789") != "" {
-		return ""
-	}
-	return digits
 }

@@ -1,9 +1,10 @@
 package enrol
 
+import "github.com/assent-io/assent/services/httpapi/webpage"
+
 var french = &wording{
-	Tag: "fr", Name: "Français", Dir: "ltr",
-	Months: [12]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."},
-	Date:   "{day} {month} {year}",
+	Language: webpage.French,
+	OnDate:   "{day} {month} {year}",
 
 	Title: "Comment vous confirmez que c'est vous", For: "Pour {user}", Nothing: "Rien n'est encore configuré. Ajoutez au moins un moyen.",
 	Yours: "Ce que vous avez", Default: "Par défaut", FirstAsked: "On vous demande d'abord par le moyen par défaut.", Added: "Ajouté le {date}",

@@ -1,9 +1,10 @@
 package enrol
 
+import "github.com/assent-io/assent/services/httpapi/webpage"
+
 var german = &wording{
-	Tag: "de", Name: "Deutsch", Dir: "ltr",
-	Months: [12]string{"Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."},
-	Date:   "{day}. {month} {year}",
+	Language: webpage.German,
+	OnDate:   "{day}. {month} {year}",
 
 	Title: "So bestätigen Sie, dass Sie es sind", For: "Für {user}", Nothing: "Noch ist nichts eingerichtet. Fügen Sie mindestens einen Weg hinzu.",
 	Yours: "Was Sie haben", Default: "Standard", FirstAsked: "Gefragt werden Sie zuerst über den Standard.", Added: "Hinzugefügt am {date}",

@@ -1,9 +1,10 @@
 package enrol
 
+import "github.com/assent-io/assent/services/httpapi/webpage"
+
 var hindi = &wording{
-	Tag: "hi", Name: "हिन्दी", Dir: "ltr",
-	Months: [12]string{"जन॰", "फ़र॰", "मार्च", "अप्रैल", "मई", "जून", "जुल॰", "अग॰", "सित॰", "अक्टू॰", "नव॰", "दिस॰"},
-	Date:   "{day} {month} {year}",
+	Language: webpage.Hindi,
+	OnDate:   "{day} {month} {year}",
 
 	Title: "आप अपनी पहचान की पुष्टि कैसे करते हैं", For: "{user} के लिए", Nothing: "अभी कुछ भी सेट नहीं है। कम से कम एक तरीका जोड़ें।",
 	Yours: "आपके तरीके", Default: "डिफ़ॉल्ट", FirstAsked: "सबसे पहले डिफ़ॉल्ट से पूछा जाता है।", Added: "{date} को जोड़ा गया",

@@ -11,7 +11,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -23,14 +22,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/assent-io/assent/events"
-	"github.com/assent-io/assent/events/embednats/embednatstest"
-	"github.com/assent-io/assent/events/keyring"
-	"github.com/assent-io/assent/events/stream"
 	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi/enrol"
+	"github.com/assent-io/assent/services/internal/storetest"
 	"github.com/assent-io/assent/services/store"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -40,29 +36,18 @@ const shop = "shop"
 // house is the page in front of real stores on a broker of its own.
 type house struct {
 	t             *testing.T
-	ahead         atomic.Int64
+	clock         *storetest.Clock
 	users         *store.Users
 	tickets       *store.Tickets
 	audit         *store.Audit
-	verifications *recorder
+	verifications *storetest.Recorder
 	enrolments    *enrolment.Enrolments
 	links         *enrolment.Links
-	silent        atomic.Bool
+	silence       *storetest.Silence
 	away          atomic.Bool
 	server        *httptest.Server
 	metrics       *prometheus.Registry
 	log           *logged
-}
-
-func (h *house) now() time.Time       { return time.Now().Add(time.Duration(h.ahead.Load())) }
-func (h *house) pass(d time.Duration) { h.ahead.Add(int64(d)) }
-
-// Entry puts everybody on the list of those who get no messages, or nobody.
-func (h *house) Entry(context.Context, string, string, string, events.Lane) (*events.Suppression, error) {
-	if !h.silent.Load() {
-		return nil, nil //nolint:nilnil // nobody is on the list
-	}
-	return &events.Suppression{Cause: events.CauseStop}, nil
 }
 
 // Find is what the page asks for a link, unless the broker is away.
@@ -76,37 +61,6 @@ func (h *house) Find(ctx context.Context, t verification.Token) (enrolment.Link,
 // Change is what the page changes of a link.
 func (h *house) Change(ctx context.Context, l enrolment.Link, change func(*enrolment.Link) error) (enrolment.Link, error) {
 	return h.links.Change(ctx, l, change)
-}
-
-// recorder keeps what is sent as it goes to the store, where it is sealed.
-type recorder struct {
-	*store.Verifications
-
-	mu   sync.Mutex
-	sent []verification.Activation
-}
-
-func (r *recorder) Create(ctx context.Context, a verification.Activation) (verification.Verification, bool, error) {
-	v, replayed, err := r.Verifications.Create(ctx, a)
-	if err == nil && !replayed {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.sent = append(r.sent, a)
-	}
-	return v, replayed, err
-}
-
-// last is what was sent last.
-func (r *recorder) last() verification.Activation {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.sent[len(r.sent)-1]
-}
-
-func (r *recorder) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.sent)
 }
 
 type logged struct {
@@ -128,30 +82,18 @@ func (l *logged) String() string {
 
 func open(t *testing.T) *house {
 	t.Helper()
-	js := embednatstest.Connect(t, embednatstest.Start(t, t.TempDir()))
-	require.NoError(t, stream.Ensure(t.Context(), js, stream.Topology{}))
-	keys, err := keyring.LoadOrCreate(filepath.Join(t.TempDir(), "keyring.json"))
+	b := storetest.NewBroker(t)
+	s := b.Stores(t)
+	h := &house{
+		t: t, metrics: prometheus.NewRegistry(), log: &logged{}, clock: b.Clock, silence: s.Silence, users: s.Users, tickets: s.Tickets,
+		verifications: s.Verifications,
+	}
+	var err error
+	h.audit, err = store.NewAudit(t.Context(), b.JS)
 	require.NoError(t, err)
-
-	h := &house{t: t, metrics: prometheus.NewRegistry(), log: &logged{}}
-	guesses, err := store.NewGuesses(t.Context(), js, store.GuessesConfig{Keys: keys, Now: h.now})
-	require.NoError(t, err)
-	h.users, err = store.NewUsers(t.Context(), js, store.UsersConfig{Keys: keys, Guesses: guesses, Now: h.now})
-	require.NoError(t, err)
-	h.tickets, err = store.NewTickets(t.Context(), js, store.TicketsConfig{Keys: keys, Now: h.now})
-	require.NoError(t, err)
-	h.audit, err = store.NewAudit(t.Context(), js)
-	require.NoError(t, err)
-	verifications, err := store.NewVerifications(t.Context(), js, store.Config{
-		Keys: keys, Limits: store.Limits{SendQuota: stream.DefaultSendQuota, SendWindow: stream.DefaultSendWindow}, Now: h.now,
-		Authenticators: h.users, Prompts: store.DefaultPromptLimits(), Suppressions: h,
-	})
-	require.NoError(t, err)
-	t.Cleanup(verifications.Close)
-	h.verifications = &recorder{Verifications: verifications}
-	h.links = &enrolment.Links{Tickets: h.tickets, Devices: h.users, Now: h.now}
+	h.links = &enrolment.Links{Tickets: h.tickets, Devices: h.users, Now: h.clock.Now}
 	h.enrolments = &enrolment.Enrolments{
-		Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Now: h.now, Adding: enrol.Adding(h.audit, h.now),
+		Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Now: h.clock.Now, Adding: enrol.Adding(h.audit, h.clock.Now),
 		Admit: h.links.Admit,
 	}
 	h.server = httptest.NewServer(enrol.New(enrol.Config{
@@ -162,7 +104,7 @@ func open(t *testing.T) *house {
 			mac.Write([]byte(strings.Join(parts, "\x00")))
 			return mac.Sum(nil)
 		},
-		PublicURL: func() string { return h.server.URL }, Now: h.now, Registerer: h.metrics, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		PublicURL: func() string { return h.server.URL }, Now: h.clock.Now, Registerer: h.metrics, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	}))
 	t.Cleanup(h.server.Close)
 	return h
@@ -172,7 +114,7 @@ func open(t *testing.T) *house {
 func (h *house) user() device.User {
 	h.t.Helper()
 	u := device.User{
-		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, CreatedAt: h.now(), Username: "ana-" + uuid.NewString()[:8],
+		ID: uuid.Must(uuid.NewV7()).String(), Credential: shop, CreatedAt: h.clock.Now(), Username: "ana-" + uuid.NewString()[:8],
 		Email: uuid.NewString()[:8] + "@example.com",
 	}
 	u, err := h.users.CreateUser(h.t.Context(), u)
@@ -185,7 +127,7 @@ func (h *house) phone(u device.User, number, name string) device.Device {
 	h.t.Helper()
 	d, err := h.users.CreateDevice(h.t.Context(), device.Device{
 		ID: uuid.Must(uuid.NewV7()).String(), UserID: u.ID, Credential: shop, Kind: device.Phone, Address: number, Name: name,
-		CreatedAt: h.now().UTC().Truncate(time.Millisecond),
+		CreatedAt: h.clock.Now().UTC().Truncate(time.Millisecond),
 	})
 	require.NoError(h.t, err)
 	return d
@@ -308,7 +250,7 @@ func (s screen) action(suffix string) string {
 }
 
 // code is what was sent last.
-func (h *house) code() string { return h.verifications.last().Secrets.Code.Reveal() }
+func (h *house) code() string { return h.verifications.Last().Secrets.Code.Reveal() }
 
 // has lists the devices that count.
 func (h *house) has(u device.User) []device.Device {

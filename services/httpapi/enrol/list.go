@@ -7,13 +7,14 @@ import (
 	"slices"
 
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 )
 
 // overview lists what the person has and may add.
 func (h *handler) overview(_ context.Context, v *visit) {
 	w := v.words
-	p := h.blank(v, viewList, w.Title, named{})
-	p.For = v.say(w.For, named{"user": {Kind: "code", Text: masked(v.user)}})
+	p := h.blank(v, viewList, w.Title, nil)
+	p.For = v.say(w.For, webpage.Named{"user": {Kind: webpage.Code, Text: masked(v.user)}})
 	for i, d := range v.has {
 		r := h.row(v, d)
 		r.Default = i == 0
@@ -44,7 +45,7 @@ func (h *handler) overview(_ context.Context, v *visit) {
 }
 
 func (h *handler) row(v *visit, d device.Device) row {
-	r := row{ID: d.ID, Kind: v.words.kind(d), Name: nameOf(v, d), Added: v.say(v.words.Added, named{"date": v.words.date(d.CreatedAt)})}
+	r := row{Kind: v.words.kind(d), Name: nameOf(v, d), Added: v.say(v.words.Added, webpage.Named{"date": v.words.date(d.CreatedAt)})}
 	if d.Kind == device.Phone || d.Kind == device.Mailbox {
 		r.Address = device.Mask(d.Kind, d.Address)
 	}
@@ -71,8 +72,8 @@ func masked(u device.User) string {
 
 // done says that there is nothing left to do here.
 func (h *handler) done(_ context.Context, v *visit) {
-	p := h.blank(v, viewNotice, v.words.DoneHeading, named{})
-	p.Mark, p.Lead = "good", v.say(v.words.DoneText, named{})
+	p := h.blank(v, viewNotice, v.words.DoneHeading, nil)
+	p.Mark, p.Lead = "good", v.say(v.words.DoneText, nil)
 	p.Back, p.BackWords = h.path(v, ""), v.words.BackToList
 	h.leadBack(v, &p)
 	h.render(v, http.StatusOK, resultShown, p)

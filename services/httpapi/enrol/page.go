@@ -1,43 +1,36 @@
 package enrol
 
 import (
-	"bytes"
 	_ "embed" // the template
 	"html/template"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 )
 
 //go:embed assets/enrol.html
 var templateText string
 
-var pageTemplate = template.Must(template.New("enrol").Parse(templateText))
+var pageTemplate = webpage.Template("enrol", templateText)
 
 // page is what the template shows: the list, a step with its form, or a notice.
 type page struct {
-	Lang, Dir  string
-	Languages  []translation
-	Stylesheet string
-	Title      string
-	Brand      string
-	Words      *wording
-	View       view
-	Mark       string // good, bad, wait or none: never said by colour alone
-	Heading    []part
-	Lead       []part
-	Said       []part // what was done just now
-	Fault      []part
-	Form       string
-	Action     string // where the form goes
-	Back       string // the page before, by the words of BackWords
-	BackWords  string
-	Return     string // the client's own page
-	ReturnTo   []part
-	Until      []part
+	webpage.Frame
+
+	Words     *wording
+	View      view
+	Lead      []webpage.Part
+	Said      []webpage.Part // what was done just now
+	Form      string
+	Action    string // where the form goes
+	Back      string // the page before, by the words of BackWords
+	BackWords string
+	Return    string // the client's own page
+	ReturnTo  []webpage.Part
+	Until     []webpage.Part
 
 	list
 	fields
@@ -67,7 +60,7 @@ const (
 
 // list is what the first page shows.
 type list struct {
-	For     []part
+	For     []webpage.Part
 	Devices []row
 	Begun   []row
 	Offers  []offer
@@ -76,11 +69,11 @@ type list struct {
 
 // row is one device.
 type row struct {
-	ID, Kind, Name, Address    string
-	Default                    bool
-	Added                      []part
-	Rename, First, Remove      string
-	Continue, Cancel, MakeText string
+	Kind, Name, Address   string
+	Default               bool
+	Added                 []webpage.Part
+	Rename, First, Remove string
+	Continue, Cancel      string
 }
 
 // offer is a kind that may be added.
@@ -91,7 +84,7 @@ type fields struct {
 	Kind    device.Kind
 	Typed   string // as it was typed before
 	Name    string
-	Hint    []part
+	Hint    []webpage.Part
 	Number  string // to be carried over to the other screen
 	Spelled string // the same, as it is read out
 	QR      *drawing
@@ -107,50 +100,27 @@ type fields struct {
 	Choices []choice
 	Recover string // where a recovery code is typed
 	Other   string // another way
-	None    []part
+	None    []webpage.Part
 }
 
 // choice is one way to prove oneself.
 type choice struct {
 	Way   string
-	Words []part
-}
-
-// translation is a link to the same page in another language.
-type translation struct{ Tag, Name, Link string }
-
-// part is a piece of a sentence: plain text, a name to isolate, something that is written from left to right, or a time.
-type part struct {
-	Kind string // text, name, code or time
-	Text string
-	At   time.Time
+	Words []webpage.Part
 }
 
 // blank is a page with all that every page has.
-func (h *handler) blank(v *visit, view view, heading string, n named) page {
-	w := v.words
-	p := page{
-		Lang: v.lang, Dir: w.Dir, Stylesheet: h.root() + h.stylesheetPath, Brand: v.link.Brand, Words: w, View: view,
-		Heading: v.say(heading, n),
-	}
-	for _, t := range p.Heading {
-		p.Title += t.Text
-	}
-	if p.Brand != "" {
-		p.Title += " – " + p.Brand
-	}
-	q := v.r.URL.Query()
-	for _, c := range catalog {
-		if c.Tag != v.lang {
-			q.Set("lang", c.Tag)
-			p.Languages = append(p.Languages, translation{c.Tag, c.Name, "?" + q.Encode()})
-		}
-	}
+func (h *handler) blank(v *visit, view view, heading string, n webpage.Named) page {
+	p := page{Words: v.words, View: view, Frame: webpage.Frame{
+		Lang: v.words.Tag, Dir: v.words.Dir, Languages: catalog.Others(v.r, v.words.Language), Brand: v.link.Brand,
+		Stylesheet: h.root() + h.stylesheet.Name,
+	}}
+	p.Entitle(v.say(heading, n))
 	return p
 }
 
 // step is a page with a form that goes to below, and a way back to the list.
-func (h *handler) step(v *visit, view view, below, heading string, n named) page {
+func (h *handler) step(v *visit, view view, below, heading string, n webpage.Named) page {
 	p := h.blank(v, view, heading, n)
 	p.Action = h.path(v, below, kept(v, "then")...)
 	p.Back, p.BackWords = h.path(v, ""), v.words.BackToList
@@ -177,59 +147,32 @@ func (p *page) shows(number string) {
 }
 
 // blame says above a form what kept it from counting.
-func (p *page) blame(v *visit, sentence string, n named) {
-	p.Fault = v.say(sentence, n)
-	p.Title = v.words.Error + ": " + p.Title
+func (p *page) blame(v *visit, sentence string, n webpage.Named) {
+	p.Blame(v.words.Error, v.say(sentence, n))
 }
 
 // says is what a notice is made of.
 type says func(*wording) (mark, heading, text string)
 
-func sayUnknown(w *wording) (mark, heading, text string) {
-	return "bad", w.Unknown, w.UnknownText
-}
-
-func sayExpired(w *wording) (mark, heading, text string) {
-	return "none", w.Expired, w.AskForAnother
-}
-
-func sayWithdrawn(w *wording) (mark, heading, text string) {
-	return "none", w.Withdrawn, w.AskForAnother
-}
-func sayLocked(w *wording) (mark, heading, text string) { return "bad", w.Locked, w.LockedText }
-func sayAway(w *wording) (mark, heading, text string)   { return "wait", w.Away, w.AwayText }
-
-func sayNotSaved(w *wording) (mark, heading, text string) {
-	return "bad", w.NotSaved, w.AwayText
-}
-
-func sayElsewhere(w *wording) (mark, heading, text string) {
-	return "bad", w.Elsewhere, w.ElsewhereText
-}
-
-func sayCookieLost(w *wording) (mark, heading, text string) {
-	return "bad", w.CookieLost, w.CookieLostText
-}
-func sayGone(w *wording) (mark, heading, text string)    { return "none", w.Gone, w.GoneText }
-func sayTooLate(w *wording) (mark, heading, text string) { return "none", w.TooLate, w.TooLateText }
-
-func sayCrowded(w *wording) (mark, heading, text string) {
-	return "bad", w.Crowded, w.CrowdedText
-}
-
-func sayNothingLeft(w *wording) (mark, heading, text string) {
-	return "bad", w.NothingLeft, w.NothingLeftText
-}
-
-func sayBegunOften(w *wording) (mark, heading, text string) {
-	return "bad", w.BegunOften, w.BegunOftenText
-}
+func sayUnknown(w *wording) (_, _, _ string)     { return "bad", w.Unknown, w.UnknownText }
+func sayExpired(w *wording) (_, _, _ string)     { return "none", w.Expired, w.AskForAnother }
+func sayWithdrawn(w *wording) (_, _, _ string)   { return "none", w.Withdrawn, w.AskForAnother }
+func sayLocked(w *wording) (_, _, _ string)      { return "bad", w.Locked, w.LockedText }
+func sayAway(w *wording) (_, _, _ string)        { return "wait", w.Away, w.AwayText }
+func sayNotSaved(w *wording) (_, _, _ string)    { return "bad", w.NotSaved, w.AwayText }
+func sayElsewhere(w *wording) (_, _, _ string)   { return "bad", w.Elsewhere, w.ElsewhereText }
+func sayCookieLost(w *wording) (_, _, _ string)  { return "bad", w.CookieLost, w.CookieLostText }
+func sayGone(w *wording) (_, _, _ string)        { return "none", w.Gone, w.GoneText }
+func sayTooLate(w *wording) (_, _, _ string)     { return "none", w.TooLate, w.TooLateText }
+func sayCrowded(w *wording) (_, _, _ string)     { return "bad", w.Crowded, w.CrowdedText }
+func sayNothingLeft(w *wording) (_, _, _ string) { return "bad", w.NothingLeft, w.NothingLeftText }
+func sayBegunOften(w *wording) (_, _, _ string)  { return "bad", w.BegunOften, w.BegunOftenText }
 
 // notice is a page without a step: it says what is the case, and the way on where there is one.
 func (h *handler) notice(v *visit, status int, result string, say says) {
 	mark, heading, text := say(v.words)
-	p := h.blank(v, viewNotice, heading, named{})
-	p.Mark, p.Lead = mark, v.say(text, named{})
+	p := h.blank(v, viewNotice, heading, nil)
+	p.Mark, p.Lead = mark, v.say(text, nil)
 	switch result {
 	case resultUnavailable, resultForeign, resultNoCookie, resultMalformed:
 		p.Back, p.BackWords = h.path(v, belowOf(v), kept(v, "then")...), v.words.TryAgain
@@ -246,23 +189,7 @@ func (h *handler) notice(v *visit, status int, result string, say says) {
 // leadBack offers the client's own page, where it gave one.
 func (h *handler) leadBack(v *visit, p *page) {
 	if host := hostOf(v.link.ReturnTo); host != "" {
-		p.Return, p.ReturnTo = v.link.ReturnTo, v.say(v.words.BackTo, named{"host": {Kind: "code", Text: host}})
-	}
-}
-
-func headers(w http.ResponseWriter) {
-	for name, value := range map[string]string{
-		"Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; " +
-			"frame-ancestors 'none'; base-uri 'none'",
-		"Referrer-Policy":            "no-referrer", // the token is in the path
-		"X-Robots-Tag":               "noindex, nofollow",
-		"Cache-Control":              "no-store",
-		"X-Content-Type-Options":     "nosniff",
-		"X-Frame-Options":            "DENY",
-		"Permissions-Policy":         "camera=(), microphone=(), geolocation=(), payment=()",
-		"Cross-Origin-Opener-Policy": "same-origin",
-	} {
-		w.Header().Set(name, value)
+		p.Return, p.ReturnTo = v.link.ReturnTo, v.say(v.words.BackTo, webpage.Named{"host": {Kind: webpage.Code, Text: host}})
 	}
 }
 
@@ -272,33 +199,20 @@ func (h *handler) render(v *visit, status int, result string, p page) {
 	if p.View != viewNotice {
 		if v.r.Method == http.MethodGet {
 			if say := v.words.said(v.sees.said); say != "" {
-				p.Said = v.say(say, named{"n": count(v.sees.count)})
+				p.Said = v.say(say, webpage.Named{"n": count(v.sees.count)})
 			}
 			v.tell("", 0)
 		}
 		h.remember(v)
 		p.Form = h.form(v)
-		p.Until = v.say(v.words.Open, named{"time": v.words.clock(v.link.ExpiresAt)})
+		p.Until = v.say(v.words.Open, webpage.Named{"time": webpage.Clock(v.link.ExpiresAt)})
 	}
-	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, p); err != nil {
-		h.Log.ErrorContext(v.r.Context(), "enrolment page not rendered", "err", err)
-		http.Error(v.out, "This page can't be shown right now.", http.StatusInternalServerError)
-		return
-	}
-	// Every attribute of the template stands in double quotes, so an apostrophe needs no escape, and
-	// the words can be found in the source as they are written.
-	body := bytes.ReplaceAll(b.Bytes(), []byte("&#39;"), []byte("'"))
-	headers(v.out)
 	if p.Refresh {
 		v.out.Header().Set("Refresh", strconv.Itoa(lookEvery)+"; url="+h.path(v, belowOf(v), next(v)...))
 	}
-	v.out.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.out.Header().Set("Content-Language", p.Lang)
-	v.out.Header().Set("Vary", "Accept-Language, Cookie")
-	v.out.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	v.out.WriteHeader(status)
-	_, _ = v.out.Write(body) // net/http drops the body of a HEAD
+	if err := webpage.Render(v.out, status, p.Lang, pageTemplate, p); err != nil {
+		h.Log.ErrorContext(v.r.Context(), "enrolment page not rendered", "err", err)
+	}
 }
 
 const (

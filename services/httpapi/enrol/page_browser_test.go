@@ -131,7 +131,7 @@ func (w *walk) through(u device.User, register func(u device.User, number, name 
 	second := register(u, to+"0", "A second phone with a name that is longer than most people would ever choose for it")
 	w.Open(w.link)
 	w.looks("list")
-	w.h.pass(10 * time.Minute)
+	w.h.clock.Forward(10 * time.Minute)
 	w.Open(w.link + "/devices/" + second.ID + "/default")
 	w.looks("proof")
 	_, err := w.h.links.Change(w.h.t.Context(), w.invited, func(l *enrolment.Link) error {

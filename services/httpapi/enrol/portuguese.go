@@ -1,9 +1,10 @@
 package enrol
 
+import "github.com/assent-io/assent/services/httpapi/webpage"
+
 var portuguese = &wording{
-	Tag: "pt", Name: "Português", Dir: "ltr",
-	Months: [12]string{"jan.", "fev.", "mar.", "abr.", "maio", "jun.", "jul.", "ago.", "set.", "out.", "nov.", "dez."},
-	Date:   "{day} {month} {year}",
+	Language: webpage.Portuguese,
+	OnDate:   "{day} {month} {year}",
 
 	Title: "Como confirma que é você", For: "Para {user}", Nothing: "Ainda não há nada configurado. Adicione pelo menos uma forma.",
 	Yours: "O que você tem", Default: "Padrão", FirstAsked: "Você é consultado primeiro pelo padrão.", Added: "Adicionado em {date}",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/recovery"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -155,15 +156,15 @@ func failed(w *wording, asked verification.Verification) string {
 	}
 }
 
-func toOf(v *visit, d device.Device) named {
-	return named{"device": {Kind: "name", Text: nameOf(v, d)}, "address": {Kind: "code", Text: device.Mask(d.Kind, d.Address)}}
+func toOf(v *visit, d device.Device) webpage.Named {
+	return webpage.Named{"device": {Kind: webpage.Name, Text: nameOf(v, d)}, "address": {Kind: webpage.Code, Text: device.Mask(d.Kind, d.Address)}}
 }
 
 // proofPage lists the ways.
 func (h *handler) proofPage(v *visit, codes bool) page {
 	w := v.words
-	p := h.step(v, viewProof, "proof", w.ProofHeading, named{})
-	p.Lead, p.None = v.say(w.ProofLead, named{}), v.say(w.NoneAtHand, named{})
+	p := h.step(v, viewProof, "proof", w.ProofHeading, nil)
+	p.Lead, p.None = v.say(w.ProofLead, nil), v.say(w.NoneAtHand, nil)
 	words := map[string]string{"sms": w.ByText, "voice": w.ByCall, "email": w.ByMail, "totp": w.ByApp, "push": w.ByPush}
 	for _, d := range v.has {
 		for _, channel := range d.Kind.Channels() {
@@ -177,7 +178,7 @@ func (h *handler) proofPage(v *visit, codes bool) page {
 }
 
 func (h *handler) recoverPage(v *visit) page {
-	p := h.step(v, viewRecover, "proof", v.words.RecoverHeading, named{})
+	p := h.step(v, viewRecover, "proof", v.words.RecoverHeading, nil)
 	p.Other = h.path(v, "proof", append(kept(v, "then"), "other", "1")...)
 	return p
 }
@@ -258,7 +259,7 @@ func (h *handler) askBy(ctx context.Context, v *visit, way string, codes bool) {
 	params := verification.Params{
 		ID: uuid.Must(uuid.NewV7()).String(), Credential: v.link.Account, UserID: v.user.ID, DeviceID: d.ID,
 		Channel: verification.Channel(channel), Challenge: verification.CodeChallenge,
-		ToMasked: device.Mask(d.Kind, d.Address), Locale: v.lang, Brand: v.link.Brand,
+		ToMasked: device.Mask(d.Kind, d.Address), Locale: v.words.Tag, Brand: v.link.Brand,
 	}
 	if d.Kind == device.Push {
 		params.Challenge, params.NumberLength = verification.ApprovalChallenge, verification.MatchedDigits
@@ -324,16 +325,16 @@ func (h *handler) compare(ctx context.Context, v *visit, asked verification.Veri
 		}
 		wrong += v.words.tries(now.ChecksLeft())
 	}
-	p.blame(v, wrong, named{"n": count(len(digitsOf(v.typed.Get("code"))))})
+	p.blame(v, wrong, webpage.Named{"n": count(len(webpage.Digits(cut(v.typed.Get("code")))))})
 	h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 }
 
 // recover takes a recovery code, or a bypass token that somebody gave the person.
 func (h *handler) recover(ctx context.Context, v *visit) {
 	p := h.recoverPage(v)
-	kind, code, ok := recovery.Read(latin(v.typed.Get("recovery")))
+	kind, code, ok := recovery.Read(webpage.Latin(v.typed.Get("recovery")))
 	if !ok {
-		p.blame(v, v.words.RecoverForm, named{})
+		p.blame(v, v.words.RecoverForm, nil)
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 		return
 	}
@@ -350,7 +351,7 @@ func (h *handler) recover(ctx context.Context, v *visit) {
 	case err != nil:
 		h.refuse(v, p, err)
 	case !found.Valid():
-		p.blame(v, v.words.RecoverWrong, named{})
+		p.blame(v, v.words.RecoverWrong, nil)
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 	case found.Kind == recovery.Token:
 		h.accept(v, h.Now(), byCode, saidProof, 0)

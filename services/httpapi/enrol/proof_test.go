@@ -34,11 +34,11 @@ func TestWhoHasADeviceProvesItBeforeAnythingChanges(t *testing.T) {
 		}
 	}
 	require.Len(t, h.has(u), 2)
-	require.Zero(t, h.verifications.count())
+	require.Zero(t, h.verifications.Count())
 
 	s = b.open("/devices/" + second.ID + "/rename")
 	s = b.send(s, "way", second.ID+" sms").is(http.StatusOK, "Enter the code", "Sent by text to +1••••••0102")
-	require.Equal(t, "+14155550102", h.verifications.last().To)
+	require.Equal(t, "+14155550102", h.verifications.Last().To)
 	s = b.send(s, "do", "prove", "code", wrong(h.code())).is(http.StatusUnprocessableEntity, "That isn't the code we sent. 4 tries left.")
 	s = b.send(s, "do", "prove", "code", h.code()).is(http.StatusOK, "Rename Work", "You can go on for 10 minutes.")
 	s = b.send(s, "name", " ").is(http.StatusUnprocessableEntity, "Enter a name.")
@@ -49,9 +49,9 @@ func TestWhoHasADeviceProvesItBeforeAnythingChanges(t *testing.T) {
 	s = b.send(s).is(http.StatusOK, "It was removed.")
 	require.Len(t, h.has(u), 1)
 
-	h.pass(10*time.Minute - time.Second)
+	h.clock.Forward(10*time.Minute - time.Second)
 	b.open("/add/phone").is(http.StatusOK, "Add a phone number")
-	h.pass(time.Second)
+	h.clock.Forward(time.Second)
 	s = b.open("/devices/"+second.ID+"/remove").is(http.StatusOK, "First, show that it's you")
 	require.Equal(t, "devices/"+second.ID+"/remove", s.url.Query().Get("then"))
 	s = b.send(s, "way", second.ID+" voice").is(http.StatusOK, "We are calling +1••••••0102.")
@@ -130,17 +130,17 @@ func TestACodeOfTheAppProvesToo(t *testing.T) {
 	link, _ := h.invite(u)
 	b := h.browser(link)
 	s := b.send(b.open("/add/phone"), "way", d.ID+" totp").is(http.StatusOK, "Open Codes and enter the code that it shows.")
-	s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.now()))).is(http.StatusUnprocessableEntity, "That isn't the code that the app shows now.")
-	b.send(s, "do", "prove", "code", device.OneTimeCode(secret, h.now())).is(http.StatusOK, "Add a phone number")
+	s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.clock.Now()))).is(http.StatusUnprocessableEntity, "That isn't the code that the app shows now.")
+	b.send(s, "do", "prove", "code", device.OneTimeCode(secret, h.clock.Now())).is(http.StatusOK, "Add a phone number")
 
 	b = h.browser(link)
 	s = b.send(b.open("/add/phone"), "way", d.ID+" totp")
 	for range 3 {
-		s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.now()))).is(http.StatusUnprocessableEntity)
+		s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.clock.Now()))).is(http.StatusUnprocessableEntity)
 	}
-	s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.now())))
+	s = b.send(s, "do", "prove", "code", wrong(device.OneTimeCode(secret, h.clock.Now())))
 	s.is(http.StatusUnprocessableEntity, "1 try left.")
-	s = b.send(s, "do", "prove", "code", device.OneTimeCode(secret, h.now()))
+	s = b.send(s, "do", "prove", "code", device.OneTimeCode(secret, h.clock.Now()))
 	s.is(http.StatusTooManyRequests, "Too many wrong codes. Try again at ", "or use another way", "Another way")
 }
 
@@ -155,7 +155,7 @@ func TestARecoveryCodeProvesOnceAndSaysHowManyAreLeft(t *testing.T) {
 		_, p, _ := recovery.Read(c.Reveal())
 		plain = append(plain, p)
 	}
-	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, u.ID, plain, h.now()))
+	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, u.ID, plain, h.clock.Now()))
 	link, l := h.invite(u)
 	b := h.browser(link)
 	b.open("/add/phone").is(http.StatusOK, "First, show that it's you", "Use a recovery code")
@@ -187,14 +187,14 @@ func TestABypassTokenProvesForWhoLostEverything(t *testing.T) {
 	told, err := recovery.NewToken(strings.NewReader(strings.Repeat("some random bytes of a test. ", 10)))
 	require.NoError(t, err)
 	_, plain, _ := recovery.Read(told.Reveal())
-	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, u.ID, recovery.BypassToken{ID: "t1", Reason: "lost", ExpiresAt: h.now().Add(time.Hour), UsesLeft: 1}, plain))
+	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, u.ID, recovery.BypassToken{ID: "t1", Reason: "lost", ExpiresAt: h.clock.Now().Add(time.Hour), UsesLeft: 1}, plain))
 	b.open("/add/totp").is(http.StatusOK, "Use a recovery code")
 	s := b.open("/proof?then=add%2Ftotp&way=recovery").is(http.StatusOK, "A code that somebody gave you has 16.")
 	b.send(s, "recovery", told.Reveal()).is(http.StatusOK, "Add an authenticator app", "You can go on for 10 minutes.")
 	require.Equal(t, map[string]string{"kind": "bypass_token", "token_id": "t1", "uses_left": "0", "enrolment_id": h.did(u)[0].Details["enrolment_id"]}, h.did(u)[0].Details)
 
 	none := h.user() // who has a token and nothing else needs none
-	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, none.ID, recovery.BypassToken{ID: "t2", ExpiresAt: h.now().Add(time.Hour), UsesLeft: 1}, plain))
+	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, none.ID, recovery.BypassToken{ID: "t2", ExpiresAt: h.clock.Now().Add(time.Hour), UsesLeft: 1}, plain))
 	link, _ = h.invite(none)
 	h.browser(link).open("/add/totp").is(http.StatusOK, "Add an authenticator app")
 }
@@ -212,7 +212,7 @@ func TestAnApprovalOnThePhoneProvesWithItsNumber(t *testing.T) {
 	b := h.browser(link)
 	ask := func() verification.Activation {
 		s := b.send(b.open("/proof?other=1&then=add%2Ftotp"), "way", d.ID+" push").is(http.StatusOK, "Approve on Browser", "Enter this number there:")
-		a := h.verifications.last()
+		a := h.verifications.Last()
 		require.Contains(t, s.text(), a.Secrets.Number.Reveal())
 		require.Contains(t, s.header.Get("Refresh"), "3; url=")
 		require.Equal(t, "Change your devices", a.Verification.Context.Action)
@@ -223,7 +223,7 @@ func TestAnApprovalOnThePhoneProvesWithItsNumber(t *testing.T) {
 	require.NoError(t, err)
 	b.open("/proof?then=add%2Ftotp").is(http.StatusOK, "The request was refused, so nothing was changed.", "Approve on Browser")
 	ask()
-	h.pass(verification.DefaultLife)
+	h.clock.Forward(verification.DefaultLife)
 	b.open("/proof?then=add%2Ftotp").is(http.StatusOK, "Nobody answered in time.")
 	link, _ = h.invite(u)
 	b = h.browser(link)
@@ -260,15 +260,15 @@ func TestALinkThatSawADeviceNeedsAProofForGood(t *testing.T) {
 	told, err := recovery.NewToken(strings.NewReader(strings.Repeat("some random bytes of a test. ", 10)))
 	require.NoError(t, err)
 	_, plain, _ := recovery.Read(told.Reveal())
-	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, u.ID, recovery.BypassToken{ID: "t1", ExpiresAt: h.now().Add(time.Hour), UsesLeft: 1}, plain))
+	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, u.ID, recovery.BypassToken{ID: "t1", ExpiresAt: h.clock.Now().Add(time.Hour), UsesLeft: 1}, plain))
 	thief.open("/add/totp").is(http.StatusOK, "First, show that it's you", "Use a recovery code")
 
 	codes := h.user()
-	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, codes.ID, []verification.Code{"ABCDEFGHJKMN"}, h.now()))
+	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, codes.ID, []verification.Code{"ABCDEFGHJKMN"}, h.clock.Now()))
 	link, _ = h.invite(codes)
 	b := h.browser(link)
 	b.open("").is(http.StatusOK)
-	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, codes.ID, nil, h.now()))
+	require.NoError(t, h.users.ReplaceRecoveryCodes(t.Context(), shop, codes.ID, nil, h.clock.Now()))
 	b.open("/add/totp").is(http.StatusForbidden, "Nothing is left to show that it's you.")
 
 	fresh, _ := h.invite(u)

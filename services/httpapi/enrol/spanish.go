@@ -1,9 +1,10 @@
 package enrol
 
+import "github.com/assent-io/assent/services/httpapi/webpage"
+
 var spanish = &wording{
-	Tag: "es", Name: "Español", Dir: "ltr",
-	Months: [12]string{"ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"},
-	Date:   "{day} {month} {year}",
+	Language: webpage.Spanish,
+	OnDate:   "{day} {month} {year}",
 
 	Title: "Cómo confirma que es usted", For: "Para {user}", Nothing: "Todavía no hay nada configurado. Añada al menos una forma.",
 	Yours: "Lo que tiene", Default: "Predeterminado", FirstAsked: "Primero se le pregunta por el predeterminado.", Added: "Añadido el {date}",

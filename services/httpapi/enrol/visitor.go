@@ -15,6 +15,7 @@ import (
 
 	"github.com/assent-io/assent/services/device"
 	"github.com/assent-io/assent/services/enrolment"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/verification"
 )
 
@@ -32,7 +33,6 @@ type visit struct {
 	r     *http.Request
 	typed url.Values // what came with a form
 	token verification.Token
-	lang  string
 	words *wording
 
 	link  enrolment.Link
@@ -60,12 +60,10 @@ type visitor struct {
 
 func (h *handler) visit(w http.ResponseWriter, r *http.Request) *visit {
 	v := &visit{out: w, r: r, token: verification.Token(r.PathValue("token"))}
-	v.speak(languageFor(r, ""))
+	v.words = catalog.For(r, "")
 	v.sees = h.visitor(v)
 	return v
 }
-
-func (v *visit) speak(tag string) { v.lang, v.words = tag, wordingOf(tag) }
 
 // active finds one of the person's devices that count.
 func (v *visit) active(id string) (device.Device, bool) { return find(v.has, id) }
@@ -160,7 +158,7 @@ func (h *handler) path(v *visit, below string, query ...string) string {
 		to += "/" + below
 	}
 	q := url.Values{}
-	if lang := v.r.URL.Query().Get("lang"); known(lang) {
+	if lang := catalog.Chosen(v.r); lang != "" {
 		q.Set("lang", lang)
 	}
 	for i := 0; i+1 < len(query); i += 2 {
@@ -176,7 +174,7 @@ func (h *handler) path(v *visit, below string, query ...string) string {
 func (h *handler) lead(v *visit, below string, query ...string) {
 	h.remember(v)
 	h.pages.WithLabelValues(resultDone).Inc()
-	headers(v.out)
+	webpage.Guard(v.out)
 	v.out.Header().Set("Location", h.path(v, below, query...))
 	v.out.WriteHeader(http.StatusSeeOther)
 }

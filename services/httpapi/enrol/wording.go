@@ -1,27 +1,24 @@
 package enrol
 
 import (
-	"net/http"
+	"maps"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/text/language"
-
 	"github.com/assent-io/assent/services/address"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/httpapi/webpage"
 )
 
 // catalog holds the languages of the page; the first is the one for everybody else.
-var catalog = []*wording{english, german, spanish, french, portuguese, hindi, arabic}
+var catalog = webpage.NewCatalog(english, german, spanish, french, portuguese, hindi, arabic)
 
 // wording is everything the page says in one language. Sentences are whole, with named parts in braces. Where one
 // names the brand, what follows a bar is said where there is none.
 type wording struct {
-	Tag, Name, Dir string
-	Months         [12]string
-	Date           string // {day} and {month}
+	webpage.Language
+	OnDate string // {day}, {month} and {year}
 
 	Title, For, Nothing, Yours, Default, FirstAsked, Added string
 	Rename, MakeDefault, Remove                            string
@@ -141,83 +138,20 @@ func (w *wording) adding(k device.Kind) (heading, note, name string) {
 	return w.AddPush, w.PushNote, w.DefaultPush
 }
 
-func wordingOf(tag string) *wording {
-	for _, w := range catalog {
-		if w.Tag == tag {
-			return w
-		}
-	}
-	return catalog[0]
-}
-
-func known(tag string) bool { return wordingOf(tag).Tag == tag }
-
-// languageFor is the language of a page: the link that was chosen, the client's locale, what
-// the browser asks for, English.
-func languageFor(r *http.Request, locale string) string {
-	if chosen := r.URL.Query().Get("lang"); known(chosen) {
-		return chosen
-	}
-	tags := make([]language.Tag, len(catalog))
-	for i, w := range catalog {
-		tags[i] = language.Make(w.Tag)
-	}
-	matcher := language.NewMatcher(tags)
-	if wanted, err := language.Parse(locale); err == nil {
-		if _, i, confidence := matcher.Match(wanted); confidence >= language.Low {
-			return catalog[i].Tag
-		}
-	}
-	wanted, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
-	if err != nil {
-		return catalog[0].Tag
-	}
-	_, i, _ := matcher.Match(wanted...)
-	return catalog[i].Tag
-}
-
-// named is what the named parts of a sentence stand for.
-type named map[string]part
-
-// say cuts a sentence at its named parts, so that the template isolates each: a brand may be
-// written in the other direction, and a time carries its machine form.
-func (v *visit) say(sentence string, n named) []part {
+// say is a sentence of this visit: what follows a bar is said where there is no brand.
+func (v *visit) say(sentence string, n webpage.Named) []webpage.Part {
 	branded, plain, either := strings.Cut(sentence, "|")
 	if sentence = branded; either && v.link.Brand == "" {
 		sentence = plain
 	}
-	var parts []part
-	for sentence != "" {
-		before, rest, found := strings.Cut(sentence, "{")
-		if before != "" {
-			parts = append(parts, part{Kind: "text", Text: before})
-		}
-		if !found {
-			break
-		}
-		name, after, _ := strings.Cut(rest, "}")
-		if name == "brand" {
-			parts = append(parts, part{Kind: "name", Text: v.link.Brand})
-		} else {
-			parts = append(parts, n[name])
-		}
-		sentence = after
-	}
-	return parts
-}
-
-// clock is a time of today. It names its zone: the page does not know where the person is.
-func (w *wording) clock(t time.Time) part {
-	t = t.UTC()
-	return part{Kind: "time", Text: t.Format("15:04") + " UTC", At: t}
+	named := webpage.Named{"brand": {Kind: webpage.Name, Text: v.link.Brand}}
+	maps.Copy(named, n)
+	return webpage.Split(sentence, named)
 }
 
 // date is a day.
-func (w *wording) date(t time.Time) part {
-	t = t.UTC()
-	text := strings.ReplaceAll(w.Date, "{day}", strconv.Itoa(t.Day()))
-	text = strings.ReplaceAll(text, "{year}", strconv.Itoa(t.Year()))
-	return part{Kind: "time", Text: strings.ReplaceAll(text, "{month}", w.Months[t.Month()-1]), At: t}
+func (w *wording) date(t time.Time) webpage.Part {
+	return webpage.Part{Kind: webpage.Time, Words: w.Date(w.OnDate, t), At: t.UTC()}
 }
 
 // hostOf is the host that a web address leads to; empty for anything else.

@@ -21,6 +21,9 @@ func (w *wording) sentences() map[string]string {
 	value := reflect.ValueOf(*w)
 	for i := range value.NumField() {
 		field := value.Type().Field(i)
+		if field.Anonymous {
+			continue // not what the page says
+		}
 		if f := value.Field(i); f.Kind() == reflect.String {
 			all[field.Name] = f.String()
 		} else {
@@ -45,12 +48,12 @@ func partsOf(sentence string) []string {
 
 func TestEveryLanguageSaysEverything(t *testing.T) {
 	t.Parallel()
-	require.Len(t, catalog, 7)
+	require.Len(t, catalog.All(), 7)
 	reference := english.sentences()
-	for _, w := range catalog {
+	for _, w := range catalog.All() {
 		for field, sentence := range w.sentences() {
 			require.NotEmpty(t, strings.TrimSpace(sentence), "%s: %s", w.Tag, field)
-			if field == "Date" {
+			if field == "OnDate" {
 				require.Equal(t, []string{"{day}", "{month}", "{year}"}, partsOf(sentence), w.Tag)
 				continue
 			}
@@ -61,17 +64,16 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 			if strings.Contains(sentence, "{brand}") {
 				require.Contains(t, sentence, "|", "%s: %s: there may be no brand", w.Tag, field)
 			}
-			if w != english && field != "Dir" && len(sentence) > 24 {
+			if w != english && len(sentence) > 24 {
 				require.NotEqual(t, reference[field], sentence, "%s: %s is not translated", w.Tag, field)
 			}
 		}
 	}
-	require.Equal(t, "rtl", arabic.Dir)
 }
 
 func TestEveryFlawHasItsSentence(t *testing.T) {
 	t.Parallel()
-	for _, w := range catalog {
+	for _, w := range catalog.All() {
 		said := map[string]bool{}
 		for _, f := range []address.Flaw{
 			address.NotAbroad, address.NotDigits, address.NoCountry, address.Short, address.Long, address.NoNumber,
