@@ -467,27 +467,14 @@ func TestTheWebAuthenticatorIsTriedBeforeItMatters(t *testing.T) {
 
 func TestTheAuthenticatorPageRunsAsItStands(t *testing.T) {
 	t.Parallel()
-	written, err := os.ReadFile("../../docs/authenticator.md")
-	require.NoError(t, err)
 	s, dir := settled(t)
-	reader := newShell(t, dir)
 	p := s.WebPhone()
-	var output string
-	ran, compared := 0, 0
-	for _, m := range blocks.FindAllStringSubmatch(string(written), -1) {
-		switch language, text := m[1], m[2]; language {
-		case "sh":
-			output = reader.runs(strings.ReplaceAll(text, guideBase, s.base))
-			require.NotContains(t, output, `"code":"`, "a problem, of this block: %s", text)
-			ran++
-		case "json":
-			sameForm(t, lastJSON(t, output), text)
-			compared++
+	output := writtenPage{file: "authenticator.md", commands: 2, answers: 1, after: func(language, _, output string) {
+		if language == "json" {
 			p.JoinsWith(p.CodeOf(printed[api.Enrolment](t, output).URL))
 			p.Leaves()
 		}
-	}
-	require.Equal(t, []int{2, 1}, []int{ran, compared}, "the page has lost its blocks")
+	}}.Runs(s, dir)
 	v := printed[api.Verification](t, output)
 	p.Sees(".facts", "Near Lyon (estimate)")
 	p.Types(v.MatchNumber)

@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"image/png"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -212,29 +211,13 @@ var token = regexp.MustCompile(`/enrol/[A-Za-z0-9_-]+`)
 
 func TestTheEnrolmentPageRunsAsItStands(t *testing.T) {
 	t.Parallel()
-	written, err := os.ReadFile("../../docs/enrolment.md")
-	require.NoError(t, err)
 	s, dir := settled(t)
-	reader := newShell(t, dir)
-	person := ana{s: s}
-	var output string
-	ran, compared := 0, 0
-	for _, m := range blocks.FindAllStringSubmatch(string(written), -1) {
-		switch language, text := m[1], m[2]; language {
-		case "sh":
-			output = reader.runs(person.fills(strings.ReplaceAll(text, guideBase, s.base)))
-			require.NotContains(t, output, `"code":"`, "a problem, of this block: %s", text)
-			ran++
-		case "json":
-			sameForm(t, lastJSON(t, token.ReplaceAllString(output, "/enrol/x")), token.ReplaceAllString(strings.ReplaceAll(text, guideBase, s.base), "/enrol/x"))
-			compared++
-		}
+	writtenPage{file: "enrolment.md", commands: 4, answers: 2, differs: token, after: func(_, text, output string) {
 		switch {
-		case strings.Contains(m[2], "'<h1"):
+		case strings.Contains(text, "'<h1"):
 			require.Contains(t, output, "How you confirm that it's you")
-		case strings.Contains(m[2], "http_code"):
+		case strings.Contains(text, "http_code"):
 			require.Contains(t, output, "410")
 		}
-	}
-	require.Equal(t, []int{4, 2}, []int{ran, compared}, "the page has lost some of its blocks")
+	}}.Runs(s, dir)
 }

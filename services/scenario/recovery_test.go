@@ -2,7 +2,6 @@ package scenario_test
 
 import (
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -78,27 +77,10 @@ var toldCode = regexp.MustCompile(`[2-9A-HJKMNP-Z]{4}(-[2-9A-HJKMNP-Z]{4}){2,3}`
 
 func TestTheRecoveryPageRunsAsItStands(t *testing.T) {
 	t.Parallel()
-	written, err := os.ReadFile("../../docs/recovery.md")
-	require.NoError(t, err)
 	s, dir := settled(t)
-	reader := newShell(t, dir)
-	person := ana{s: s}
-	var output string
-	ran, compared := 0, 0
-	for _, m := range blocks.FindAllStringSubmatch(string(written), -1) {
-		switch language, text := m[1], m[2]; language {
-		case "sh":
-			output = reader.runs(person.fills(strings.ReplaceAll(text, guideBase, s.base)))
-			require.NotContains(t, output, `"code":"`, "a problem, of this block: %s", text)
-			ran++
-		case "json":
-			sameForm(t, lastJSON(t, toldCode.ReplaceAllString(output, "2222")), toldCode.ReplaceAllString(text, "2222"))
-			compared++
-		}
-		if strings.Contains(m[2], "field status") {
+	writtenPage{file: "recovery.md", commands: 8, answers: 7, differs: toldCode, after: func(_, text, output string) {
+		if strings.Contains(text, "field status") {
 			require.Contains(t, output, "approved")
 		}
-	}
-	require.GreaterOrEqual(t, ran, 8, "the page has lost its shell blocks")
-	require.GreaterOrEqual(t, compared, 7, "the page has lost its answers")
+	}}.Runs(s, dir)
 }
