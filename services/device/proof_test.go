@@ -141,22 +141,3 @@ func TestASignatureIsGivenAsDERWhicheverFormItCameIn(t *testing.T) {
 	_, err = device.SignatureDER(text, nil, der)
 	require.ErrorIs(t, err, device.ErrKey)
 }
-
-func TestAChangeIsSignedForOneDeviceTimeAndBody(t *testing.T) {
-	k, public := key(t, elliptic.P256())
-	c := device.Change{DeviceID: "d1", At: "2026-11-21T10:04:31Z", Body: `{"push_token":"t"}`}
-	require.Equal(t, "assent-phone-v1\nd1\n2026-11-21T10:04:31Z\n8c7f6148025b7fd17f9e70f4ffb64e9a7466816a29802b4866803cac6900c647", c.SignedText())
-	der, raw := sign(t, k, c.SignedText())
-	require.NoError(t, c.Verify(public, der))
-	require.NoError(t, c.Verify(public, raw))
-	for _, change := range []func(*device.Change){
-		func(c *device.Change) { c.DeviceID = "d2" },
-		func(c *device.Change) { c.At = "2026-11-21T10:04:32Z" },
-		func(c *device.Change) { c.Body = `{"push_token":"u"}` },
-	} {
-		other := c
-		change(&other)
-		require.ErrorIs(t, other.Verify(public, der), device.ErrSignature)
-	}
-	require.ErrorIs(t, device.Look{DeviceID: "d1", At: c.At}.Verify(public, der), device.ErrSignature, "nothing else can be made of it")
-}

@@ -58,11 +58,7 @@ func (s *Server) CreateEnrolment(w http.ResponseWriter, r *http.Request, userID 
 		s.fail(w, r, err)
 		return
 	}
-	u, err := s.user(r, client.Account, userID)
-	if err == nil && u.Barred() {
-		err = invalid(faults{{Parameter: "id", Detail: "is a user who is locked or disabled"}})
-	}
-	if err != nil {
+	if err := s.admitted(r, client.Account, userID); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -16,30 +16,18 @@ import (
 
 // ChangePhone stores the new push token of a phone, which signs for it.
 func (s *Server) ChangePhone(w http.ResponseWriter, r *http.Request, id contract.DeviceID, _ contract.ChangePhoneParams) {
-	body, err := readBody(w, r, maxBody)
+	phone, err := readSigned[api.ChangePhone](s, w, r, id, device.Change)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	// Before anything is said of the body: whoever has not signed is told nothing.
-	d, at, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
-		return device.Change{DeviceID: id, At: at, Body: string(body)}.Verify(public, signature)
-	})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	request, f, err := decodeBody[api.ChangePhone](s.shapes, body, maxFaults)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	token := readPushToken(&f, api.Platform(d.Platform), given(request.PushToken))
+	request, f := phone.asks, phone.faults
+	token := readPushToken(&f, api.Platform(phone.by.Platform), given(request.PushToken))
 	if err := invalid(f); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	err = s.config.Phones.ChangeToken(r.Context(), d, token, at)
+	err = s.config.Phones.ChangeToken(r.Context(), phone.by, token, phone.at)
 	if errors.Is(err, verification.ErrNotFound) || errors.Is(err, enrolment.ErrStale) {
 		err = badPhone()
 	}

@@ -1,9 +1,6 @@
 package httpapi_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"strings"
@@ -21,20 +18,11 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
-// changing is the header of a change at a time.
-func (p phone) changing(t *testing.T, body, at string) string {
-	t.Helper()
-	digest := sha256.Sum256([]byte(device.Change{DeviceID: p.id, At: at, Body: body}.SignedText()))
-	signature, err := ecdsa.SignASN1(rand.Reader, p.key, digest[:])
-	require.NoError(t, err)
-	return `Phone at="` + at + `", signature="` + base64.RawURLEncoding.EncodeToString(signature) + `"`
-}
-
 func (b *bench) change(p phone, body, at string) answer {
 	b.t.Helper()
 	return b.do(call{
 		method: http.MethodPut, path: "/v1/phones/" + p.id, anonymous: true, body: body,
-		header: map[string]string{"Authorization": p.changing(b.t, body, at)},
+		header: map[string]string{"Authorization": p.signs(b.t, device.Change, at, body)},
 	})
 }
 
@@ -87,12 +75,12 @@ func TestAChangeThatIsNotThePhonesOwnIsRefusedInOneWay(t *testing.T) {
 	path := "/v1/phones/" + p.id
 	want := refuse(path, body, "")
 	for name, header := range map[string]string{
-		"of another key":            stranger.changing(t, body, lookedAt),
-		"for another device":        elsewhere.changing(t, body, lookedAt),
-		"of another body":           p.changing(t, `{"push_token":"theirs"}`, lookedAt),
+		"of another key":            stranger.signs(t, device.Change, lookedAt, body),
+		"for another device":        elsewhere.signs(t, device.Change, lookedAt, body),
+		"of another body":           p.signs(t, device.Change, lookedAt, `{"push_token":"theirs"}`),
 		"of a look":                 p.authorization(t, lookedAt),
-		"too old":                   p.changing(t, body, "2026-11-21T09:59:30Z"),
-		"of the future":             p.changing(t, body, "2026-11-21T10:09:33Z"),
+		"too old":                   p.signs(t, device.Change, "2026-11-21T09:59:30Z", body),
+		"of the future":             p.signs(t, device.Change, "2026-11-21T10:09:33Z", body),
 		"of a client":               "Basic " + base64.StdEncoding.EncodeToString([]byte(shop+":"+shopSecret)),
 		"with nothing in it":        `Phone at="", signature=""`,
 		"with a signature too long": `Phone at="` + lookedAt + `", signature="` + strings.Repeat("A", 300) + `"`,
@@ -100,12 +88,12 @@ func TestAChangeThatIsNotThePhonesOwnIsRefusedInOneWay(t *testing.T) {
 		require.Equal(t, want, refuse(path, body, header), name)
 		require.Equal(t, want, refuse(path, `{"push_token":7}`, header), name)
 	}
-	require.Equal(t, want, refuse("/v1/phones/"+elsewhere.id, body, elsewhere.changing(t, body, lookedAt)), "unknown")
+	require.Equal(t, want, refuse("/v1/phones/"+elsewhere.id, body, elsewhere.signs(t, device.Change, lookedAt, body)), "unknown")
 	require.Equal(t, "token-of-ana", a.joined[0].Address)
-	look := call{method: http.MethodGet, path: path + "/prompts", anonymous: true, header: map[string]string{"Authorization": p.changing(t, "", lookedAt)}}
+	look := call{method: http.MethodGet, path: path + "/prompts", anonymous: true, header: map[string]string{"Authorization": p.signs(t, device.Change, lookedAt, "")}}
 	require.Equal(t, api.ProblemCodeBadSignature, b.do(look).problem(t).Code, "nor is a change a look")
 	a.forget()
-	require.Equal(t, want, refuse(path, body, p.changing(t, body, lookedAt)), "removed")
+	require.Equal(t, want, refuse(path, body, p.signs(t, device.Change, lookedAt, body)), "removed")
 }
 
 func TestADeviceMayJoinAgain(t *testing.T) {

@@ -22,24 +22,12 @@ const (
 
 // CountPhone notes how far a phone has counted, and refuses one whose key is in use elsewhere.
 func (s *Server) CountPhone(w http.ResponseWriter, r *http.Request, id contract.DeviceID, _ contract.CountPhoneParams) {
-	body, err := readBody(w, r, maxBody)
+	phone, err := readSigned[api.CountPhone](s, w, r, id, device.Count)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	// Before anything is said of the body: whoever has not signed is told nothing.
-	d, at, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
-		return device.Count{DeviceID: id, At: at, Body: string(body)}.Verify(public, signature)
-	})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	request, f, err := decodeBody[api.CountPhone](s.shapes, body, maxFaults)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
+	request, f := phone.asks, phone.faults
 	if request.Counter < 1 || request.Counter > maxCounter {
 		f.add("counter", "must be a whole number from 1 to "+strconv.Itoa(maxCounter))
 	}
@@ -50,10 +38,10 @@ func (s *Server) CountPhone(w http.ResponseWriter, r *http.Request, id contract.
 		s.fail(w, r, err)
 		return
 	}
-	err = s.config.Phones.Count(r.Context(), d, device.Counter{Number: int64(request.Counter), Nonce: request.Nonce, At: at.UTC()})
+	err = s.config.Phones.Count(r.Context(), phone.by, device.Counter{Number: int64(request.Counter), Nonce: request.Nonce, At: phone.at.UTC()})
 	switch {
 	case errors.Is(err, enrolment.ErrCopied):
-		err = s.copied(r.Context(), d)
+		err = s.copied(r.Context(), phone.by)
 	case errors.Is(err, verification.ErrNotFound), errors.Is(err, enrolment.ErrStale):
 		err = badPhone()
 	}

@@ -1,10 +1,6 @@
 package httpapi_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -19,11 +15,8 @@ import (
 
 func (b *bench) count(p phone, body string) answer {
 	b.t.Helper()
-	digest := sha256.Sum256([]byte(device.Count{DeviceID: p.id, At: lookedAt, Body: body}.SignedText()))
-	signature, err := ecdsa.SignASN1(rand.Reader, p.key, digest[:])
-	require.NoError(b.t, err)
 	return b.do(call{method: http.MethodPut, path: "/v1/phones/" + p.id + "/counter", anonymous: true, body: body, header: map[string]string{
-		"Authorization": `Phone at="` + lookedAt + `", signature="` + base64.RawURLEncoding.EncodeToString(signature) + `"`,
+		"Authorization": p.signs(b.t, device.Count, lookedAt, body),
 	}})
 }
 

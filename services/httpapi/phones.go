@@ -2,12 +2,10 @@ package httpapi
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/assent-io/assent/api"
@@ -223,81 +221,6 @@ func wrapPrompts(err error) error {
 	return nil
 }
 
-// phone is the device that signed a look for prompts.
-func (s *Server) phone(r *http.Request, id string) (device.Device, error) {
-	d, _, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
-		return device.Look{DeviceID: id, At: at}.Verify(public, signature)
-	})
-	return d, err
-}
-
-func badPhone() error {
-	return &refusal{
-		code:   api.ProblemCodeBadSignature,
-		detail: `Send Authorization: Phone at="…", signature="…", signed by the key of this device, with the present time.`,
-	}
-}
-
-// signedBy is the device that signed the request, and when. Unknown, other key, old date: all of them are
-// one answer, so that nobody learns which devices there are. A phone whose device was removed is told so: it has signed.
-func (s *Server) signedBy(r *http.Request, id string, verify func(at string, public, signature []byte) error) (device.Device, time.Time, error) {
-	at, signature, ok := readPhoneAuthorization(r.Header.Values("Authorization"))
-	if !ok || !events.ValidID(id) {
-		return device.Device{}, time.Time{}, badPhone()
-	}
-	signed, err := time.Parse(time.RFC3339, at)
-	if err != nil || s.config.Now().Sub(signed).Abs() > maxSkew {
-		return device.Device{}, time.Time{}, badPhone()
-	}
-	d, err := s.config.Phones.Phone(r.Context(), id)
-	if err != nil && !errors.Is(err, verification.ErrNotFound) {
-		return device.Device{}, time.Time{}, fmt.Errorf("read phone: %w", err)
-	}
-	if err == nil && verify(at, d.PublicKey, signature) == nil {
-		return d, signed, nil
-	}
-	err = s.goneBy(r, id, func(public []byte) error { return verify(at, public, signature) })
-	if err == nil {
-		err = badPhone()
-	}
-	return device.Device{}, time.Time{}, err
-}
-
-// readPhoneAuthorization reads Phone at="…", signature="…", its parameters in any order (RFC 9110).
-func readPhoneAuthorization(values []string) (at string, signature []byte, ok bool) {
-	if len(values) != 1 {
-		return "", nil, false
-	}
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
-	if !strings.EqualFold(scheme, phoneScheme) {
-		return "", nil, false
-	}
-	given := map[string]string{}
-	for parameter := range strings.SplitSeq(rest, ",") {
-		name, value, _ := strings.Cut(parameter, "=")
-		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
-		if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
-			value = value[1 : len(value)-1]
-		}
-		if _, twice := given[name]; twice {
-			return "", nil, false
-		}
-		given[name] = value
-	}
-	signature, err := decodeSignature(given["signature"])
-	return given["at"], signature, err == nil
-}
-
-// decodeSignature takes base64url. Padding and the other alphabet are taken too: what counts is whether
-// the bytes verify.
-func decodeSignature(s string) ([]byte, error) {
-	b, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(s))
-	if err != nil || len(b) > maxSignature {
-		return nil, device.ErrSignature
-	}
-	return b, nil
-}
-
 // shownContext is the context as the device got it, and signs over it: this very text.
 func shownContext(v verification.Verification) (string, error) {
 	shown, err := json.Marshal(events.Context(v.Context))
@@ -305,4 +228,9 @@ func shownContext(v verification.Verification) (string, error) {
 		return "", fmt.Errorf("encode context: %w", err)
 	}
 	return string(shown), nil
+}
+
+// GetAuthenticator tells a page that is a phone what it needs to know.
+func (s *Server) GetAuthenticator(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.config.Authenticator())
 }

@@ -207,7 +207,13 @@ func (b *bench) joinPhone() phone {
 // authorization is the header of a look at a time.
 func (p phone) authorization(t *testing.T, at string) string {
 	t.Helper()
-	digest := sha256.Sum256([]byte(device.Look{DeviceID: p.id, At: at}.SignedText()))
+	return p.signs(t, device.Look, at, "")
+}
+
+// signs is the header of a request of the phone's own.
+func (p phone) signs(t *testing.T, purpose device.Purpose, at, body string) string {
+	t.Helper()
+	digest := sha256.Sum256([]byte(device.Request{Purpose: purpose, DeviceID: p.id, At: at, Body: body}.SignedText()))
 	signature, err := ecdsa.SignASN1(rand.Reader, p.key, digest[:])
 	require.NoError(t, err)
 	return `Phone at="` + at + `", signature="` + base64.RawURLEncoding.EncodeToString(signature) + `"`

@@ -15,30 +15,18 @@ import (
 
 // TryPhone asks a phone a question that means nothing, because it signs for that.
 func (s *Server) TryPhone(w http.ResponseWriter, r *http.Request, id contract.DeviceID, _ contract.TryPhoneParams) {
-	body, err := readBody(w, r, maxBody)
+	phone, err := readSigned[api.TryPhone](s, w, r, id, device.Try)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	// Before anything is said of the body: whoever has not signed is told nothing.
-	d, at, err := s.signedBy(r, id, func(at string, public, signature []byte) error {
-		return device.Trial{DeviceID: id, At: at, Body: string(body)}.Verify(public, signature)
-	})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	request, f, err := decodeBody[api.TryPhone](s.shapes, body, maxFaults)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
+	request, f := phone.asks, phone.faults
 	f.locale("locale", request.Locale)
 	if err := invalid(f); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	v, err := s.config.Phones.Try(r.Context(), d, at.UTC().Format(time.RFC3339Nano), request.Locale)
+	v, err := s.config.Phones.Try(r.Context(), phone.by, phone.at.UTC().Format(time.RFC3339Nano), request.Locale)
 	if errors.Is(err, verification.ErrNotFound) || errors.Is(err, enrolment.ErrStale) {
 		err = badPhone()
 	}

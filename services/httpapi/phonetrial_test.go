@@ -1,10 +1,6 @@
 package httpapi_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 	"testing"
 
@@ -18,11 +14,8 @@ import (
 
 func (b *bench) try(p phone, body, at string) answer {
 	b.t.Helper()
-	digest := sha256.Sum256([]byte(device.Trial{DeviceID: p.id, At: at, Body: body}.SignedText()))
-	signature, err := ecdsa.SignASN1(rand.Reader, p.key, digest[:])
-	require.NoError(b.t, err)
 	return b.do(call{method: http.MethodPost, path: "/v1/phones/" + p.id + "/trial", anonymous: true, body: body, header: map[string]string{
-		"Authorization": `Phone at="` + at + `", signature="` + base64.RawURLEncoding.EncodeToString(signature) + `"`,
+		"Authorization": p.signs(b.t, device.Try, at, body),
 	}})
 }
 

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -84,32 +83,4 @@ func numbersLeft(v verification.Verification) *int {
 		left = max(0, v.MaxChecks-v.ChecksUsed)
 	}
 	return &left
-}
-
-// goneBy is what a phone is told whose key signed rightly, but speaks for the device no more; nil where it never did.
-func (s *Server) goneBy(r *http.Request, id string, verify func(public []byte) error) error {
-	gone, err := s.config.Phones.Gone(r.Context(), id)
-	if err != nil {
-		return fmt.Errorf("read keys of removed device: %w", err)
-	}
-	for _, g := range gone {
-		if verify(g.PublicKey) != nil {
-			continue
-		}
-		at := g.At.UTC()
-		detail := "This device was removed"
-		if g.Cause == device.CauseReplaced {
-			detail = "Another phone took the place of this one"
-		}
-		return &refusal{
-			code: api.ProblemCodeDeviceRemoved, detail: detail + " at " + at.Format(time.RFC3339) + ". Join again with a new activation code.",
-			about: func(p *api.Problem) { p.RemovedAt, p.Cause = &at, g.Cause },
-		}
-	}
-	return nil
-}
-
-// GetAuthenticator tells a page that is a phone what it needs to know.
-func (s *Server) GetAuthenticator(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.config.Authenticator())
 }

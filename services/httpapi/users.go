@@ -165,6 +165,15 @@ func (s *Server) user(r *http.Request, account, id string) (device.User, error) 
 	return u, nil
 }
 
+// admitted tells whether a user may come in at all.
+func (s *Server) admitted(r *http.Request, account, id string) error {
+	u, err := s.user(r, account, id)
+	if err == nil && u.Barred() {
+		err = invalid(faults{{Parameter: "id", Detail: "is a user who is locked or disabled"}})
+	}
+	return err
+}
+
 func userWire(u device.User) api.User {
 	return api.User{ID: u.ID, ExternalID: u.ExternalID, Name: u.Name, CreatedAt: u.CreatedAt.UTC(), PreferredChannel: api.MessageChannel(u.PreferredChannel)}
 }

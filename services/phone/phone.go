@@ -171,7 +171,7 @@ func pause(ctx context.Context, d time.Duration) error {
 func (p *Phone) prompts(ctx context.Context, wait time.Duration) ([]api.Prompt, error) {
 	seconds := max(0, int((wait+time.Second-1)/time.Second))
 	at := time.Now().UTC().Format(time.RFC3339)
-	signature, err := p.sign(device.Look{DeviceID: p.DeviceID, At: at}.SignedText())
+	signature, err := p.sign(device.Request{Purpose: device.Look, DeviceID: p.DeviceID, At: at}.SignedText())
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +251,7 @@ func (p *Phone) ChangeToken(ctx context.Context, token string) error {
 		return fmt.Errorf("change push token: %w", err)
 	}
 	at := time.Now().UTC().Format(time.RFC3339Nano) // a change must be later than the one before
-	signature, err := p.sign(device.Change{DeviceID: p.DeviceID, At: at, Body: string(body)}.SignedText())
+	signature, err := p.sign(device.Request{Purpose: device.Change, DeviceID: p.DeviceID, At: at, Body: string(body)}.SignedText())
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (s *service) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil || (device.Look{DeviceID: deviceID, At: parts[1]}).Verify(s.public, signature) != nil {
+	if err != nil || (device.Request{Purpose: device.Look, DeviceID: deviceID, At: parts[1]}).Verify(s.public, signature) != nil {
 		problem(w, s.refusal())
 		return
 	}
@@ -110,7 +110,7 @@ func (s *service) change(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	signed := device.Change{DeviceID: r.PathValue("id"), At: parts[1], Body: string(body)}
+	signed := device.Request{Purpose: device.Change, DeviceID: r.PathValue("id"), At: parts[1], Body: string(body)}
 	var change api.ChangePhone
 	if err != nil || signed.Verify(s.public, signature) != nil || json.Unmarshal(body, &change) != nil {
 		problem(w, s.refusal())

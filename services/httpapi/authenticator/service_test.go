@@ -289,7 +289,7 @@ func (s *service) join(w http.ResponseWriter, r *http.Request) {
 var authorization = regexp.MustCompile(`^Phone at="([^"]+)", signature="([^"]+)"$`)
 
 // signed finds the device that made a request, or refuses.
-func (s *service) signed(w http.ResponseWriter, r *http.Request, text func(at string) verifier) *joined {
+func (s *service) signed(w http.ResponseWriter, r *http.Request, purpose device.Purpose, body []byte) *joined {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	given := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
@@ -300,7 +300,8 @@ func (s *service) signed(w http.ResponseWriter, r *http.Request, text func(at st
 	}
 	signature, _ := base64.RawURLEncoding.DecodeString(given[2])
 	at, err := time.Parse(time.RFC3339, given[1])
-	if err != nil || time.Now().Add(s.skew).Sub(at).Abs() > 5*time.Minute || text(given[1]).Verify(d.public, signature) != nil {
+	asks := device.Request{Purpose: purpose, DeviceID: d.id, At: given[1], Body: string(body)}
+	if err != nil || time.Now().Add(s.skew).Sub(at).Abs() > 5*time.Minute || asks.Verify(d.public, signature) != nil {
 		refuse(w, http.StatusForbidden, "bad_signature")
 		return nil
 	}
@@ -311,19 +312,13 @@ func (s *service) signed(w http.ResponseWriter, r *http.Request, text func(at st
 	return d
 }
 
-type verifier = interface {
-	Verify(public, signature []byte) error
-}
-
 func (s *service) looks(w http.ResponseWriter, r *http.Request) *joined {
-	return s.signed(w, r, func(at string) verifier { return device.Look{DeviceID: r.PathValue("id"), At: at} })
+	return s.signed(w, r, device.Look, nil)
 }
 
 func (s *service) change(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	d := s.signed(w, r, func(at string) verifier {
-		return device.Change{DeviceID: r.PathValue("id"), At: at, Body: string(body)}
-	})
+	d := s.signed(w, r, device.Change, body)
 	if d == nil {
 		return
 	}
@@ -336,7 +331,7 @@ func (s *service) change(w http.ResponseWriter, r *http.Request) {
 // count takes every count; what two browsers with one key are told is for the whole system to show.
 func (s *service) count(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	if s.signed(w, r, func(at string) verifier { return device.Count{DeviceID: r.PathValue("id"), At: at, Body: string(body)} }) != nil {
+	if s.signed(w, r, device.Count, body) != nil {
 		w.WriteHeader(http.StatusNoContent)
 	}
 }

@@ -26,16 +26,21 @@ const (
 
 // offer shows the form for a new device.
 func (h *handler) offer(_ context.Context, v *visit) {
+	kind, ok := h.adds(v)
+	if !ok {
+		return
+	}
+	h.render(v, http.StatusOK, resultShown, h.addPage(v, kind))
+}
+
+// adds is the kind that a person may add now; where they may not, it has answered.
+func (h *handler) adds(v *visit) (device.Kind, bool) {
 	kind := device.Kind(v.r.PathValue("kind"))
 	if !v.offered(kind) {
 		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
-		return
+		return "", false
 	}
-	if !h.proven(v, "add/"+string(kind)) {
-		return
-	}
-	p := h.addPage(v, kind)
-	h.render(v, http.StatusOK, resultShown, p)
+	return kind, h.proven(v, "add/"+string(kind))
 }
 
 func (h *handler) addPage(v *visit, kind device.Kind) page {
@@ -55,12 +60,8 @@ func (h *handler) addPage(v *visit, kind device.Kind) page {
 
 // add begins a new device.
 func (h *handler) add(ctx context.Context, v *visit) {
-	kind := device.Kind(v.r.PathValue("kind"))
-	if !v.offered(kind) {
-		h.notice(v, http.StatusNotFound, resultUnknown, sayGone)
-		return
-	}
-	if !h.proven(v, "add/"+string(kind)) {
+	kind, ok := h.adds(v)
+	if !ok {
 		return
 	}
 	p := h.addPage(v, kind)
