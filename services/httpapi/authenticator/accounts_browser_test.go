@@ -298,7 +298,7 @@ func qr(t *testing.T, s *service, text string) *image.Gray {
 	t.Helper()
 	p := browsertest.Start(t).Tab(t).Speaks("en-GB")
 	p.Open(s.page(""))
-	rows := strings.Fields(p.JS(fmt.Sprintf(`import(new URL("vendor/qr-0.7.0/index.js", document.querySelector("script").src))
+	rows := strings.Fields(p.JS(fmt.Sprintf(`import(new URL("vendor/qr-0.7.0/index.js", document.querySelector("script[type=module]").src))
 		.then(({ default: encode }) => encode(%q, "raw", { border: 4 }).map((row) => row.map(Number).join("")).join(" "))`, text)))
 	const size, module = 480, 9
 	picture := image.NewGray(image.Rect(0, 0, size, size))

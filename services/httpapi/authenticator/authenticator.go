@@ -46,8 +46,8 @@ type handler struct {
 	publicURL func() string
 	version   string          // changes with every file
 	files     map[string]file // by their name below assets
-	// What names other files, with marks where they go.
-	page, worker, manifest string
+	// What names other files, with marks where they go, and what is of every version.
+	page, worker, manifest, late string
 }
 
 // New reads the embedded files. It fails where one is missing, which tests rule out.
@@ -63,21 +63,23 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("/authenticator", redirect)
 	mux.HandleFunc(root+"{$}", h.showPage)
 	mux.HandleFunc(root+"sw.js", h.showWorker)
+	mux.HandleFunc(root+lateName, h.showLate)
 	mux.HandleFunc(root+"manifest.webmanifest", h.showManifest)
 	mux.HandleFunc(root+"{icon}", h.showIcon)
 	mux.HandleFunc(root+"assets/"+h.version+"/{name...}", h.showAsset)
 	return readOnly(mux), nil
 }
 
-// The files that name others, and so are not among the assets.
+// The files that are not among the assets: those that name others, and the one that is there when those are not.
 const (
 	pageName     = "index.html"
 	workerName   = "sw.js"
 	manifestName = "manifest.webmanifest"
+	lateName     = "late.js"
 )
 
 func (h *handler) read() error {
-	texts := map[string]*string{pageName: &h.page, workerName: &h.worker, manifestName: &h.manifest}
+	texts := map[string]*string{pageName: &h.page, workerName: &h.worker, manifestName: &h.manifest, lateName: &h.late}
 	sum := sha256.New()
 	err := fs.WalkDir(embedded, "assets", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -183,7 +185,7 @@ func (h *handler) link(loaded []string) {
 	slices.Sort(kept)
 	h.page = strings.NewReplacer("{{assets}}", assets, "{{preloads}}\n", preloads.String()).Replace(h.page)
 	h.manifest = strings.ReplaceAll(h.manifest, "{{assets}}", assets)
-	h.worker = strings.ReplaceAll(h.worker, "{{files}}", strings.Join(append(kept, "icon-192.png"), " "))
+	h.worker = strings.ReplaceAll(h.worker, "{{files}}", strings.Join(append(kept, "icon-192.png", lateName), " "))
 }
 
 func readOnly(next http.Handler) http.Handler {
@@ -226,6 +228,10 @@ func (h *handler) showPage(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) showManifest(w http.ResponseWriter, r *http.Request) {
 	text(w, r, "application/manifest+json", h.manifest)
+}
+
+func (h *handler) showLate(w http.ResponseWriter, r *http.Request) {
+	text(w, r, "text/javascript; charset=utf-8", h.late)
 }
 
 // showWorker is never old: a browser that asks learns of every change. The page holds the public URL, so that

@@ -194,8 +194,8 @@ func TestAllLanguagesSayTheSame(t *testing.T) {
 	p := browsertest.Start(t).Tab(t)
 	p.Open(s.page(""))
 	require.Equal(t, "[]", p.JS(`(async () => {
-		const load = async (tag) => (await import(new URL("words/" + tag + ".js", document.querySelector("script").src))).default
-		const { languages } = await import(new URL("words.js", document.querySelector("script").src))
+		const load = async (tag) => (await import(new URL("words/" + tag + ".js", document.querySelector("script[type=module]").src))).default
+		const { languages } = await import(new URL("words.js", document.querySelector("script[type=module]").src))
 		const parts = (text) => [...new Set([...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1]))].sort().join()
 		const en = await load("en"), faults = []
 		for (const tag of Object.keys(languages)) {

@@ -168,7 +168,7 @@ func TestColoursThatPeopleForceAndMotionThatTheyDoNotWant(t *testing.T) {
 func TestTheHistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	_, _, p := open(t)
-	require.Equal(t, "100 104", p.JS(`import(new URL("accounts.js", document.querySelector("script").src)).then(async ({ note, history }) => {
+	require.Equal(t, "100 104", p.JS(`import(new URL("accounts.js", document.querySelector("script[type=module]").src)).then(async ({ note, history }) => {
 		for (let i = 0; i < 105; i++) await note({ id: "n" + i, at: i, decision: "deny", status: "denied", here: true })
 		const all = await history()
 		return all.length + " " + all[0].at

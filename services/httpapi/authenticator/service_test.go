@@ -40,6 +40,7 @@ type service struct {
 	webPush  map[string]string
 	losing   bool // the answers to joins are lost on the way
 	handler  http.Handler
+	between  func(http.ResponseWriter, *http.Request, http.Handler) // nil; or what stands in front of the page
 	public   string
 	joinings []string // idempotency keys
 }
@@ -75,8 +76,12 @@ func serve(t *testing.T) *service {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/authenticator/", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		page := s.handler
+		page, between := s.handler, s.between
 		s.mu.Unlock()
+		if between != nil {
+			between(w, r, page)
+			return
+		}
 		page.ServeHTTP(w, r)
 	})
 	mux.HandleFunc("GET /v1/authenticator", s.settings)

@@ -99,7 +99,7 @@ func TestASubscriptionIsToldAndItsLossToo(t *testing.T) {
 
 	// Another key of the server needs another subscription; the same one does not.
 	token := func(key string) string {
-		return p.JS(`import(new URL("push.js", document.querySelector("script").src)).then((m) => m.token({ service: "browser", public_key: "` + key + `" }))`)
+		return p.JS(`import(new URL("push.js", document.querySelector("script[type=module]").src)).then((m) => m.token({ service: "browser", public_key: "` + key + `" }))`)
 	}
 	require.Contains(t, token(serverKey), "push.example/1")
 	require.Contains(t, token("BLnGKyRTMIxNYdRHwMnmF7gmpXQ0zLmjmQq1eFwkGMMGrDhHJ6ZLQ7c6mQmDUy3HxnuUoGgVD1tSf2g4U7L9B9k"), "push.example/2")

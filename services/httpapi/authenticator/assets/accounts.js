@@ -28,31 +28,29 @@ function open() {
   return opened;
 }
 
-/** transact runs work in one transaction and gives what its request found, once all is durable. */
+/** transact runs work in one transaction and gives what its request, or each of several, found, once all is durable. */
 async function transact(stores, mode, work) {
   const db = await open();
   return new Promise((resolve, reject) => {
     const t = db.transaction(stores, mode, { durability: mode === "readwrite" ? "strict" : "default" }); // a key that is lost is gone
     const request = work(...[stores].flat().map((store) => t.objectStore(store)));
-    t.oncomplete = () => resolve(request?.result);
+    t.oncomplete = () => resolve(Array.isArray(request) ? request.map(({ result }) => result) : request?.result);
     t.onabort = t.onerror = () => reject(t.error);
   });
 }
 
-/** all lists accounts with their keys, the oldest first. One without its key is `keyless`. */
+/** all reads the accounts with their keys, the oldest first, and the settings. An account without its key is `keyless`. */
 export async function all() {
-  const [accounts, ids, found] = await Promise.all([
-    transact("accounts", "readonly", (store) => store.getAll()),
-    transact("keys", "readonly", (store) => store.getAllKeys()),
-    transact("keys", "readonly", (store) => store.getAll()),
-  ]);
+  const [accounts, ids, found, names, values] = await transact(["accounts", "keys", "settings"], "readonly",
+    (accounts, keys, settings) => [accounts.getAll(), keys.getAllKeys(), keys.getAll(), settings.getAllKeys(), settings.getAll()]);
   for (const account of accounts) {
     const keys = found[ids.indexOf(account.id)];
     account.key = keys?.sign;
     account.codes = keys?.codes instanceof CryptoKey ? keys.codes : undefined;
     account.keyless = account.deviceID ? !usable(account.key) : !account.codes;
   }
-  return accounts.sort((a, b) => a.createdAt - b.createdAt);
+  accounts.sort((a, b) => a.createdAt - b.createdAt);
+  return { accounts, settings: Object.fromEntries(names.map((name, i) => [name, values[i]])) };
 }
 
 // What of an account is stored, beside its keys.
@@ -126,6 +124,15 @@ async function unmark() {
     localStorage.removeItem(marker);
     await caches.delete(marker);
   } catch { /* as above */ }
+}
+
+/** marked tells whether accounts were here, as far as can be told at once. */
+export function marked() {
+  try {
+    return localStorage.getItem(marker) !== null;
+  } catch {
+    return true;
+  }
 }
 
 /** wasCleared tells whether accounts were here that the browser has deleted. It mends markers that are missing. */

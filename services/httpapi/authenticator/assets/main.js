@@ -65,7 +65,7 @@ const app = {
   },
 
   async joined(account) {
-    const all = await accounts.all();
+    const { accounts: all } = await accounts.all();
     app.accounts = all.map((fresh) => (fresh.id === account.id ? undefined : app.accounts.find((known) => known.id === fresh.id)) ?? fresh);
     app.cleared = false;
     app.joinCode = "";
@@ -283,12 +283,9 @@ function seen() {
 }
 
 async function restore() {
-  const keys = ["language", "hideCodes", "unlock", "clockOffset", "lastContact"];
-  const [all, ...values] = await Promise.all([accounts.all(), ...keys.map(accounts.setting)]);
-  keys.forEach((key, i) => { app.settings[key] = values[i]; });
+  ({ accounts: app.accounts, settings: app.settings } = await accounts.all());
   app.lastContact = app.settings.lastContact;
   clock.restore(app.settings.clockOffset);
-  app.accounts = all;
 }
 
 /** missed says what is gone, once the page is there: the browser takes long to look for it. */
@@ -297,21 +294,28 @@ async function missed() {
   if (app.cleared && app.route === "join" && !editing()) refresh();
 }
 
+const giveUp = (reason) => fill(document.getElementById("view"), el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t(reason)));
+
 async function start() {
-  const place = document.getElementById("view");
   const spoken = use(); // the browser's language, while what is kept is read
-  if (!isSecureContext || !crypto.subtle) {
-    await spoken;
-    return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("insecure")));
-  }
-  try {
-    await restore();
-  } catch {
-    await spoken;
-    return fill(place, el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t("joinStorage")));
-  }
+  if (!isSecureContext || !crypto.subtle) return spoken.then(() => giveUp("insecure"));
+  const kept = restore().then(() => true, () => false);
+  const show = () => { follow(); performance.mark("interactive"); };
+  listen();
   await spoken;
+  const waits = accounts.marked();
+  if (!waits) show(); // who was never here need not wait for what is kept
+  if (!await kept) return giveUp("joinStorage");
   if (app.settings.language) await use(app.settings.language);
+  if (waits || (!editing() && (app.settings.language || app.accounts.length > 0))) show();
+  look();
+  upkeep.count();
+  await missed();
+  updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
+  await syncPush();
+}
+
+function listen() {
   tellNotices = notices(app, document.getElementById("notices"));
   api.onContact(hear);
   clock.onChange((offset) => {
@@ -327,13 +331,6 @@ async function start() {
   addEventListener("offline", () => hear(false));
   document.addEventListener("visibilitychange", seen);
   setInterval(tick, 1000);
-  follow();
-  look();
-  upkeep.count();
-  performance.mark("interactive");
-  await missed();
-  updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
-  await syncPush();
 }
 
 let overdue; // the question whose end the server was asked about

@@ -9,6 +9,12 @@ self.addEventListener("install", (event) => {
   event.waitUntil((async () => {
     const cache = await caches.open(prefix + version);
     await cache.addAll(["./", "manifest.webmanifest", ...files]);
+    // While two versions answer at one address, the page may be of the other one. Then all of it is fetched again later.
+    const page = await (await cache.match("./")).text();
+    if (!page.includes(files[0].split("/").slice(0, 2).join("/"))) {
+      await caches.delete(prefix + version);
+      throw new Error("the page is of another version");
+    }
     if (!self.registration.active) await self.skipWaiting();
   })());
 });
@@ -30,7 +36,7 @@ self.addEventListener("fetch", (event) => {
   if (event.request.mode === "navigate") {
     if (url.pathname !== scope.pathname) return; // no page of ours
     event.respondWith(own(new Request(scope.href)).then((page) => page ?? fetch(event.request)));
-  } else if (url.pathname.startsWith(`${scope.pathname}assets/`) || url.pathname.endsWith("/manifest.webmanifest")) {
+  } else {
     event.respondWith(caches.match(event.request).then((found) => found ?? fetch(event.request)));
   }
 });
