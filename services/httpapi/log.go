@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,10 @@ func (rec *recorder) log(took time.Duration) {
 	// What this server says it does not have is no fault of it, though clients may ask at every login.
 	if rec.status >= http.StatusInternalServerError && rec.status != http.StatusNotImplemented {
 		level = slog.LevelError
+	}
+	// A page has many files, and that they were fetched tells nothing.
+	if rec.status < http.StatusBadRequest && strings.HasPrefix(rec.Header().Get("Cache-Control"), "public") {
+		level = slog.LevelDebug
 	}
 	l := rec.server.config.Log
 	ctx := rec.request.Context()

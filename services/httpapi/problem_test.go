@@ -197,6 +197,30 @@ func TestTheLogLine(t *testing.T) {
 	require.NotContains(t, b.log.String(), code)
 }
 
+// A page has many files: that browsers fetch them is no news, and which one is missing is.
+func TestFilesOfPagesMakeNoLogLine(t *testing.T) {
+	t.Parallel()
+	page := http.NewServeMux()
+	page.HandleFunc("/authenticator/{$}", func(http.ResponseWriter, *http.Request) {})
+	page.HandleFunc("/authenticator/assets/{name}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		if r.PathValue("name") == "gone.js" {
+			http.NotFound(w, r)
+		}
+	})
+	b := setup(t, func(c *httpapi.Config) { c.AuthenticatorPage = page })
+	for _, path := range []string{"/authenticator/assets/main.js", "/authenticator/assets/gone.js", "/robots.txt", "/authenticator/"} {
+		b.do(call{method: http.MethodGet, path: path, anonymous: true})
+	}
+	var routes []any
+	for text := range strings.Lines(b.log.String()) {
+		var line map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &line))
+		routes = append(routes, line["route"], line["status"])
+	}
+	require.Equal(t, []any{"/authenticator/assets/{name}", 404.0, "/authenticator/{$}", 200.0}, routes)
+}
+
 func TestARequestIdThatIsNotSaneIsReplaced(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

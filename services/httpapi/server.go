@@ -326,11 +326,15 @@ func (s *Server) routes(document []byte) *http.ServeMux {
 	mux.HandleFunc("GET /problems/{code}", s.explainProblem)
 	for pattern, h := range map[string]http.Handler{
 		"/l/": s.config.Accept, "/enrol/": s.config.Enrol, "/callbacks/": s.config.Callbacks, "/docs": s.config.Reference,
-		"/docs/": s.config.Reference, "/authenticator": s.config.AuthenticatorPage, "/authenticator/": s.config.AuthenticatorPage,
+		"/docs/": s.config.Reference,
 	} {
 		if h != nil {
 			mux.Handle(pattern, mounted(h))
 		}
+	}
+	if s.config.AuthenticatorPage != nil {
+		mux.Handle("/authenticator", routed(s.config.AuthenticatorPage))
+		mux.Handle("/authenticator/", routed(s.config.AuthenticatorPage))
 	}
 	if s.config.OneLogin != nil {
 		for _, pattern := range []string{"/auth/", "/api/1/", "/api/2/", "/session_via_api_token", "/session_via_api_token/"} {

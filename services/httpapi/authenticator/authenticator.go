@@ -66,7 +66,7 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc(root+lateName, h.showLate)
 	mux.HandleFunc(root+"manifest.webmanifest", h.showManifest)
 	mux.HandleFunc(root+"{icon}", h.showIcon)
-	mux.HandleFunc(root+"assets/"+h.version+"/{name...}", h.showAsset)
+	mux.HandleFunc(root+"assets/{version}/{name...}", h.showAsset)
 	return readOnly(mux), nil
 }
 
@@ -268,7 +268,7 @@ func (h *handler) showIcon(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) showAsset(w http.ResponseWriter, r *http.Request) {
 	f, there := h.files[r.PathValue("name")]
-	if !there {
+	if !there || r.PathValue("version") != h.version { // a file of another version is another file
 		http.NotFound(w, r)
 		return
 	}
