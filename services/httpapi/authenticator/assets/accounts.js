@@ -144,6 +144,3 @@ export async function wasCleared(accounts) {
   if (accounts.length > 0) await mark();
   return marked && accounts.length === 0;
 }
-
-/** noticeCleared ends the sentence about cleared data. */
-export const noticeCleared = unmark;

@@ -11,7 +11,7 @@ const reading = 1000; // ms that a question without a number is shown before a y
 const keeps = 4 * 60_000; // ms that a signed answer may be sent again: the server takes five minutes
 
 /** readDigits is what a person typed, as the digits that are compared, whatever their script. */
-export function readDigits(text) {
+function readDigits(text) {
   return [...text.normalize("NFKC")].map((c) => {
     const code = c.codePointAt(0);
     for (const zero of [0x0660, 0x06f0, 0x0966]) if (code >= zero && code <= zero + 9) return String(code - zero);
@@ -20,7 +20,7 @@ export function readDigits(text) {
 }
 
 /** checkNumber is the sentence about a number that cannot be the one, or nothing. */
-export function checkNumber(request, digits) {
+function checkNumber(request, digits) {
   if (request.choices.length > 0) return request.choices.includes(digits) ? "" : "noChoice";
   const fits = /^[0-9]*$/.test(digits) && digits.length === request.numberLength;
   return fits ? "" : "noNumber";

@@ -53,7 +53,7 @@ async function native() {
 }
 
 /** library reads frames with the vendored decoder. */
-export async function library() {
+async function library() {
   const { decodeQR } = await import("./vendor/qr-0.7.0/decode.js");
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -52,7 +52,7 @@ export function say(key, parts = {}) {
 }
 
 /** moment is a time of day, with its day where that is another. */
-export function moment(date) {
+function moment(date) {
   const today = date.toDateString() === new Date().toDateString();
   return format(date, today ? { timeStyle: "short" } : { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
 }

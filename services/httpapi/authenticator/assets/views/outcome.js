@@ -2,7 +2,7 @@
 
 import { append, button, el } from "../dom.js";
 import { say, t, time } from "../words.js";
-import { waitingNote } from "./requests.js";
+import { waitingNote } from "./waiting.js";
 
 /** ended is the sentence pair for an end: mark, heading, text, and whether it is good. */
 function ended(request) {

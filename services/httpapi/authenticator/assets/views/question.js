@@ -3,7 +3,7 @@
 import { button, el, fill, isolated, setText } from "../dom.js";
 import { nameOf } from "../names.js";
 import { say, t, time } from "../words.js";
-import { waitingNote } from "./requests.js";
+import { waitingNote } from "./waiting.js";
 
 const sentences = { // with the request's own time where a sentence has one
   noNumber: (r) => (r.numberLength === 2 ? t("noNumberTwo") : t("noNumber", { n: r.numberLength })),

@@ -1,7 +1,7 @@
 // What waits for an answer: the question that is shown, how one ended, or that there is none.
 
 import { announce, append, button, el, fill, setText } from "../dom.js";
-import { say, t } from "../words.js";
+import { t } from "../words.js";
 import { outcome } from "./outcome.js";
 import { question } from "./question.js";
 
@@ -64,22 +64,6 @@ function idle(app) {
         el("span", {}, t(on ? "notificationsOn" : "notificationsOff")),
         on ? null : [" ", el("a", { href: "#settings" }, t("settings"))],
       ]);
-    },
-  };
-}
-
-/** waitingNote says what waits beside what is shown. */
-export function waitingNote(app) {
-  const node = el("p", { class: "note", hidden: true });
-  let said;
-  return {
-    node,
-    update() {
-      const { waiting } = app.requests;
-      if (said === waiting.length) return;
-      said = waiting.length;
-      node.hidden = said === 0;
-      fill(node, el("span", {}, say("waiting", { n: said })), " ", button(t("show"), () => app.requests.show(app.requests.waiting[0]), { class: "small" }));
     },
   };
 }
