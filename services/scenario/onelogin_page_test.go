@@ -57,24 +57,7 @@ func settled(t *testing.T) (s *story, dir string) {
 func TestOneLoginPageRunsAsItStands(t *testing.T) {
 	t.Parallel()
 	s, dir := settled(t)
-	reader := newShell(t, dir)
-	ana := ana{s: s}
-	var output string
-	ran, compared := 0, 0
-	for _, b := range readPage(t) {
-		switch b.language {
-		case "sh":
-			output = reader.runs(ana.fills(strings.ReplaceAll(b.text, guideBase, s.base)))
-			ran++
-		case "json":
-			sameForm(t, lastJSON(t, output), b.text)
-			compared++
-		case "person":
-			ana.does(b.text)
-		}
-	}
-	require.GreaterOrEqual(t, ran, 10, "the page has lost its shell blocks")
-	require.GreaterOrEqual(t, compared, 8, "the page has lost its answers")
+	writtenPage{file: "onelogin.md", commands: 10, answers: 8}.Runs(s, dir)
 }
 
 // shell is a reader's terminal.

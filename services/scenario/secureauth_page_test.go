@@ -2,44 +2,21 @@ package scenario_test
 
 import (
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// The page for those who come from SecureAuth is run as it stands, so that it cannot lie.
-const secureGuide = "../../docs/secureauth.md"
-
 func TestSecureAuthPageRunsAsItStands(t *testing.T) {
 	t.Parallel()
-	written, err := os.ReadFile(secureGuide)
-	require.NoError(t, err)
 	s, dir := settled(t)
-	reader := newShell(t, dir)
-	person := ana{s: s}
-	var output string
-	ran, compared := 0, 0
-	for _, m := range blocks.FindAllStringSubmatch(string(written), -1) {
-		switch language, text, happens := m[1], m[2], m[3]; language {
-		case "sh":
-			output = reader.runs(person.fills(strings.ReplaceAll(text, guideBase, s.base)))
-			require.NotContains(t, output, `"invalid"`, "what this block printed: %s", text)
-			ran++
-		case "json":
-			got := lastJSON(t, output)
-			if strings.Contains(text, `"app_key"`) {
-				got = told(t, got, text)
-			}
-			sameForm(t, got, text)
-			compared++
-		case "":
-			person.does(happens)
+	writtenPage{file: "secureauth.md", commands: 10, answers: 10, fault: `"invalid"`, told: func(answer any, text string) any {
+		if strings.Contains(text, `"app_key"`) {
+			return told(t, answer, text)
 		}
-	}
-	require.GreaterOrEqual(t, ran, 10, "the page has lost its shell blocks")
-	require.GreaterOrEqual(t, compared, 10, "the page has lost its answers")
+		return answer
+	}}.Runs(s, dir)
 }
 
 // told is an answer without the settings that the page leaves to its table.

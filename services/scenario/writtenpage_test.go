@@ -1,6 +1,7 @@
 package scenario_test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +17,11 @@ type writtenPage struct {
 	commands, answers int
 	// differs is what differs from one run to the next; nil: nothing that sameForm does not know.
 	differs *regexp.Regexp
-	// after is called once a block was run or compared, with what the last command printed.
+	// fault is in what a command printed that was refused; empty: a problem's code.
+	fault string
+	// told is what the page tells of an answer; nil: all.
+	told func(answer any, text string) any
+	// after is called once a block was run or compared, with what the last command printed; may be nil.
 	after func(language, text, output string)
 }
 
@@ -26,7 +31,7 @@ func (p writtenPage) Runs(s *story, dir string) (output string) {
 	s.t.Helper()
 	written, err := os.ReadFile(filepath.Join("../../docs", p.file))
 	require.NoError(s.t, err)
-	reader, person := newShell(s.t, dir), ana{s: s}
+	reader, person, fault := newShell(s.t, dir), ana{s: s}, cmp.Or(p.fault, `"code":"`)
 	same := func(text string) string {
 		if p.differs == nil {
 			return text
@@ -39,13 +44,21 @@ func (p writtenPage) Runs(s *story, dir string) (output string) {
 		switch language {
 		case "sh":
 			output = reader.runs(person.fills(text))
-			require.NotContains(s.t, output, `"code":"`, "a problem, of this block: %s", text)
+			require.NotContains(s.t, output, fault, "what this block printed: %s", text)
 			ran++
 		case "json":
-			sameForm(s.t, lastJSON(s.t, same(output)), same(text))
+			answer := lastJSON(s.t, same(output))
+			if p.told != nil {
+				answer = p.told(answer, text)
+			}
+			sameForm(s.t, answer, same(text))
 			compared++
+		case "":
+			person.does(m[3])
 		}
-		p.after(language, text, output)
+		if p.after != nil {
+			p.after(language, text, output)
+		}
 	}
 	require.GreaterOrEqual(s.t, ran, p.commands, "the page has lost its shell blocks")
 	require.GreaterOrEqual(s.t, compared, p.answers, "the page has lost its answers")
