@@ -60,6 +60,12 @@ export function isolated(text) {
 /** editing tells whether a person is in the middle of typing or choosing, which is not taken from them. */
 export const editing = () => document.activeElement?.matches("input:not([type=checkbox]), select, textarea") ?? false;
 
+/** toTop shows the beginning of a view; what scrolls is the view, or in a low window the page. */
+export function toTop() {
+  document.getElementById("main").scrollTop = 0;
+  scrollTo(0, 0);
+}
+
 let status, quiet;
 
 /** announce says a short sentence to a screen reader, in the one status region of the page. */

@@ -4,7 +4,7 @@ import * as accounts from "./accounts.js";
 import { answer, note } from "./answers.js";
 import * as api from "./api.js";
 import * as clock from "./clock.js";
-import { announce, editing, el, fill } from "./dom.js";
+import { announce, editing, el, fill, toTop } from "./dom.js";
 import { fullName } from "./names.js";
 import { notices } from "./notices.js";
 import { Watcher } from "./prompts.js";
@@ -127,7 +127,6 @@ const app = {
 
   active,
   useUpdate: () => updates?.now(),
-  toTop,
 };
 
 app.requests = new Requests(changed);
@@ -218,13 +217,8 @@ function follow() {
   toTop();
 }
 
-/** toTop shows the beginning of a view; what scrolls is the view, or in a low window the page. */
-function toTop() {
-  document.getElementById("main").scrollTop = 0;
-  scrollTo(0, 0);
-}
-
 function refresh() {
+  if (app.useless) return;
   view?.leave?.();
   document.title = t("app");
   document.getElementById("app").textContent = t("app");
@@ -294,20 +288,22 @@ async function missed() {
   if (app.cleared && app.route === "join" && !editing()) refresh();
 }
 
-const giveUp = (reason) => fill(document.getElementById("view"), el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t(reason)));
+function giveUp(reason) {
+  app.useless = true;
+  fill(document.getElementById("view"), el("h1", {}, t("app")), el("p", { class: "warn" }, "⚠ ", t(reason)));
+}
 
 async function start() {
   const spoken = use(); // the browser's language, while what is kept is read
   if (!isSecureContext || !crypto.subtle) return spoken.then(() => giveUp("insecure"));
   const kept = restore().then(() => true, () => false);
-  const show = () => { follow(); performance.mark("interactive"); };
-  listen();
   await spoken;
   const waits = accounts.marked();
-  if (!waits) show(); // who was never here need not wait for what is kept
+  if (!waits) begin(); // who was never here need not wait for what is kept
   if (!await kept) return giveUp("joinStorage");
   if (app.settings.language) await use(app.settings.language);
-  if (waits || (!editing() && (app.settings.language || app.accounts.length > 0))) show();
+  if (waits) begin();
+  else if (!editing() && (app.settings.language || app.accounts.length > 0)) follow();
   look();
   upkeep.count();
   await missed();
@@ -315,7 +311,7 @@ async function start() {
   await syncPush();
 }
 
-function listen() {
+function begin() {
   tellNotices = notices(app, document.getElementById("notices"));
   api.onContact(hear);
   clock.onChange((offset) => {
@@ -331,6 +327,8 @@ function listen() {
   addEventListener("offline", () => hear(false));
   document.addEventListener("visibilitychange", seen);
   setInterval(tick, 1000);
+  follow();
+  performance.mark("interactive");
 }
 
 let overdue; // the question whose end the server was asked about

@@ -1,6 +1,6 @@
 // What waits for an answer: the question that is shown, how one ended, or that there is none.
 
-import { announce, append, button, el, fill, setText } from "../dom.js";
+import { announce, append, button, el, fill, setText, toTop } from "../dom.js";
 import { t } from "../words.js";
 import { outcome } from "./outcome.js";
 import { question } from "./question.js";
@@ -18,7 +18,7 @@ export function requests(app) {
         part = request ? (request.open ? question(app, request) : outcome(app, request)) : idle(app);
         fill(node, part.node);
         if (shown !== undefined || request) part.node.querySelector("h1")?.focus({ preventScroll: true });
-        if (request) app.toTop();
+        if (request) toTop();
         shown = is;
       }
       part.update();
