@@ -316,7 +316,7 @@ func (h *handler) toState(w http.ResponseWriter, r *http.Request, token verifica
 	if lang := catalog.Chosen(r); lang != "" {
 		to += "?lang=" + lang
 	}
-	webpage.Guard(w)
+	webpage.SecurityHeaders(w)
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
 }

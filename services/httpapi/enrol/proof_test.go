@@ -176,6 +176,18 @@ func TestARecoveryCodeProvesOnceAndSaysHowManyAreLeft(t *testing.T) {
 	require.NotEmpty(t, s.header.Get("Retry-After"))
 }
 
+// bypass gives somebody a bypass token, "t1", which works once.
+func (h *house) bypass(u device.User) verification.Code {
+	h.t.Helper()
+	told, err := recovery.NewToken(strings.NewReader(strings.Repeat(u.ID, 10)))
+	require.NoError(h.t, err)
+	_, plain, ok := recovery.Read(told.Reveal())
+	require.True(h.t, ok)
+	token := recovery.BypassToken{ID: "t1", Reason: "lost", ExpiresAt: h.clock.Now().Add(time.Hour), UsesLeft: 1}
+	require.NoError(h.t, h.users.AddBypassToken(h.t.Context(), shop, u.ID, token, plain))
+	return told
+}
+
 func TestABypassTokenProvesForWhoLostEverything(t *testing.T) {
 	t.Parallel()
 	h := open(t)
@@ -184,17 +196,14 @@ func TestABypassTokenProvesForWhoLostEverything(t *testing.T) {
 	link, _ := h.invite(u)
 	b := h.browser(link)
 	require.NotContains(t, b.open("/add/totp").text(), "recovery code")
-	told, err := recovery.NewToken(strings.NewReader(strings.Repeat("some random bytes of a test. ", 10)))
-	require.NoError(t, err)
-	_, plain, _ := recovery.Read(told.Reveal())
-	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, u.ID, recovery.BypassToken{ID: "t1", Reason: "lost", ExpiresAt: h.clock.Now().Add(time.Hour), UsesLeft: 1}, plain))
+	told := h.bypass(u)
 	b.open("/add/totp").is(http.StatusOK, "Use a recovery code")
 	s := b.open("/proof?then=add%2Ftotp&way=recovery").is(http.StatusOK, "A code that somebody gave you has 16.")
 	b.send(s, "recovery", told.Reveal()).is(http.StatusOK, "Add an authenticator app", "You can go on for 10 minutes.")
 	require.Equal(t, map[string]string{"kind": "bypass_token", "token_id": "t1", "uses_left": "0", "enrolment_id": h.did(u)[0].Details["enrolment_id"]}, h.did(u)[0].Details)
 
 	none := h.user() // who has a token and nothing else needs none
-	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, none.ID, recovery.BypassToken{ID: "t2", ExpiresAt: h.clock.Now().Add(time.Hour), UsesLeft: 1}, plain))
+	h.bypass(none)
 	link, _ = h.invite(none)
 	h.browser(link).open("/add/totp").is(http.StatusOK, "Add an authenticator app")
 }
@@ -203,11 +212,7 @@ func TestAnApprovalOnThePhoneProvesWithItsNumber(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	u := h.user()
-	d := h.phone(u, "+14155550101", "")
-	require.NoError(t, h.users.DeleteDevice(t.Context(), shop, d.ID))
-	d.Kind, d.Platform, d.PublicKey, d.Address, d.Name, d.Number = device.Push, device.WebPush, []byte("key"), "token", "Browser", 0
-	d, err := h.users.CreateDevice(t.Context(), d)
-	require.NoError(t, err)
+	d := h.app(u)
 	link, _ := h.invite(u)
 	b := h.browser(link)
 	ask := func() verification.Activation {
@@ -219,7 +224,7 @@ func TestAnApprovalOnThePhoneProvesWithItsNumber(t *testing.T) {
 		return a
 	}
 	a := ask()
-	_, err = h.verifications.Resolve(t.Context(), a.Verification.ID, verification.Answered{Decision: verification.Deny})
+	_, err := h.verifications.Resolve(t.Context(), a.Verification.ID, verification.Answered{Decision: verification.Deny})
 	require.NoError(t, err)
 	b.open("/proof?then=add%2Ftotp").is(http.StatusOK, "The request was refused, so nothing was changed.", "Approve on Browser")
 	ask()
@@ -257,10 +262,7 @@ func TestALinkThatSawADeviceNeedsAProofForGood(t *testing.T) {
 	thief.submit(s.url.Path+"/add/totp", thief.open("/proof?way=recovery"), "name", "x").is(http.StatusForbidden, "Nothing is left")
 	require.Empty(t, h.has(u))
 
-	told, err := recovery.NewToken(strings.NewReader(strings.Repeat("some random bytes of a test. ", 10)))
-	require.NoError(t, err)
-	_, plain, _ := recovery.Read(told.Reveal())
-	require.NoError(t, h.users.AddBypassToken(t.Context(), shop, u.ID, recovery.BypassToken{ID: "t1", ExpiresAt: h.clock.Now().Add(time.Hour), UsesLeft: 1}, plain))
+	h.bypass(u)
 	thief.open("/add/totp").is(http.StatusOK, "First, show that it's you", "Use a recovery code")
 
 	codes := h.user()

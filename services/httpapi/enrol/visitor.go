@@ -174,7 +174,7 @@ func (h *handler) path(v *visit, below string, query ...string) string {
 func (h *handler) lead(v *visit, below string, query ...string) {
 	h.remember(v)
 	h.pages.WithLabelValues(resultDone).Inc()
-	webpage.Guard(v.out)
+	webpage.SecurityHeaders(v.out)
 	v.out.Header().Set("Location", h.path(v, below, query...))
 	v.out.WriteHeader(http.StatusSeeOther)
 }

@@ -2,6 +2,7 @@ package webpage
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,24 +72,22 @@ func (c Catalog[W]) All() []W { return c.wordings }
 
 // Chosen is the language that the person chose by a link of the page; empty where they chose none.
 func (c Catalog[W]) Chosen(r *http.Request) string {
-	chosen := r.URL.Query().Get("lang")
-	for _, w := range c.wordings {
-		if w.Self().Tag == chosen {
-			return chosen
-		}
+	if i := c.chosen(r); i >= 0 {
+		return c.wordings[i].Self().Tag
 	}
 	return ""
+}
+
+func (c Catalog[W]) chosen(r *http.Request) int {
+	tag := r.URL.Query().Get("lang")
+	return slices.IndexFunc(c.wordings, func(w W) bool { return w.Self().Tag == tag })
 }
 
 // For is the wording for a request: of the language that the person chose, else of the locale, else of what the browser asks
 // for.
 func (c Catalog[W]) For(r *http.Request, locale string) W {
-	if chosen := c.Chosen(r); chosen != "" {
-		for _, w := range c.wordings {
-			if w.Self().Tag == chosen {
-				return w
-			}
-		}
+	if i := c.chosen(r); i >= 0 {
+		return c.wordings[i]
 	}
 	if wanted, err := language.Parse(locale); err == nil {
 		if _, i, confidence := c.matcher.Match(wanted); confidence >= language.Low {

@@ -61,7 +61,7 @@ func Render(w http.ResponseWriter, status int, lang string, page *template.Templ
 	// Every attribute of the templates stands in double quotes, so an apostrophe needs no escape, and
 	// the words can be found in the source as they are written.
 	body := bytes.ReplaceAll(b.Bytes(), []byte("&#39;"), []byte("'"))
-	Guard(w)
+	SecurityHeaders(w)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", lang)
 	w.Header().Set("Vary", "Accept-Language, Cookie")
@@ -71,9 +71,9 @@ func Render(w http.ResponseWriter, status int, lang string, page *template.Templ
 	return nil
 }
 
-// Guard sets the headers that keep a page to itself: nothing of others runs in it or frames it, and its address, which holds
+// SecurityHeaders sets the headers that keep a page to itself: nothing of others runs in it or frames it, and its address, which holds
 // a secret, goes nowhere.
-func Guard(w http.ResponseWriter) {
+func SecurityHeaders(w http.ResponseWriter) {
 	for name, value := range map[string]string{
 		"Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; " +
 			"frame-ancestors 'none'; base-uri 'none'",
