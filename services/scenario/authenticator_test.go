@@ -128,11 +128,7 @@ func (p *webPhone) Leaves() {
 // passes leaves that page, without what it offers: notifications first, where they were not asked for, and then a try.
 func (p *webPhone) passes() {
 	p.t.Helper()
-	const pass = "#main .lower > button:last-child"
-	p.Click(pass)
-	if p.JS(`document.querySelector("#main .join") !== null`) == "true" {
-		p.Click(pass)
-	}
+	p.Holds(`(pass => { pass?.click(); return !document.querySelector("#main .join") })(document.querySelector("#main .join .lower > button:last-child"))`)
 }
 
 // Asks asks somebody to approve, and parks a client behind it.

@@ -55,9 +55,9 @@ func (p *enrolling) Adds(kind, with, button string) {
 // rests looks at a page for as long as axe takes, and lets one that looks again by itself go on after that.
 func (p *enrolling) rests() {
 	const still = `a[href*="still=1"]`
-	looks := p.JS("document.querySelector('"+still+"') !== null") == "true"
+	looks := p.Has(still)
 	if looks {
-		p.Follow(still)
+		p.Open(p.Link(still)) // by its address: a click could hit the page that comes in between
 	}
 	p.Axe()
 	if looks {

@@ -71,7 +71,8 @@ var faces = []face{
 	{"denied", "Denied.", afterPressing("deny")},
 	{"not me", "Thank you.", afterPressing("not_me")},
 	{"leads on", "Continue to", func(b *bench, p *tab) {
-		b.records.change(func(s *records) { s.redirect = b.server.URL + "/elsewhere" })
+		app, _ := elsewhere(p.t)
+		b.records.change(func(s *records) { s.redirect = app })
 		afterPressing("approve")(b, p)
 		p.Open(b.link) // a second time it stays
 	}},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,23 +96,38 @@ func TestTheBrowserFindsTheOutcomeByItself(t *testing.T) {
 	p.Silent()
 }
 
-// Without JavaScript, and under the page's own policy, only a real browser shows that it goes there.
-func TestTheBrowserIsLedOnByItselfAndBackDoesNotTrap(t *testing.T) {
-	t.Parallel()
+// elsewhere is the app that a page leads on to. A browser that comes stays on the page that it has until the app opens,
+// so that a test may look at that one for as long as it takes.
+func elsewhere(t *testing.T) (base string, opens func()) {
+	t.Helper()
+	opened := make(chan struct{})
+	opens = sync.OnceFunc(func() { close(opened) })
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-opened
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = fmt.Fprintf(w, "<!doctype html><title>app</title><link rel=icon href='data:,'><main class=app>Welcome back: %s, %q</main>", html.EscapeString(r.URL.String()), r.Referer())
 	}))
-	t.Cleanup(app.Close)
+	t.Cleanup(func() {
+		opens()
+		app.Close()
+	})
+	return app.URL, opens
+}
+
+// Without JavaScript, and under the page's own policy, only a real browser shows that it goes there.
+func TestTheBrowserIsLedOnByItselfAndBackDoesNotTrap(t *testing.T) {
+	t.Parallel()
+	app, opens := elsewhere(t)
 	b := start(t)
-	b.records.change(func(s *records) { s.redirect = app.URL + "/done?for=ana&step=2" })
+	b.records.change(func(s *records) { s.redirect = app + "/done?for=ana&step=2" })
 	p := newTab(browsertest.Start(t), t).person()
 	p.Look(390, 844, false)
 	p.Open(b.link)
 	b.clock.forward(2 * time.Second)
-	host := strings.TrimPrefix(app.URL, "http://")
+	host := strings.TrimPrefix(app, "http://")
 	require.Contains(t, p.press("approve"), "Approved You are taken to "+host+" in a moment. Continue to "+host)
 	p.Shoot("leading-phone-light")
+	opens()
 	p.Sees("main.app", "Welcome back")
 	require.Equal(t, `Welcome back: /done?for=ana&step=2, ""`, p.text(), "nobody is told the link it came from")
 

@@ -45,6 +45,7 @@ type house struct {
 	links         *enrolment.Links
 	silence       *storetest.Silence
 	away          atomic.Bool
+	still         atomic.Bool // pages that look again by themselves get nothing new
 	server        *httptest.Server
 	metrics       *prometheus.Registry
 	log           *logged
@@ -96,7 +97,7 @@ func open(t *testing.T) *house {
 		Users: h.users, Verifications: h.verifications, Tickets: h.tickets, Now: h.clock.Now, Adding: enrol.Adding(h.audit, h.clock.Now),
 		Admit: h.links.Admit,
 	}
-	h.server = httptest.NewServer(enrol.New(enrol.Config{
+	page := enrol.New(enrol.Config{
 		Links: h, Users: h.users, Enrolments: h.enrolments, Verifications: h.verifications, Recovery: h.users,
 		Audit: h.audit,
 		PageKey: func(parts ...string) []byte {
@@ -105,6 +106,13 @@ func open(t *testing.T) *house {
 			return mac.Sum(nil)
 		},
 		PublicURL: func() string { return h.server.URL }, Now: h.clock.Now, Registerer: h.metrics, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+	})
+	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.still.Load() && r.URL.Query().Has("n") {
+			w.WriteHeader(http.StatusNoContent) // a browser stays on the page that it has
+			return
+		}
+		page.ServeHTTP(w, r)
 	}))
 	t.Cleanup(h.server.Close)
 	return h

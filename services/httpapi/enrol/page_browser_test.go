@@ -60,6 +60,7 @@ func (w *walk) fits(page, screen string) {
 func TestEveryPageFitsItsScreensInEveryLanguage(t *testing.T) {
 	t.Parallel()
 	h := open(t)
+	h.still.Store(true) // looked at for longer than a page waits
 	b := browsertest.Start(t)
 	for _, lang := range []string{"en", "de", "es", "fr", "pt", "hi", "ar"} {
 		t.Run(lang, func(t *testing.T) {

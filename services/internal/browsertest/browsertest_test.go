@@ -93,6 +93,25 @@ func TestATabSeesTypesAndPresses(t *testing.T) {
 	p.Silent()
 }
 
+func TestReadingOutlivesAPageThatLoadsAgainByItself(t *testing.T) {
+	t.Parallel()
+	base := site(t, map[string]string{
+		"/":     `<!doctype html><title>Again</title><meta http-equiv="refresh" content="0"><link rel="icon" href="/icon"><p hidden>Not this</p><p>Still here</p><a href="/next">Next</a>`,
+		"/next": page(`<p id="end">The end</p>`), "/page.js": "",
+	})
+	p := browsertest.Start(t).Tab(t)
+	p.Open(base + "/")
+	for range 50 {
+		require.Equal(t, "Still here", p.Text("p"))
+		require.Equal(t, base+"/next", p.Link("a"))
+		require.True(t, p.Has("a"))
+		require.False(t, p.Has("p:not(:last-of-type)"), "what is hidden is not there")
+	}
+	p.Open(p.Link("a"))
+	require.Equal(t, "The end", p.Text("#end"))
+	p.Silent()
+}
+
 func TestLooks(t *testing.T) {
 	t.Parallel()
 	base := site(t, map[string]string{"/": page(""), "/page.js": "document.body.dataset.ran = true"})

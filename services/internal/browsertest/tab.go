@@ -164,11 +164,44 @@ func (p *Tab) Holds(expression string) {
 	}
 }
 
-// Text is the visible text of the first element of a selector, with single spaces.
+// Text is the text of the first visible element of a selector, with single spaces. It waits for one, as Sees does:
+// a page that looks again by itself is empty for a moment.
 func (p *Tab) Text(selector string) string {
 	p.t.Helper()
-	return p.JS("document.querySelector(" + quoted(selector) + ").innerText.replace(/\\s+/g, ' ').trim()")
+	return p.read("text of "+selector, fmt.Sprintf("%s(%s)?.innerText.replace(/\\s+/g, ' ').trim()", visible, quoted(selector)))
 }
+
+// Link is where the first visible link of a selector leads. It waits for one, as Text does.
+func (p *Tab) Link(selector string) string {
+	p.t.Helper()
+	return p.read("link "+selector, fmt.Sprintf("%s(%s)?.href", visible, quoted(selector)))
+}
+
+// Has says whether the page, once it has loaded, has a visible element of a selector.
+func (p *Tab) Has(selector string) bool {
+	p.t.Helper()
+	return p.read("whether there is "+selector, fmt.Sprintf("document.readyState === 'complete' ? %s(%s) !== undefined : undefined", visible, quoted(selector))) == "true"
+}
+
+// read asks again and again until an expression has a value: the page under the question may go away.
+func (p *Tab) read(what, expression string) string {
+	p.t.Helper()
+	var got string
+	if !p.until(func() bool {
+		found, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]string]("["+expression+"].filter(v => v !== undefined).map(String)"))
+		var wrong *chromedp.ExceptionError
+		require.NotErrorAs(p.t, err, &wrong, what)
+		if len(found) == 1 {
+			got = found[0]
+		}
+		return err == nil && len(found) == 1
+	}) {
+		require.FailNowf(p.t, "not read", "%s. The page shows:\n%s\nThe browser objects to: %v", what, p.shown(), p.faults.list())
+	}
+	return got
+}
+
+const visible = `(selector => [...document.querySelectorAll(selector)].find(e => e.checkVisibility({visibilityProperty: true})))`
 
 const finding = `((selector, words) => [...document.querySelectorAll(selector)].some(e => e.checkVisibility({visibilityProperty: true}) &&
 	(e.innerText + ' ' + (e.value ?? '')).replace(/\s+/g, ' ').includes(words)))`
