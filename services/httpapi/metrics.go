@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/recovery"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -26,6 +27,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	// recoveries are counted beside checks: they belong to no verification.
 	recoveries *prometheus.CounterVec
+	joins      *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -61,8 +63,14 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		recoveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "assent_recoveries_total", Help: "Recovery codes and bypass tokens compared, by result: recovery_code, bypass_token, or invalid.",
 		}, []string{"result"}),
+		joins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "assent_phone_joins_total",
+			Help: "Activation codes that phones brought, by platform and result: joined, used, expired, unknown, or failed. A repeated request counts again.",
+		}, []string{"platform", "result"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.parked, m.created, m.checks, m.closed, m.limited, m.accepted, m.refused, m.recoveries} {
+	for _, c := range []prometheus.Collector{
+		m.requests, m.duration, m.parked, m.created, m.checks, m.closed, m.limited, m.accepted, m.refused, m.recoveries, m.joins,
+	} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of the api: %w", err)
 		}
@@ -106,6 +114,23 @@ const wrongRecovery = "invalid"
 
 func (m *metrics) countRecovery(r recovery.Recovered) {
 	m.recoveries.WithLabelValues(cmp.Or(string(r.Kind), wrongRecovery)).Inc()
+}
+
+// countJoin counts an activation code that a phone of a known platform brought.
+func (m *metrics) countJoin(platform string, err error) {
+	result := "failed"
+	var ended *enrolment.EndedError
+	switch {
+	case err == nil:
+		result = "joined"
+	case errors.As(err, &ended) && ended.Used:
+		result = "used"
+	case ended != nil:
+		result = "expired"
+	case errors.Is(err, verification.ErrNotFound):
+		result = "unknown"
+	}
+	m.joins.WithLabelValues(platform, result).Inc()
 }
 
 func (m *metrics) countClosed(v verification.Verification) {

@@ -83,6 +83,7 @@ func (s *Server) JoinPhone(w http.ResponseWriter, r *http.Request, _ contract.Jo
 		Name: request.Name, Platform: app.Platform, PushToken: app.Address, PublicKey: app.PublicKey,
 		MayRepeat: again != "",
 	})
+	s.metrics.countJoin(app.Platform, err)
 	var ended *enrolment.EndedError
 	switch {
 	case errors.As(err, &ended):

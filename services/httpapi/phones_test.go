@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/api"
@@ -262,6 +263,19 @@ func TestAPhoneJoinsOnceWithItsActivationCode(t *testing.T) {
 	c.header = map[string]string{"Idempotency-Key": "one-of-the-phones"}
 	b.do(c)
 	require.True(t, a.repeats)
+	for _, ended := range []error{&enrolment.EndedError{Used: true}, &enrolment.EndedError{ExpiredAt: time.Now()}, verification.ErrUnavailable} {
+		a.fail(ended)
+		b.do(c)
+	}
+	require.NoError(t, testutil.GatherAndCompare(b.metrics, strings.NewReader(`
+# HELP assent_phone_joins_total Activation codes that phones brought, by platform and result: joined, used, expired, unknown, or failed. A repeated request counts again.
+# TYPE assent_phone_joins_total counter
+assent_phone_joins_total{platform="apns",result="expired"} 1
+assent_phone_joins_total{platform="apns",result="failed"} 1
+assent_phone_joins_total{platform="apns",result="joined"} 1
+assent_phone_joins_total{platform="apns",result="unknown"} 2
+assent_phone_joins_total{platform="apns",result="used"} 1
+`), "assent_phone_joins_total"))
 	require.NotContains(t, b.log.String(), activationCode)
 	require.NotContains(t, b.log.String(), appSecret)
 	require.NotContains(t, b.log.String(), apnsToken)
