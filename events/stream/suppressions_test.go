@@ -64,7 +64,7 @@ func cause(t *testing.T, l *stream.SuppressionList, account, credential string, 
 	return c
 }
 
-const soon = 15 * time.Second
+const soon = time.Minute
 
 func TestAFollowerKnowsWhatWasThereAndWhatComes(t *testing.T) {
 	b := start(t, stream.Topology{})

@@ -291,7 +291,7 @@ func (w *waiter) Sees(status api.Status, reason string) api.Verification {
 // eventually asks again and again until yes, or fails the story.
 func eventually(t *testing.T, what string, yes func() bool) {
 	t.Helper()
-	const within = 30 * time.Second
+	const within = time.Minute
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(within)

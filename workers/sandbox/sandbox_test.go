@@ -23,7 +23,7 @@ const (
 	ana    = "+14155550100"
 	anasAt = "ana@example.com"
 	// patience bounds every wait of these tests; none of them comes near it when all is well.
-	patience = 10 * time.Second
+	patience = time.Minute
 )
 
 // bundle is a sandbox with a server in front of it, and a stand-in for Assent behind it.

@@ -45,7 +45,7 @@ type house struct {
 	links         *enrolment.Links
 	silence       *storetest.Silence
 	away          atomic.Bool
-	still         atomic.Bool // pages that look again by themselves get nothing new
+	still         atomic.Bool // pages do not look again by themselves
 	server        *httptest.Server
 	metrics       *prometheus.Registry
 	log           *logged
@@ -108,14 +108,23 @@ func open(t *testing.T) *house {
 		PublicURL: func() string { return h.server.URL }, Now: h.clock.Now, Registerer: h.metrics, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	})
 	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.still.Load() && r.URL.Query().Has("n") {
-			w.WriteHeader(http.StatusNoContent) // a browser stays on the page that it has
-			return
+		if h.still.Load() {
+			w = stillness{w}
 		}
 		page.ServeHTTP(w, r)
 	}))
 	t.Cleanup(h.server.Close)
 	return h
+}
+
+// stillness takes from a page that it looks again by itself, and nothing else.
+type stillness struct{ http.ResponseWriter }
+
+func (s stillness) WriteHeader(status int) {
+	if again := s.Header().Get("Refresh"); !strings.HasPrefix(again, "0;") {
+		s.Header().Del("Refresh")
+	}
+	s.ResponseWriter.WriteHeader(status)
 }
 
 // user stores a person.

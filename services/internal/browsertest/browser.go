@@ -19,9 +19,9 @@ import (
 const (
 	chromium = "/usr/bin/chromium"
 	// patience is how long a test waits for what a page must show or do.
-	patience = 30 * time.Second
+	patience = time.Minute
 	// lifetime is how long a tab may be used.
-	lifetime = 5 * time.Minute
+	lifetime = 10 * time.Minute
 )
 
 // Browser is a Chromium that runs until the test ends. Its tabs share cookies and storage.

@@ -3,6 +3,7 @@ package browsertest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,10 +59,17 @@ func (p *Tab) Ctx() context.Context { return p.ctx }
 // Close closes the tab, as a person does.
 func (p *Tab) Close() { p.closeTab() }
 
-// Open goes to an address and waits until the page has loaded.
+// Open goes to an address and waits until the page has loaded. A page that goes on by itself may get in between: then it
+// goes there once more.
 func (p *Tab) Open(url string) {
 	p.t.Helper()
-	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.Navigate(url)), "open %s", url)
+	var err error
+	p.until(func() bool {
+		err = chromedp.Do(p.ctx, chromedp.Navigate(url))
+		var ended *chromedp.LoadError
+		return !errors.As(err, &ended) || ended.ErrorText != "net::ERR_ABORTED"
+	})
+	require.NoError(p.t, err, "open %s", url)
 }
 
 // Reload loads the page again.
@@ -122,7 +130,7 @@ func (p *Tab) soon(what string, action chromedp.Action[chromedp.Void]) {
 	require.NoError(p.t, chromedp.Do(ctx, action), "%s. The page shows:\n%s", what, p.shown())
 }
 
-// JS evaluates an expression, waits where it is a promise (30 seconds at most), and gives its result as a string.
+// JS evaluates an expression, waits where it is a promise (a minute at most), and gives its result as a string.
 func (p *Tab) JS(expression string) string {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)

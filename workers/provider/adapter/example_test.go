@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds what the example is waited for.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // example is the adapter of examples/adapter in a process of its own.
 type example struct {

@@ -92,7 +92,7 @@ func start(t *testing.T, s settings) *child {
 // next waits for the next event of a kind and passes over the others.
 func (c *child) next(t *testing.T, kind string) event {
 	t.Helper()
-	patience := time.After(20 * time.Second)
+	patience := time.After(time.Minute)
 	for {
 		select {
 		case e, ok := <-c.events:
