@@ -96,8 +96,9 @@ type Pending struct {
 	Link string
 	// Browser stands for the browser that it was begun in, of those of its link; empty where a client enrols it.
 	Browser string
-	// Proof tells that the owner had given a fresh proof when it was begun; without one it counts as a first device only.
-	Proof     bool
+	// ProvedBy is what the owner had proved themselves with when it was begun: a device of theirs, which must count still
+	// when this one begins to, or what package enrolment names. Empty without a proof: it counts as a first device only.
+	ProvedBy  string
 	ExpiresAt time.Time
 }
 

@@ -33,8 +33,8 @@ type Request struct {
 	Link string
 	// Browser stands for the browser that the owner begins it in; empty without a link.
 	Browser string
-	// Proof tells that the owner has given a fresh proof.
-	Proof bool
+	// ProvedBy is what the owner has given a fresh proof with: the id of a device, ByCode or ByLast. Empty without one.
+	ProvedBy string
 	// Brand is shown to the person; Issuer names the account in an authenticator app.
 	Brand, Issuer string
 }

@@ -29,7 +29,8 @@ type Users interface {
 	User(ctx context.Context, account, id string) (device.User, error)
 	Device(ctx context.Context, account, id string) (device.Device, error)
 	Devices(ctx context.Context, account, userID string) ([]device.Device, error)
-	DeleteDevice(ctx context.Context, account, id string) error
+	// DeletePending removes a device while it is not proved, and tells whether it was.
+	DeletePending(ctx context.Context, account, id string) (removed bool, err error)
 	// ChangeApp stores an active app install as change leaves it, and returns what is stored. change may be called
 	// again where somebody else was faster.
 	ChangeApp(ctx context.Context, account, id string, change func(*device.Device) error) (device.Device, error)
@@ -398,9 +399,13 @@ func (e *Enrolments) Ask(ctx context.Context, account, deviceID string, m Messag
 	return Enrolment{Device: d, State: Pending, ExpiresAt: a.Verification.ExpiresAt, Number: a.Secrets.Number}, nil
 }
 
-// Drop removes a device that is not proved yet, and its activation code.
+// Drop removes a device that is not proved yet, and its activation code. It fails with ErrActive where it is by now.
 func (e *Enrolments) Drop(ctx context.Context, d device.Device) error {
-	if err := e.Users.DeleteDevice(ctx, d.Credential, d.ID); err != nil {
+	removed, err := e.Users.DeletePending(ctx, d.Credential, d.ID)
+	if err == nil && !removed {
+		err = ErrActive
+	}
+	if err != nil {
 		return fmt.Errorf("drop device: %w", err)
 	}
 	dropCode(ctx, e.Tickets, d)
@@ -414,7 +419,7 @@ func (e *Enrolments) drop(ctx context.Context, d device.Device) {
 
 // pending is what is to be proved of a new device.
 func (e *Enrolments) pending(r Request) *device.Pending {
-	return &device.Pending{Link: r.Link, Browser: r.Browser, Proof: r.Proof, ExpiresAt: e.end(r)}
+	return &device.Pending{Link: r.Link, Browser: r.Browser, ProvedBy: r.ProvedBy, ExpiresAt: e.end(r)}
 }
 
 func (e *Enrolments) end(r Request) time.Time {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,6 +53,10 @@ type Link struct {
 	Begun int `json:"begun,omitempty"`
 	// Asked are the messages that asked for a fresh proof and were not answered with one, see Ask.
 	Asked []Asking `json:"asked,omitempty"`
+	// Opened and Guessed are when an app's code was asked for as a proof, and when a code that needs no message was
+	// compared with a device or with the recovery codes, since the last proof.
+	Opened  []time.Time            `json:"opened,omitempty"`
+	Guessed map[string][]time.Time `json:"guessed,omitempty"`
 }
 
 // LinkTickets keeps links. A name that is unknown is verification.ErrNotFound.
@@ -66,7 +71,8 @@ type LinkTickets interface {
 // LinkDevices removes what a withdrawn link has left unfinished.
 type LinkDevices interface {
 	Devices(ctx context.Context, account, userID string) ([]device.Device, error)
-	DeleteDevice(ctx context.Context, account, id string) error
+	// DeletePending removes a device while it is not proved, and tells whether it was.
+	DeletePending(ctx context.Context, account, id string) (removed bool, err error)
 }
 
 // Links gives out links to the page where people enrol their own devices. Its fields are required but where a default
@@ -148,28 +154,46 @@ func (s *Links) Open(ctx context.Context, account, id string) (Link, error) {
 	return l, err
 }
 
-// Admit lets a device that was begun with a link count: while the link works, and one that was begun without a proof as the
-// first of its user only. It fails with ErrOvertaken. Letting the same device in again changes nothing.
+// What a fresh proof may come from, other than a device.
+const (
+	// ByCode is a recovery code or a bypass token.
+	ByCode = "code"
+	// ByLast is the last device of the person, which they removed themselves. It is good until there is another.
+	ByLast = "last"
+)
+
+// Admit lets a device that was begun with a link count: while the link works, and what proved its owner still does; one that
+// was begun without a proof as the first of its user only. It fails with ErrOvertaken. Letting the same device in again
+// changes nothing.
 func (s *Links) Admit(ctx context.Context, d device.Device) error {
 	l, err := s.Open(ctx, d.Credential, d.Pending.Link)
 	if errors.Is(err, verification.ErrNotFound) {
 		return ErrOvertaken
 	}
-	if err != nil || d.Pending.Proof {
+	if err != nil || d.Pending.ProvedBy == ByCode {
 		return err
 	}
 	devices, err := s.Devices.Devices(ctx, d.Credential, d.UserID)
 	if err != nil {
 		return fmt.Errorf("list devices: %w", err)
 	}
-	for _, other := range devices {
-		if other.Active() && other.ID != d.ID {
-			return ErrOvertaken
+	others := slices.DeleteFunc(devices, func(other device.Device) bool { return other.ID == d.ID })
+	switch by := d.Pending.ProvedBy; {
+	case by != "" && by != ByLast:
+		if !slices.ContainsFunc(others, func(other device.Device) bool { return other.ID == by && other.Active() }) {
+			return ErrOvertaken // removed since: what a stolen device began ends with it
 		}
+		return nil
+	case slices.ContainsFunc(others, device.Device.Active):
+		return ErrOvertaken
 	}
-	// Of several at once, the first to stand here is let in.
+	// Of several at once, the first to stand here is let in. Who removed their last device may take the place of one that
+	// stood here and is gone.
+	gone := d.Pending.ProvedBy == ByLast && !slices.ContainsFunc(others, func(other device.Device) bool { return other.ID == l.First })
+	before := l.First
 	_, err = s.Change(ctx, l, func(l *Link) error {
-		if l.Withdrawn || l.Overtakes(d) {
+		free := l.First == "" || l.First == d.ID || gone && l.First == before
+		if l.Withdrawn || l.Overtakes(d) || !free {
 			return ErrOvertaken
 		}
 		l.Guarded, l.First = true, d.ID
@@ -180,7 +204,7 @@ func (s *Links) Admit(ctx context.Context, d device.Device) error {
 
 // Overtakes tells whether a device that was begun without a proof may not count any more, as far as its link knows.
 func (l Link) Overtakes(d device.Device) bool {
-	return !d.Pending.Proof && l.Guarded && l.First != d.ID
+	return d.Pending.ProvedBy == "" && l.Guarded && l.First != d.ID
 }
 
 // Change stores what change makes of a link, and returns it. It may be called again where somebody else was faster; where it
@@ -217,10 +241,13 @@ func (s *Links) Withdraw(ctx context.Context, l Link) error {
 		if d.Active() || d.Pending.Link != l.ID {
 			continue
 		}
-		if err := s.Devices.DeleteDevice(ctx, l.Account, d.ID); err != nil && !errors.Is(err, verification.ErrNotFound) {
+		removed, err := s.Devices.DeletePending(ctx, l.Account, d.ID)
+		if err != nil && !errors.Is(err, verification.ErrNotFound) {
 			return fmt.Errorf("remove unfinished device: %w", err)
 		}
-		dropCode(ctx, s.Tickets, d)
+		if removed {
+			dropCode(ctx, s.Tickets, d)
+		}
 	}
 	return nil
 }

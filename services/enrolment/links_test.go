@@ -114,8 +114,8 @@ func TestOneDeviceAtMostCountsWithoutAProofAndNoneOnceItsLinkHasEnded(t *testing
 	d := open(t)
 	links := linked(d)
 	d.Admit = links.Admit
-	begin := func(u device.User, l enrolment.Link, proof bool) enrolment.Enrolment {
-		e, err := d.Begin(t.Context(), enrolment.Request{User: u, Factor: device.AppPush, Link: l.ID, Proof: proof, Life: 5 * time.Minute})
+	begin := func(u device.User, l enrolment.Link, by string) enrolment.Enrolment {
+		e, err := d.Begin(t.Context(), enrolment.Request{User: u, Factor: device.AppPush, Link: l.ID, ProvedBy: by, Life: 5 * time.Minute})
 		require.NoError(t, err)
 		return e
 	}
@@ -129,9 +129,9 @@ func TestOneDeviceAtMostCountsWithoutAProofAndNoneOnceItsLinkHasEnded(t *testing
 	u, l := invite()
 	var several []enrolment.Enrolment
 	for range 5 {
-		several = append(several, begin(u, l, false))
+		several = append(several, begin(u, l, ""))
 	}
-	proved := begin(u, l, true)
+	proved := begin(u, l, enrolment.ByCode)
 	errs := make([]error, len(several))
 	var all sync.WaitGroup
 	for i, e := range several {
@@ -151,8 +151,33 @@ func TestOneDeviceAtMostCountsWithoutAProofAndNoneOnceItsLinkHasEnded(t *testing
 	require.NoError(t, err)
 
 	u, l = invite()
-	late := begin(u, l, true)
+	late := begin(u, l, enrolment.ByCode)
 	d.pass(time.Minute)
 	_, err = d.Join(t.Context(), late.JoinCode, app("late"))
 	require.ErrorIs(t, err, verification.ErrNotFound)
+
+	// Who removed their last device adds one in its place, and what proved somebody must count still.
+	u, l = invite()
+	first := begin(u, l, "")
+	_, err = d.Join(t.Context(), first.JoinCode, app("first"))
+	require.NoError(t, err)
+	proved = begin(u, l, first.Device.ID)
+	require.NoError(t, d.users.DeleteDevice(t.Context(), "shop", first.Device.ID))
+	_, err = d.Join(t.Context(), proved.JoinCode, app("proved by what is gone"))
+	require.ErrorIs(t, err, verification.ErrNotFound)
+	_, err = d.Join(t.Context(), begin(u, l, "").JoinCode, app("without a proof"))
+	require.ErrorIs(t, err, verification.ErrNotFound, "the link is guarded for good")
+	one, two := begin(u, l, enrolment.ByLast), begin(u, l, enrolment.ByLast)
+	_, err = d.Join(t.Context(), one.JoinCode, app("one"))
+	require.NoError(t, err)
+	_, err = d.Join(t.Context(), two.JoinCode, app("two"))
+	require.ErrorIs(t, err, verification.ErrNotFound)
+	_, err = d.Join(t.Context(), begin(u, l, one.Device.ID).JoinCode, app("three"))
+	require.NoError(t, err)
+
+	done, err := d.users.Device(t.Context(), "shop", one.Device.ID)
+	require.NoError(t, err)
+	require.ErrorIs(t, d.Drop(t.Context(), done), enrolment.ErrActive, "what counts is not dropped")
+	_, err = d.users.Device(t.Context(), "shop", one.Device.ID)
+	require.NoError(t, err)
 }

@@ -3,6 +3,7 @@ package enrolment
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,9 +28,9 @@ var trials = map[string]string{
 
 // Try asks a phone a question that means nothing, because it signed for that at this time of its own: so that its owner
 // sees a request arrive before one matters. It counts against the limit of sends, and changes nothing else: no open question
-// gives way to it, and nothing follows from the answer. It fails with ErrStale where the
-// same was signed before, verification.ErrNotFound where its user is gone or locked, or as Verifications.Create does.
-func (e *Enrolments) Try(ctx context.Context, d device.Device, at, locale string) (verification.Verification, error) {
+// gives way to it, and nothing follows from the answer. It fails with ErrStale where it
+// signed for one in the same second before, verification.ErrNotFound where its user is gone or locked, or as Verifications.Create does.
+func (e *Enrolments) Try(ctx context.Context, d device.Device, at time.Time, locale string) (verification.Verification, error) {
 	owner, err := e.Users.User(ctx, d.Credential, d.UserID)
 	if err == nil && owner.Barred() {
 		err = verification.ErrNotFound
@@ -37,7 +38,8 @@ func (e *Enrolments) Try(ctx context.Context, d device.Device, at, locale string
 	if err != nil {
 		return verification.Verification{}, fmt.Errorf("read owner of phone: %w", err)
 	}
-	first, err := e.Tickets.Once(ctx, trialKind, d.ID+" "+at, trialKept)
+	// By the second, so that a phone beyond its limit leaves no more of them than that.
+	first, err := e.Tickets.Once(ctx, trialKind, d.ID+" "+strconv.FormatInt(at.Unix(), 10), trialKept)
 	if err == nil && !first {
 		err = ErrStale
 	}

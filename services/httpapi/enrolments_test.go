@@ -32,7 +32,7 @@ func realLinks(t *testing.T) (*enrolment.Links, func(*httpapi.Config)) {
 	return links, func(c *httpapi.Config) {
 		tickets, err := store.NewTickets(t.Context(), js, store.TicketsConfig{Keys: keys, Now: c.Now})
 		require.NoError(t, err)
-		links.Tickets, links.Devices, links.Now = tickets, c.Users, c.Now
+		links.Tickets, links.Devices, links.Now = tickets, c.Users.(enrolment.LinkDevices), c.Now
 		c.EnrolmentLinks = links
 		c.EnrolKinds = []device.Kind{device.Phone, device.Mailbox, device.TOTP, device.Push}
 	}

@@ -35,9 +35,9 @@ type Phones interface {
 	// Prompts lists the open push verifications of a device, newest first.
 	Prompts(ctx context.Context, d device.Device) ([]verification.Verification, error)
 	// Try asks a phone a question that means nothing, because it signed for that at this time of its own. It fails with
-	// enrolment.ErrStale where it did so before, verification.ErrNotFound where its user is gone or locked, and
+	// enrolment.ErrStale where it did so in that second before, verification.ErrNotFound where its user is gone or locked, and
 	// *verification.LimitError.
-	Try(ctx context.Context, d device.Device, at, locale string) (verification.Verification, error)
+	Try(ctx context.Context, d device.Device, at time.Time, locale string) (verification.Verification, error)
 	// Count notes how far a phone has counted. It fails with enrolment.ErrCopied where another phone with the same key is ahead,
 	// and verification.ErrNotFound where the phone is gone or has another key.
 	Count(ctx context.Context, d device.Device, next device.Counter) error

@@ -105,11 +105,11 @@ func (a *apps) Gone(_ context.Context, _ string) ([]device.Gone, error) {
 	return a.gone, a.err
 }
 
-func (a *apps) Try(_ context.Context, d device.Device, at, locale string) (verification.Verification, error) {
+func (a *apps) Try(_ context.Context, d device.Device, at time.Time, locale string) (verification.Verification, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.tryErr == nil {
-		a.tried = append(a.tried, d.ID+" "+at+" "+locale)
+		a.tried = append(a.tried, d.ID+" "+at.UTC().Format(time.RFC3339)+" "+locale)
 	}
 	return verification.Verification{ID: "019aa5c0-4b1e-7c3a-8f21-5d0e6c7b8a90", Status: verification.Pending}, a.tryErr
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/assent-io/assent/api"
 	"github.com/assent-io/assent/services/device"
@@ -26,7 +25,7 @@ func (s *Server) TryPhone(w http.ResponseWriter, r *http.Request, id contract.De
 		s.fail(w, r, err)
 		return
 	}
-	v, err := s.config.Phones.Try(r.Context(), phone.by, phone.at.UTC().Format(time.RFC3339Nano), request.Locale)
+	v, err := s.config.Phones.Try(r.Context(), phone.by, phone.at, request.Locale)
 	if errors.Is(err, verification.ErrNotFound) || errors.Is(err, enrolment.ErrStale) {
 		err = badPhone()
 	}

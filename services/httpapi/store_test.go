@@ -373,6 +373,14 @@ func (m *memory) DeleteDevice(ctx context.Context, credential, id string) error 
 	return nil
 }
 
+func (m *memory) DeletePending(ctx context.Context, credential, id string) (removed bool, err error) {
+	d, err := m.Device(ctx, credential, id)
+	if err != nil || d.Active() {
+		return false, err
+	}
+	return true, m.DeleteDevice(ctx, credential, id)
+}
+
 func (m *memory) OrderDevices(_ context.Context, credential, userID string, ids []string) (device.User, error) {
 	err := m.lock()
 	defer m.mu.Unlock()

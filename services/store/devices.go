@@ -108,14 +108,14 @@ func (u *Users) ActivateDevice(ctx context.Context, d device.Device) (device.Dev
 		stored.Platform, stored.PublicKey = d.Platform, d.PublicKey
 		stored.Pending = nil
 		entered = stored
-		// Without an end before the record is: a device that stays must not lose what leads to it.
+		// Before the record is: who is told that it counts must not lose what leads to it, or be told nothing ever after.
+		if err := u.back(ctx, stored); err != nil {
+			return stored, err
+		}
 		return stored, u.enter(ctx, stored, 0)
 	})
 	if errors.Is(err, verification.ErrNotFound) && entered.ID != "" {
 		_ = u.strike(context.WithoutCancel(ctx), entered) // it left at the last moment
-	}
-	if err == nil {
-		err = u.back(ctx, stored)
 	}
 	return stored, err
 }
@@ -138,8 +138,9 @@ func (u *Users) changePending(ctx context.Context, d device.Device, change func(
 	for try := range casTries {
 		stored, revision, err := u.device(ctx, d.Credential, d.ID, u.devices.latest)
 		if err == nil && stored.Active() && try > 0 {
-			// Activated since change was called, which may have given an end to its entries.
-			err = u.enter(ctx, stored, 0)
+			// Activated since change was called, which may have given an end to its entries: they are mended for whoever is
+			// not waited for any more, too.
+			err = u.enter(context.WithoutCancel(ctx), stored, 0)
 		}
 		if err != nil || stored.Active() {
 			return stored, err
@@ -296,7 +297,29 @@ func (u *Users) DeleteDevice(ctx context.Context, account, id string) error {
 	if err := u.devices.remove(ctx, deviceKey(account, id)); err != nil {
 		return err
 	}
-	return u.strike(ctx, d)
+	_ = u.strike(context.WithoutCancel(ctx), d) // it is gone, whatever becomes of these
+	return nil
+}
+
+// DeletePending removes a device that is not proved yet. One that is by now stays: then removed is false. ErrNotFound where
+// it has gone.
+func (u *Users) DeletePending(ctx context.Context, account, id string) (removed bool, err error) {
+	for range casTries {
+		d, revision, err := u.device(ctx, account, id, u.devices.latest)
+		if err != nil || d.Active() {
+			return false, err
+		}
+		err = u.devices.removeRevision(ctx, deviceKey(account, id), revision)
+		if errors.Is(err, stream.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		_ = u.strike(context.WithoutCancel(ctx), d)
+		return true, nil
+	}
+	return false, unavailable(errors.New("remove pending device: changed too often"))
 }
 
 // guessCode is the kind of the guesses that CheckCode counts.
@@ -356,7 +379,7 @@ type pendingRecord struct {
 	VerificationID string    `json:"verification_id,omitempty"`
 	Link           string    `json:"link,omitempty"`
 	Browser        string    `json:"browser,omitempty"`
-	Proof          bool      `json:"proof,omitempty"`
+	ProvedBy       string    `json:"proved_by,omitempty"`
 	ExpiresAt      time.Time `json:"expires_at"`
 }
 
@@ -390,7 +413,7 @@ func (u *Users) encodeDevice(d device.Device) ([]byte, error) {
 	}
 	if d.Pending != nil {
 		r.Pending = &pendingRecord{
-			VerificationID: d.Pending.VerificationID, Link: d.Pending.Link, Browser: d.Pending.Browser, Proof: d.Pending.Proof,
+			VerificationID: d.Pending.VerificationID, Link: d.Pending.Link, Browser: d.Pending.Browser, ProvedBy: d.Pending.ProvedBy,
 			ExpiresAt: d.Pending.ExpiresAt,
 		}
 	}
@@ -429,7 +452,7 @@ func (u *Users) decodeDevice(account, id string, b []byte) (device.Device, error
 	}
 	if r.Pending != nil {
 		d.Pending = &device.Pending{
-			VerificationID: r.Pending.VerificationID, Link: r.Pending.Link, Browser: r.Pending.Browser, Proof: r.Pending.Proof,
+			VerificationID: r.Pending.VerificationID, Link: r.Pending.Link, Browser: r.Pending.Browser, ProvedBy: r.Pending.ProvedBy,
 			ExpiresAt: r.Pending.ExpiresAt,
 		}
 	}

@@ -98,7 +98,7 @@ func (h *handler) add(ctx context.Context, v *visit) {
 // request is what a new device is made of, but for its address.
 func (h *handler) request(v *visit, kind device.Kind, by, name string) enrolment.Request {
 	return enrolment.Request{
-		User: v.user, Client: v.link.Client, Name: name, Link: v.link.ID, Browser: h.browser(v), Proof: h.fresh(v), Quiet: true, Brand: v.link.Brand,
+		User: v.user, Client: v.link.Client, Name: name, Link: v.link.ID, Browser: h.browser(v), ProvedBy: h.provedBy(v), Quiet: true, Brand: v.link.Brand,
 		Factor: factorOf(kind, by), Issuer: cmp.Or(v.link.Brand, hostOf(h.PublicURL())),
 		Life: min(proofTime, v.link.ExpiresAt.Sub(h.Now())),
 	}

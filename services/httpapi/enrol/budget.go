@@ -8,14 +8,24 @@ import (
 	"github.com/assent-io/assent/services/verification"
 )
 
+// guess counts a code against the link that is about to be compared with a device, or with the recovery codes. It fails with
+// *verification.LimitError, so that who has the link only leaves the person some guesses.
+func (h *handler) guess(ctx context.Context, v *visit, with string) error {
+	_, err := h.Links.Change(ctx, v.link, func(l *enrolment.Link) error { return l.Guess(with, h.Now()) })
+	return err //nolint:wrapcheck // logged as what it is
+}
+
 // errOtherOpen says that the person has another request to answer, whose place a push of the page would take.
 var errOtherOpen = errors.New("another request is open")
 
 // within asks for a proof by a message where the link has one left, so that who has the link only can neither take the place
 // of what the client asks nor use up the person's limits. It fails with enrolment.ErrAsked, enrolment.ErrPushed, errOtherOpen,
-// or as send does.
+// *verification.LimitError, or as send does.
 func (h *handler) within(ctx context.Context, v *visit, asked verification.Verification, send func() error) error {
-	if asked.Channel == verification.TOTP { // no message
+	if asked.Channel == verification.TOTP { // no message, but a record
+		if _, err := h.Links.Change(ctx, v.link, func(l *enrolment.Link) error { return l.Open(h.Now()) }); err != nil {
+			return err //nolint:wrapcheck // logged as what it is
+		}
 		return send()
 	}
 	a := enrolment.Asking{ID: asked.ID, Push: asked.Channel == verification.Push}
@@ -46,10 +56,11 @@ func (h *handler) within(ctx context.Context, v *visit, asked verification.Verif
 	return err
 }
 
-// answered gives back what a question took that proved somebody. Where it cannot, the link has less left.
-func (h *handler) answered(ctx context.Context, v *visit, asked verification.Verification) {
+// answered gives back what a question took that proved somebody, and what was guessed before; a recovery code answers none.
+// Where it cannot, the link has less left.
+func (h *handler) answered(ctx context.Context, v *visit, verificationID string) {
 	_, _ = h.Links.Change(ctx, v.link, func(l *enrolment.Link) error {
-		l.Proved(asked.ID)
+		l.Proved(verificationID)
 		return nil
 	})
 }

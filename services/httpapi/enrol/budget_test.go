@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -110,4 +111,28 @@ func TestALinkAsksForAProofByFiveMessagesAtMost(t *testing.T) {
 	s = b.send(s, "do", "again").is(http.StatusTooManyRequests, "No more messages are sent with this link.", "Enter the code")
 	require.Equal(t, sent, h.verifications.Count())
 	require.NotEmpty(t, s.form(), "the code that came can still be typed")
+}
+
+func TestALinkOpensTenQuestionsOfTheAppAtATime(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.user()
+	secret, err := device.NewSecret(strings.NewReader(strings.Repeat("of the app", 10)))
+	require.NoError(t, err)
+	d, err := h.users.CreateDevice(t.Context(), device.Device{
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: u.ID, Credential: shop, Kind: device.TOTP, Name: "Codes", Secret: secret, CreatedAt: h.clock.Now(),
+	})
+	require.NoError(t, err)
+	link, _ := h.invite(u)
+	for range 10 {
+		b := h.browser(link)
+		b.send(b.open("/proof"), "way", d.ID+" totp").is(http.StatusOK, "Enter the code")
+	}
+	asked := h.verifications.Count()
+	b := h.browser(link)
+	b.send(b.open("/proof"), "way", d.ID+" totp").is(http.StatusTooManyRequests, "Try again at ")
+	require.Equal(t, asked, h.verifications.Count())
+	h.clock.Forward(10 * time.Minute)
+	s := b.send(b.open("/proof"), "way", d.ID+" totp").is(http.StatusOK, "Enter the code")
+	b.send(s, "do", "prove", "code", device.OneTimeCode(secret, h.clock.Now())).is(http.StatusOK, "How you confirm that it's you")
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/verification"
 )
@@ -119,7 +120,7 @@ func (h *handler) remove(ctx context.Context, v *visit) {
 	if len(v.has) == 1 {
 		said = saidLast
 		if err == nil {
-			v.sees.by = byLast
+			v.sees.by = enrolment.ByLast
 		}
 	}
 	h.changed(v, said, err)

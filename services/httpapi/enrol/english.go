@@ -101,6 +101,8 @@ var english = &wording{
 	BeginAgain:         "Begin again",
 	Overtaken:          "This one can't be finished any more.",
 	OvertakenText:      "It was begun before you had anything else, and something else was added since. Begin again.",
+	ProverGone:         "What you proved yourself with was removed since. Begin again.",
+	CodeGone:           "Its code is gone. Begin again.",
 	NothingLeft:        "Nothing is left to show that it's you.",
 	NothingLeftText: "Nothing more can be added with this link. Ask {brand} for a new one.|" +
 		"Nothing more can be added with this link. Ask whoever sent you here for a new one.",

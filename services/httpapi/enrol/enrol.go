@@ -58,7 +58,7 @@ type Enrolments interface {
 	Ask(ctx context.Context, account, deviceID string, m enrolment.Message) (enrolment.Enrolment, error)
 	Prove(ctx context.Context, account, deviceID string, code verification.Code) (enrolment.Enrolment, error)
 	Get(ctx context.Context, account, deviceID string) (enrolment.Enrolment, error)
-	// Drop removes a device that is not proved yet.
+	// Drop removes a device that is not proved yet; enrolment.ErrActive where it is by now.
 	Drop(ctx context.Context, d device.Device) error
 	// JoinCode is the activation code that the page shows until its phone has joined.
 	JoinCode(ctx context.Context, d device.Device) (string, error)

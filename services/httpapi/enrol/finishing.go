@@ -43,18 +43,22 @@ func (h *handler) pending(v *visit) (device.Device, bool) {
 // unfinished shows the step that proves a new device.
 func (h *handler) unfinished(ctx context.Context, v *visit) {
 	d, ok := h.pending(v)
-	if !ok || !h.proven(v, "devices/"+d.ID) { // somebody may have added a first device since
+	if !ok || !h.mayFinish(v, d) { // somebody may have added a first device since
 		return
 	}
 	if !h.begunHere(v, d) {
 		h.render(v, http.StatusOK, resultShown, h.anewPage(v, d, v.words.BegunElsewhere, v.words.BegunElsewhereText))
 		return
 	}
-	if v.overtaken(d) {
-		h.render(v, http.StatusOK, resultShown, h.anewPage(v, d, v.words.Overtaken, v.words.OvertakenText))
+	if why := v.overtaken(d); why != "" {
+		h.render(v, http.StatusOK, resultShown, h.anewPage(v, d, v.words.Overtaken, why))
 		return
 	}
 	p, asked, err := h.proving(ctx, v, d)
+	if errors.Is(err, errNoCode) {
+		h.render(v, http.StatusOK, resultShown, h.anewPage(v, d, v.words.Overtaken, v.words.CodeGone))
+		return
+	}
 	if err != nil {
 		h.away(v, sayAway, err)
 		return
@@ -86,10 +90,35 @@ func (h *handler) anewPage(v *visit, d device.Device, heading, text string) page
 	return p
 }
 
-// overtaken tells whether a device was begun as the first, without a proof, and is that no more.
-func (v *visit) overtaken(d device.Device) bool {
-	return !d.Pending.Proof && (len(v.has) > 0 || v.link.Overtakes(d))
+// mayFinish is proven for a device that was begun. The one that was let in as the first, and could not be written down as
+// such, has been proved: this browser may say so again, and there is nothing else to prove oneself with.
+func (h *handler) mayFinish(v *visit, d device.Device) bool {
+	if v.link.First == d.ID && len(v.has) == 0 && h.begunHere(v, d) {
+		return true
+	}
+	return h.proven(v, "devices/"+d.ID)
 }
+
+// overtaken says why a device may not count any more, as enrolment.Links.Admit would; empty where it may.
+func (v *visit) overtaken(d device.Device) string {
+	switch by := d.Pending.ProvedBy; by {
+	case enrolment.ByCode:
+		return ""
+	case "", enrolment.ByLast:
+		if len(v.has) > 0 || v.link.Overtakes(d) {
+			return v.words.OvertakenText
+		}
+		return ""
+	default:
+		if _, ok := v.active(by); !ok {
+			return v.words.ProverGone
+		}
+		return ""
+	}
+}
+
+// errNoCode says that the activation code of a device was never stored, or has left: nobody can join with it.
+var errNoCode = errors.New("no activation code")
 
 // proving is the step that proves a device, and the verification that asks for it, where there is one.
 func (h *handler) proving(ctx context.Context, v *visit, d device.Device) (page, verification.Verification, error) {
@@ -210,6 +239,9 @@ func (h *handler) joinPage(ctx context.Context, v *visit, d device.Device, below
 	w := v.words
 	p := h.step(v, viewJoin, below, w.ScanJoin, nil)
 	code, err := h.Enrolments.JoinCode(ctx, d)
+	if errors.Is(err, verification.ErrNotFound) {
+		return p, errNoCode
+	}
 	if err != nil {
 		return p, err //nolint:wrapcheck // logged as what it is
 	}
@@ -235,7 +267,7 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 		}
 		return
 	}
-	if !h.proven(v, "devices/"+d.ID) {
+	if !h.mayFinish(v, d) {
 		return
 	}
 	switch {
@@ -243,7 +275,7 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 		if h.drop(ctx, v, d) {
 			h.lead(v, "add/"+string(d.Kind))
 		}
-	case !h.begunHere(v, d) || v.overtaken(d):
+	case !h.begunHere(v, d) || v.overtaken(d) != "":
 		h.lead(v, "devices/"+d.ID) // which says why
 	case do == "again":
 		h.askAgain(ctx, v, d)
@@ -256,11 +288,17 @@ func (h *handler) finish(ctx context.Context, v *visit) {
 
 // drop removes a device that is not proved yet. Where it cannot, it has answered.
 func (h *handler) drop(ctx context.Context, v *visit, d device.Device) bool {
-	if err := h.Enrolments.Drop(ctx, d); err != nil && !errors.Is(err, verification.ErrNotFound) {
+	err := h.Enrolments.Drop(ctx, d)
+	switch {
+	case err == nil, errors.Is(err, verification.ErrNotFound):
+		return true
+	case errors.Is(err, enrolment.ErrActive): // it was proved just now, on another way
+		v.tell(saidAdded, 0)
+		h.lead(v, "")
+	default:
 		h.away(v, sayNotSaved, err)
-		return false
 	}
-	return true
+	return false
 }
 
 // callInstead begins the same number anew, proved by a call.

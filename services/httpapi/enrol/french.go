@@ -103,6 +103,8 @@ var french = &wording{
 	BeginAgain:         "Recommencer",
 	Overtaken:          "Ceci ne peut plus être terminé.",
 	OvertakenText:      "Il a été commencé quand vous n'aviez rien d'autre, et autre chose a été ajouté depuis. Recommencez.",
+	ProverGone:         "Ce avec quoi vous avez montré que c'est vous a été retiré depuis. Recommencez.",
+	CodeGone:           "Son code n'existe plus. Recommencez.",
 	NothingLeft:        "Il ne reste rien pour montrer que c'est bien vous.",
 	NothingLeftText: "Rien ne peut plus être ajouté avec ce lien. Demandez-en un nouveau à {brand}.|" +
 		"Rien ne peut plus être ajouté avec ce lien. Demandez-en un nouveau à qui vous a envoyé ici.",

@@ -103,6 +103,8 @@ var german = &wording{
 	BeginAgain:         "Neu beginnen",
 	Overtaken:          "Das lässt sich nicht mehr abschließen.",
 	OvertakenText:      "Es wurde begonnen, als Sie noch nichts anderes hatten, und inzwischen kam etwas anderes hinzu. Beginnen Sie neu.",
+	ProverGone:         "Womit Sie sich ausgewiesen haben, wurde inzwischen entfernt. Beginnen Sie neu.",
+	CodeGone:           "Sein Code ist nicht mehr da. Beginnen Sie neu.",
 	NothingLeft:        "Es ist nichts mehr da, womit Sie sich ausweisen können.",
 	NothingLeftText: "Mit diesem Link lässt sich nichts mehr hinzufügen. Bitten Sie {brand} um einen neuen.|" +
 		"Mit diesem Link lässt sich nichts mehr hinzufügen. Bitten Sie um einen neuen, wo Sie diesen bekommen haben.",

@@ -103,6 +103,8 @@ var portuguese = &wording{
 	BeginAgain:         "Recomeçar",
 	Overtaken:          "Isto não pode mais ser concluído.",
 	OvertakenText:      "Foi começado quando você não tinha mais nada, e outra coisa foi adicionada desde então. Recomece.",
+	ProverGone:         "Aquilo com que você mostrou que é você foi removido desde então. Recomece.",
+	CodeGone:           "O código dele não existe mais. Recomece.",
 	NothingLeft:        "Não resta nada para mostrar que é você.",
 	NothingLeftText: "Com este link não é possível adicionar mais nada. Peça um novo a {brand}.|" +
 		"Com este link não é possível adicionar mais nada. Peça um novo a quem enviou você para cá.",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/assent-io/assent/services/audit"
 	"github.com/assent-io/assent/services/device"
+	"github.com/assent-io/assent/services/enrolment"
 	"github.com/assent-io/assent/services/httpapi/webpage"
 	"github.com/assent-io/assent/services/recovery"
 	"github.com/assent-io/assent/services/verification"
@@ -20,14 +21,6 @@ import (
 
 // onward is where a proof may lead: to a step that asked for it, and nowhere else.
 var onward = regexp.MustCompile(`^(add/(phone|mailbox|totp|push)|devices/[0-9a-f-]{36}(/(rename|default|remove))?)$`)
-
-// What a cookie names in place of the device that proved.
-const (
-	// byCode is a recovery code or a bypass token.
-	byCode = "code"
-	// byLast is the last device of the person, which this browser has removed since. It is good until there is another.
-	byLast = "last"
-)
 
 // proven tells whether this browser may change something: where the link needs a proof, it has given one in the last
 // minutes. Otherwise it leads there, and from there to the step that asks.
@@ -45,14 +38,22 @@ func (h *handler) fresh(v *visit) bool {
 		return false
 	}
 	switch v.sees.by {
-	case byCode:
+	case enrolment.ByCode:
 		return true
-	case byLast:
+	case enrolment.ByLast:
 		return len(v.has) == 0
 	default:
 		_, ok := v.active(v.sees.by)
 		return ok
 	}
+}
+
+// provedBy is what this browser has given a proof with that is still good; empty without one.
+func (h *handler) provedBy(v *visit) string {
+	if !h.fresh(v) {
+		return ""
+	}
+	return v.sees.by
 }
 
 // codes tells whether a recovery code or a bypass token can be a proof.
@@ -96,7 +97,7 @@ func (h *handler) askProof(ctx context.Context, v *visit) {
 	}
 	switch {
 	case asked.Status == verification.Approved && h.Now().Before(asked.ClosedAt.Add(proofLife)):
-		h.answered(ctx, v, asked)
+		h.answered(ctx, v, asked.ID)
 		h.accept(v, asked.ClosedAt, d.ID, saidProof, 0)
 	case asked.Status == verification.Pending && !q.Has("other"):
 		h.showAsked(ctx, v, asked, d)
@@ -305,11 +306,17 @@ func (h *handler) compare(ctx context.Context, v *visit, asked verification.Veri
 		return
 	}
 	code, wrong := readCode(v.words, v.typed.Get("code"))
+	if wrong == "" && asked.Channel == verification.TOTP {
+		if err := h.guess(ctx, v, d.ID); err != nil {
+			h.refuseOf(v, p, d, err)
+			return
+		}
+	}
 	if wrong == "" {
 		now, valid, err := h.Verifications.Check(ctx, asked.ID, code)
 		switch {
 		case valid:
-			h.answered(ctx, v, asked)
+			h.answered(ctx, v, asked.ID)
 			h.accept(v, h.Now(), d.ID, saidProof, 0)
 			return
 		case errors.Is(err, verification.ErrClosed), err == nil && now.Status.Closed():
@@ -338,7 +345,11 @@ func (h *handler) recover(ctx context.Context, v *visit) {
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 		return
 	}
-	found, err := h.Recovery.Recover(ctx, v.link.Account, v.user.ID, kind, code)
+	var found recovery.Recovered
+	err := h.guess(ctx, v, "recovery")
+	if err == nil {
+		found, err = h.Recovery.Recover(ctx, v.link.Account, v.user.ID, kind, code)
+	}
 	if err == nil && found.Valid() {
 		details := map[string]string{"kind": string(found.Kind), "codes_left": count(found.CodesLeft).Text}
 		if found.Kind == recovery.Token {
@@ -354,8 +365,10 @@ func (h *handler) recover(ctx context.Context, v *visit) {
 		p.blame(v, v.words.RecoverWrong, nil)
 		h.render(v, http.StatusUnprocessableEntity, resultRefused, p)
 	case found.Kind == recovery.Token:
-		h.accept(v, h.Now(), byCode, saidProof, 0)
+		h.answered(ctx, v, "")
+		h.accept(v, h.Now(), enrolment.ByCode, saidProof, 0)
 	default:
-		h.accept(v, h.Now(), byCode, saidRecovered, found.CodesLeft)
+		h.answered(ctx, v, "")
+		h.accept(v, h.Now(), enrolment.ByCode, saidRecovered, found.CodesLeft)
 	}
 }

@@ -103,6 +103,8 @@ var spanish = &wording{
 	BeginAgain:         "Empezar de nuevo",
 	Overtaken:          "Esto ya no se puede terminar.",
 	OvertakenText:      "Se empezó cuando no tenía nada más, y desde entonces se ha añadido otra cosa. Empiece de nuevo.",
+	ProverGone:         "Aquello con lo que demostró que es usted se ha eliminado desde entonces. Empiece de nuevo.",
+	CodeGone:           "Su código ya no está. Empiece de nuevo.",
 	NothingLeft:        "No queda nada con lo que demostrar que es usted.",
 	NothingLeftText: "Con este enlace no se puede añadir nada más. Pida uno nuevo a {brand}.|" +
 		"Con este enlace no se puede añadir nada más. Pida uno nuevo a quien le envió aquí.",

@@ -51,7 +51,7 @@ type visitor struct {
 	asked string
 	// until is how long a fresh proof is good; zero without one.
 	until time.Time
-	// by is the device that proved, byCode or byLast.
+	// by is the device that proved, enrolment.ByCode or enrolment.ByLast.
 	by string
 	// said is what the next page says was done, with a count where it has one.
 	said  string

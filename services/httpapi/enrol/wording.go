@@ -69,7 +69,7 @@ type wording struct {
 	Elsewhere, ElsewhereText, CookieLost, CookieLostText         string
 	Gone, GoneText, TooLate, TooLateText, Crowded, CrowdedText   string
 	BegunElsewhere, BegunElsewhereText, BeginAgain               string
-	Overtaken, OvertakenText                                     string
+	Overtaken, OvertakenText, ProverGone, CodeGone               string
 	NothingLeft, NothingLeftText                                 string
 	LimitAsked, LimitPushes, OtherOpen                           string
 	BegunOften, BegunOftenText                                   string
