@@ -1,6 +1,7 @@
 package governor
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -49,4 +50,20 @@ func TestWhatWasGrantedIsForItsTimeOnly(t *testing.T) {
 		require.Zero(t, g.back, "nor does the governor grant it to others: the provider would have had it in another time")
 		require.Equal(t, x.slots, g.tally().Flying.Verification)
 	}
+}
+
+func TestWhatIsWrongWithAMessageIsNoFailureOfItsProvider(t *testing.T) {
+	t.Parallel()
+	g, _ := lonelyGate(Quota{})
+	end := func(err error) events.ProviderReport {
+		done, _ := g.Admit(t.Context(), events.LaneVerification, 1, 0)
+		require.NotNil(t, done)
+		done(err)
+		return g.tally()
+	}
+	refused := errors.New("status 403")
+	r := end(delivery.Misconfigured(refused))
+	require.Equal(t, []int{0, 1, 1}, []int{r.OK, r.Failed, r.Run})
+	r = end(delivery.Permanent(events.ReasonNotConfigured, refused))
+	require.Equal(t, []int{1, 0, 0}, []int{r.OK, r.Failed, r.Run})
 }

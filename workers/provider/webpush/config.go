@@ -1,6 +1,7 @@
 package webpush
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/base64"
@@ -19,7 +20,7 @@ type Config struct {
 	// PrivateKey is the VAPID key, a scalar on P-256 in base64url. Subscriptions are bound to it.
 	PrivateKey string `koanf:"private_key"`
 	// Hosts are the push services that are called: names, *.example.com, or * for any. Empty: those
-	// of the browsers.
+	// of the browsers, at port 443.
 	Hosts []string `koanf:"hosts"`
 	// AllowPrivate lets push services be in private networks and on this machine.
 	AllowPrivate bool `koanf:"allow_private"`
@@ -44,20 +45,30 @@ func (s StandIn) has(endpoint string) bool {
 	return s.URL != "" && ok && rest != "" && !strings.ContainsAny(rest, "/?%\\")
 }
 
-// browsers are the push services of Chrome and its kin, Firefox, Safari, and Edge on Windows.
-var browsers = hosts{"fcm.googleapis.com", "*.push.services.mozilla.com", "*.push.apple.com", "*.notify.windows.com"}
+// httpsPort is that of an endpoint that names none.
+const httpsPort = "443"
 
-// hosts are patterns of the names that are called.
-type hosts []string
+// browsers are the push services of Chrome and its kin, Firefox, Safari, and Edge on Windows. At another port
+// nobody answers, and a call that nobody answers would count against all.
+var browsers = hosts{
+	names: []string{"fcm.googleapis.com", "*.push.services.mozilla.com", "*.push.apple.com", "*.notify.windows.com"},
+	port:  httpsPort,
+}
+
+// hosts are who is called: patterns of names, and the port; empty: any.
+type hosts struct {
+	names []string
+	port  string
+}
 
 func (c Config) hosts() hosts {
 	switch {
 	case c.StandIn.Alone:
-		return nil
+		return hosts{}
 	case len(c.Hosts) == 0:
 		return browsers
 	default:
-		return c.Hosts
+		return hosts{names: c.Hosts}
 	}
 }
 
@@ -67,8 +78,11 @@ func (h hosts) take(endpoint string) bool {
 	if err != nil {
 		return false
 	}
+	if h.port != "" && cmp.Or(u.Port(), httpsPort) != h.port {
+		return false
+	}
 	name := strings.ToLower(u.Hostname())
-	for _, pattern := range h {
+	for _, pattern := range h.names {
 		pattern = strings.ToLower(pattern)
 		suffix, wild := strings.CutPrefix(pattern, "*")
 		if pattern == name || wild && strings.HasSuffix(name, suffix) {

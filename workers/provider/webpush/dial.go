@@ -14,8 +14,11 @@ import (
 	"github.com/assent-io/assent/workers/provider/internal/exchange"
 )
 
-// errPrivate ends a dial to an address that a push service of the internet does not have.
-var errPrivate = errors.New("the push service has a private address")
+// These end a dial to where no push service of the internet is.
+var (
+	errPrivate = errors.New("the push service has a private address")
+	errMissing = errors.New("the push service's name does not exist")
+)
 
 // reserved are the networks that are no part of the internet, beside those that netip knows, and those
 // whose addresses hold another address.
@@ -53,8 +56,9 @@ func guard(_, address string, _ syscall.RawConn) error {
 // unless the configuration allows it; the operator's own proxy and the sandbox may have one.
 func NewHTTPClient(cfg Config) *http.Client {
 	client, own := exchange.Pool(callTimeout), exchange.Pool(callTimeout)
-	if transport, ok := client.Transport.(*http.Transport); ok && !cfg.AllowPrivate {
-		transport.DialContext = guarded(proxy())
+	if transport, ok := client.Transport.(*http.Transport); ok {
+		dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+		transport.DialContext = minding(dialer, cfg.AllowPrivate, proxy())
 	}
 	client.Transport = &roads{out: client.Transport, own: own.Transport, standIn: cfg.StandIn}
 	return client
@@ -73,15 +77,22 @@ func proxy() string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-func guarded(proxy string) func(context.Context, string, string) (net.Conn, error) {
-	plain := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
-	minding := plain
-	minding.Control = guard
+// minding dials where a stranger's endpoint leads. The proxy is the operator's own: its name is expected to come back.
+func minding(plain net.Dialer, private bool, proxy string) func(context.Context, string, string) (net.Conn, error) {
+	guarded := plain
+	if !private {
+		guarded.Control = guard
+	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == proxy {
 			return plain.DialContext(ctx, network, address)
 		}
-		return minding.DialContext(ctx, network, address)
+		conn, err := guarded.DialContext(ctx, network, address)
+		var dns *net.DNSError
+		if errors.As(err, &dns) && dns.IsNotFound {
+			return nil, errMissing
+		}
+		return conn, err
 	}
 }
 

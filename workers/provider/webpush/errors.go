@@ -11,7 +11,8 @@ import (
 )
 
 // classify turns what came of a call into a marked error, or nil where the push service took the
-// message. Services agree on the status only, so no body is read.
+// message. Services agree on the status only, so no body is read. Whoever joins chooses the endpoint, so only
+// what another message would meet as well counts against the push services: all of them share one circuit.
 func classify(record *exchange.Record, err error) error {
 	status := record.Status()
 	answered := exchange.Answered("webpush", status, "")
@@ -29,8 +30,10 @@ func classify(record *exchange.Record, err error) error {
 	case status == http.StatusRequestTimeout, status >= 500:
 		return record.Later(answered)
 	default:
-		// 400, 401 and 403: the key, the subject or the clock. 3xx: no push service sends elsewhere.
-		return delivery.Misconfigured(answered)
+		// 400, 401 and 403: the subscription belongs to another key, or our key, subject or clock is wrong. The
+		// status does not tell which, and one subscription must not stop the others. Nor is it noted as gone:
+		// with the right key it may work again. 3xx: no push service sends elsewhere.
+		return delivery.Permanent(events.ReasonNotConfigured, answered)
 	}
 }
 
@@ -42,8 +45,10 @@ func lost(record *exchange.Record, err error) error {
 	if cause := record.Err(); cause != nil {
 		err = cause
 	}
-	if errors.Is(err, errPrivate) {
-		return delivery.Permanent(events.ReasonNotConfigured, errPrivate)
+	for _, nowhere := range []error{errPrivate, errMissing} {
+		if errors.Is(err, nowhere) {
+			return delivery.Permanent(events.ReasonNotConfigured, nowhere)
+		}
 	}
 	return record.Lost(fmt.Errorf("call webpush: %w", hostless(exchange.Bare(err))))
 }

@@ -67,9 +67,8 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 		return providertest.Case{Name: name, Status: status, Class: class, Reason: reason}
 	}
 	const (
-		permanent     = delivery.ClassPermanent
-		misconfigured = delivery.ClassMisconfigured
-		transient     = delivery.ClassTransient
+		permanent = delivery.ClassPermanent
+		transient = delivery.ClassTransient
 	)
 	providertest.Run(t, providertest.Suite{
 		Adapter: func(t *testing.T, base string) providertest.Send {
@@ -82,7 +81,7 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 		Secrets: []string{"dQw4w9WgXcQ", p256dh, auth, vapidKey, "203.0.113.7", "482913"},
 		OK:      providertest.Case{Status: 201, Header: map[string]string{"Location": "/carrier/dQw4w9WgXcQ/1"}},
 		Override: map[string]delivery.Class{
-			providertest.QuotingRefusal: misconfigured,
+			providertest.QuotingRefusal: permanent,
 			providertest.HalfBody:       "", // nothing is read of a body
 		},
 		Cases: []providertest.Case{
@@ -91,9 +90,9 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 			answer("404 means that the subscription is gone", 404, permanent, events.ReasonDeviceGone),
 			answer("410 means that the subscription is gone", 410, permanent, events.ReasonDeviceGone),
 			answer("413 is refused for good", 413, permanent, events.ReasonMessageRefused),
-			answer("400 is the operator's to mend", 400, misconfigured, ""),
-			answer("401 is the operator's to mend", 401, misconfigured, ""),
-			answer("403 for another key is the operator's to mend", 403, misconfigured, ""),
+			answer("400 says nothing of other subscriptions", 400, permanent, events.ReasonNotConfigured),
+			answer("401 says nothing of other subscriptions", 401, permanent, events.ReasonNotConfigured),
+			answer("403 for another key says nothing of other subscriptions", 403, permanent, events.ReasonNotConfigured),
 			answer("408 is transient", 408, transient, ""),
 			answer("500 is transient", 500, transient, ""),
 			{
@@ -102,7 +101,7 @@ func TestEveryAnswerIsClassified(t *testing.T) {
 			},
 			{
 				Name: "a redirect is not followed", Status: 307,
-				Header: map[string]string{"Location": "/carrier/elsewhere"}, Class: misconfigured,
+				Header: map[string]string{"Location": "/carrier/elsewhere"}, Class: permanent, Reason: events.ReasonNotConfigured,
 			},
 		},
 	})
@@ -206,6 +205,10 @@ func TestTheLargestMessageFitsAndALargerOneIsRefusedBeforeTheCall(t *testing.T) 
 	require.Empty(t, calls)
 }
 
+// nowhere is an endpoint whose name has a part longer than any name has (RFC 1035, section 2.3.4): no resolver is
+// asked for it.
+var nowhere = "https://" + strings.Repeat("a", 64) + ".test/x"
+
 func TestOnlyPushServicesAreCalled(t *testing.T) {
 	t.Parallel()
 	base, calls := service(t)
@@ -225,6 +228,8 @@ func TestOnlyPushServicesAreCalled(t *testing.T) {
 		"a name with such":           {at(func(c *webpush.Config) { c.AllowPrivate, c.Hosts = false, []string{"*"} }), subscription("https://localhost/1"), events.ReasonNotConfigured},
 		"an address of the link":     {at(func(c *webpush.Config) { c.AllowPrivate, c.Hosts = false, []string{"*"} }), subscription("https://169.254.169.254/latest"), events.ReasonNotConfigured},
 		"a host that is not named":   {at(func(c *webpush.Config) { c.Hosts = nil }), subscription(base + "/1"), events.ReasonNotConfigured},
+		"a port of no browser's":     {at(func(c *webpush.Config) { c.Hosts = nil }), subscription("https://fcm.googleapis.com:444/x"), events.ReasonNotConfigured},
+		"a name that cannot be":      {at(func(c *webpush.Config) { c.Hosts = []string{"*"} }), subscription(nowhere), events.ReasonNotConfigured},
 		"a host that looks like one": {at(func(c *webpush.Config) { c.Hosts = []string{"*.7.0.0.1"} }), subscription(base + "/1"), events.ReasonNotConfigured},
 		"any, beside the sandbox alone": {
 			at(func(c *webpush.Config) {
