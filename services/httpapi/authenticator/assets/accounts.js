@@ -67,10 +67,24 @@ export async function add(account) {
   await mark();
 }
 
-/** save stores what changed of an account that is there; one that was removed meanwhile stays so. */
-export async function save(account) {
-  const there = await transact("accounts", "readonly", (store) => store.get(account.id));
-  if (there) await transact("accounts", "readwrite", (store) => store.put(record(account)));
+/** same tells whether two are one account from one joining: a device that is joined anew has another key. */
+export const same = (one, other) => one.id === other?.id && one.createdAt === other.createdAt;
+
+/**
+ * save makes a change to an account, and nothing else of what is stored: another window may have changed that. It tells
+ * whether the account is there still; one that was removed or joined anew meanwhile stays as it is.
+ */
+export async function save(account, change) {
+  try {
+    const found = await transact("accounts", "readwrite", (store) => {
+      const request = store.get(account.id);
+      request.onsuccess = () => { if (same(account, request.result)) store.put({ ...request.result, ...change }); };
+      return request;
+    });
+    return same(account, found);
+  } finally {
+    Object.assign(account, change); // the page goes by it also where it cannot be stored
+  }
 }
 
 export async function remove(id) {

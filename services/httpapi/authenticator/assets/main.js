@@ -17,6 +17,7 @@ import { history as historyView } from "./views/history.js";
 import { join } from "./views/join.js";
 import { requests as requestsView } from "./views/requests.js";
 import { settings as settingsView } from "./views/settings.js";
+import { takeOver } from "./windows.js";
 import { t, use } from "./words.js";
 
 const views = { requests: requestsView, codes, history: historyView, settings: settingsView, join };
@@ -65,8 +66,7 @@ const app = {
   },
 
   async joined(account) {
-    const { accounts: all } = await accounts.all();
-    app.accounts = all.map((fresh) => (fresh.id === account.id ? undefined : app.accounts.find((known) => known.id === fresh.id)) ?? fresh);
+    await takeOver(app);
     app.cleared = false;
     app.joinCode = "";
     history.replaceState(null, "", "#requests"); // a reload does not look as if joining had failed
@@ -79,8 +79,7 @@ const app = {
   },
 
   async rename(account, label) {
-    account.label = label;
-    await accounts.save(account);
+    await accounts.save(account, { label });
     changed();
   },
 
@@ -148,18 +147,13 @@ function look() {
   else watcher.stop();
 }
 
-async function refused(account, problem) {
-  if (problem.code === "device_removed") {
-    account.removed = { at: problem.body.removed_at ?? new Date(clock.now()).toISOString(), cause: problem.body.cause ?? "removed" };
-    await accounts.save(account);
-  } else if (problem.code === "device_copied") {
-    account.copied = true;
-    await accounts.save(account);
-  } else if (problem.code === "bad_signature") {
-    account.unknown = true;
-  } else {
-    return;
-  }
+async function refused(account, { code, body }) {
+  const change = {};
+  if (code === "device_removed") change.removed = { at: body.removed_at ?? new Date(clock.now()).toISOString(), cause: body.cause ?? "removed" };
+  else if (code === "device_copied") change.copied = true;
+  else if (code === "bad_signature") account.unknown = true;
+  else return;
+  if (!await accounts.save(account, change)) return reread(); // another window joined anew: the key from before was refused
   app.requests.drop(account);
   look(); // without it
   if (["requests", "settings"].includes(app.route) && !editing()) refresh();
@@ -277,9 +271,19 @@ function seen() {
 }
 
 async function restore() {
-  ({ accounts: app.accounts, settings: app.settings } = await accounts.all());
+  await takeOver(app);
   app.lastContact = app.settings.lastContact;
   clock.restore(app.settings.clockOffset);
+}
+
+/** reread takes over what another window of this browser has changed. */
+async function reread() {
+  if (!await takeOver(app)) return;
+  look();
+  drawNav();
+  if (app.route === "join") return;
+  if (app.accounts.length === 0) follow();
+  else if (app.route === "codes" || !editing()) refresh();
 }
 
 /** missed says what is gone, once the page is there: the browser takes long to look for it. */

@@ -51,8 +51,7 @@ export async function tell(account, pushToken) {
   await api.signed(account, text, "PUT", `phones/${encodeURIComponent(account.deviceID)}`, {
     body, headers: { "Content-Type": "application/json" },
   });
-  account.pushToken = pushToken;
-  await accounts.save(account);
+  await accounts.save(account, { pushToken });
 }
 
 /** clear takes the notification of a question away once it has ended. */
