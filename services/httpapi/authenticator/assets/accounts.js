@@ -33,7 +33,13 @@ async function transact(stores, mode, work) {
   const db = await open();
   return new Promise((resolve, reject) => {
     const t = db.transaction(stores, mode, { durability: mode === "readwrite" ? "strict" : "default" }); // a key that is lost is gone
-    const request = work(...[stores].flat().map((store) => t.objectStore(store)));
+    let request;
+    try {
+      request = work(...[stores].flat().map((store) => t.objectStore(store)));
+    } catch (fault) {
+      t.abort(); // all of it or nothing
+      throw fault;
+    }
     t.oncomplete = () => resolve(Array.isArray(request) ? request.map(({ result }) => result) : request?.result);
     t.onabort = t.onerror = () => reject(t.error);
   });
@@ -58,13 +64,37 @@ const kept = ["id", "deviceID", "brand", "user", "label", "createdAt", "totp", "
 
 const record = (account) => Object.fromEntries(kept.filter((k) => account[k] !== undefined).map((k) => [k, account[k]]));
 
-/** add stores an account and its keys, both or neither. */
-export async function add(account) {
+/** add stores an account and its keys, both or neither, and ends the attempt that it came from. */
+export async function add(account, attempt) {
   await transact(["accounts", "keys"], "readwrite", (accounts, keys) => {
     keys.put({ sign: account.key, codes: account.codes }, account.id);
+    if (attempt) end(keys, attempt);
     return accounts.put(record(account));
   });
   await mark();
+}
+
+const joining = "joining"; // where the attempt to join lies, among the keys
+
+/** beginJoin keeps what a join is made with, before the server hears of it. One that is kept for the same code goes on instead. */
+export async function beginJoin(fresh) {
+  const kept = await transact("keys", "readwrite", (keys) => {
+    const request = keys.get(joining);
+    request.onsuccess = () => { if (request.result?.code !== fresh.code) keys.put(fresh, joining); };
+    return request;
+  });
+  return kept?.code === fresh.code ? kept : fresh;
+}
+
+/** endJoin forgets an attempt that the server has refused. */
+export async function endJoin(attempt) {
+  await transact("keys", "readwrite", (keys) => end(keys, attempt));
+}
+
+// Another window may have begun another attempt meanwhile.
+function end(keys, { idempotency }) {
+  const request = keys.get(joining);
+  request.onsuccess = () => { if (request.result?.idempotency === idempotency) keys.delete(joining); };
 }
 
 /** same tells whether two are one account from one joining: a device that is joined anew has another key. */
