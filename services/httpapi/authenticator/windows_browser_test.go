@@ -49,6 +49,67 @@ func TestATabLeavesAnAccountAloneThatWasJoinedAnewInAnother(t *testing.T) {
 	p.Silent()
 }
 
+func TestAWindowThatIsOpenTakesOverWhatAnotherChanges(t *testing.T) {
+	t.Parallel()
+	s, b, p := open(t)
+	other := beside(t, s, b, `navigator.credentials.get = async () => { throw new DOMException("nobody is there", "NotAllowedError") }`)
+	other.Click(`nav a[href="#codes"]`)
+	other.Sees(".codes .code", " ")
+	other.JS("window.stayed = true")
+	p.Passkey(true)
+
+	p.Open(s.page("join"))
+	joins(p, s.invites("Shop", "a.k@example.com"))
+	other.Sees(".codes", "Shop")
+	p.Click(`nav a[href="#settings"]`)
+	p.Click(`button[aria-label="Rename: Shop, a.k@example.com"]`)
+	p.Type(`.account input`, "Corner")
+	p.Click(`.account button[type=submit]`)
+	other.Sees(".codes", "Corner")
+	p.Click("#hide-codes")
+	other.Gone(".code")
+	p.Click(`button[aria-label="Remove: Corner, a.k@example.com"]`)
+	p.Click(".account button.bad")
+	other.Holds(`document.querySelectorAll(".codes li").length === 1`)
+
+	p.Click("#unlock")
+	p.Sees("#status", "Approving now needs your unlock.")
+	s.asks(ana)
+	other.Sees("h1", "Is this you?")
+	other.Type("#number", "47")
+	other.Click("button.approve")
+	other.Sees("#fault", "This device wasn't unlocked, so nothing was approved.")
+	require.Empty(t, s.answered())
+	p.Click(`button[value="deny"]`)
+	p.Sees("h1", "Denied.")
+	p.Click(`nav a[href="#settings"]`)
+	p.JS(`(() => { const s = document.getElementById("language"); s.value = "de"; s.dispatchEvent(new Event("change")); return true })()`)
+	other.Sees("nav", "Einstellungen")
+
+	p.Sees("h1", "Einstellungen")
+	p.Click(`button[aria-label^="Entfernen"]`)
+	p.Click(".account button.bad")
+	other.Sees("h1", "Beitreten")
+	require.Equal(t, "true", other.JS("window.stayed"))
+	other.Silent()
+	p.Silent()
+}
+
+// As on a phone, which does not tell what sleeps of anything.
+func TestAWindowThatSleptReadsAnewOnceItIsSeen(t *testing.T) {
+	t.Parallel()
+	s, b, p := open(t)
+	other := beside(t, s, b, deaf)
+	other.Click(`nav a[href="#codes"]`)
+	other.Sees(".codes .code", " ")
+	p.Click(`nav a[href="#settings"]`)
+	p.Click("#hide-codes")
+	p.Holds(`import(new URL("accounts.js", document.querySelector("script[type=module]").src)).then(({ setting }) => setting("hideCodes"))`)
+	other.JS(`document.dispatchEvent(new Event("visibilitychange"))`)
+	other.Gone(".code")
+	other.Silent()
+}
+
 func TestOnlyWhatChangedOfAnAccountIsStored(t *testing.T) {
 	t.Parallel()
 	_, _, p := open(t)

@@ -45,6 +45,15 @@ async function transact(stores, mode, work) {
   });
 }
 
+const others = new BroadcastChannel(name); // the windows of this browser that are open beside this one
+
+/** onChange hears that another window has changed an account, or what a person has chosen. */
+export function onChange(listener) {
+  others.onmessage = listener;
+}
+
+const tell = () => others.postMessage("changed");
+
 /** all reads the accounts with their keys, the oldest first, and the settings. An account without its key is `keyless`. */
 export async function all() {
   const [accounts, ids, found, names, values] = await transact(["accounts", "keys", "settings"], "readonly",
@@ -71,6 +80,7 @@ export async function add(account, attempt) {
     if (attempt) end(keys, attempt);
     return accounts.put(record(account));
   });
+  tell();
   await mark();
 }
 
@@ -111,6 +121,7 @@ export async function save(account, change) {
       request.onsuccess = () => { if (same(account, request.result)) store.put({ ...request.result, ...change }); };
       return request;
     });
+    tell();
     return same(account, found);
   } finally {
     Object.assign(account, change); // the page goes by it also where it cannot be stored
@@ -123,6 +134,7 @@ export async function remove(id) {
     settings.delete(`count ${id}`);
     return accounts.delete(id);
   });
+  tell();
   const left = await transact("accounts", "readonly", (store) => store.count());
   if (left === 0) await unmark();
 }
@@ -133,6 +145,12 @@ export async function setting(key) {
 
 export async function set(key, value) {
   await transact("settings", "readwrite", (store) => store.put(value, key));
+}
+
+/** choose keeps what a person has chosen, for every window. */
+export async function choose(key, value) {
+  await set(key, value);
+  tell();
 }
 
 /** history lists what was answered here, the newest first. */

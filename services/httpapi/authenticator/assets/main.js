@@ -15,6 +15,7 @@ import { Upkeep } from "./upkeep.js";
 import { codes } from "./views/codes.js";
 import { history as historyView } from "./views/history.js";
 import { join } from "./views/join.js";
+import { nav } from "./views/nav.js";
 import { requests as requestsView } from "./views/requests.js";
 import { settings as settingsView } from "./views/settings.js";
 import { takeOver } from "./windows.js";
@@ -86,8 +87,7 @@ const app = {
   async remove(account) {
     if (account.deviceID && account.pushToken && !account.removed) push.tell(account, "").catch(() => {});
     await accounts.remove(account.id);
-    app.accounts = app.accounts.filter((a) => a !== account);
-    app.requests.drop(account);
+    await takeOver(app);
     announce(t("removed", { name: fullName(account) }));
     look();
     drawNav();
@@ -96,8 +96,8 @@ const app = {
   },
 
   async set(key, value) {
+    await accounts.choose(key, value);
     app.settings[key] = value;
-    await accounts.set(key, value);
     changed();
   },
 
@@ -224,13 +224,7 @@ function refresh() {
   document.querySelector("#view h1")?.focus({ preventScroll: true });
 }
 
-function drawNav() {
-  const nav = document.getElementById("nav");
-  nav.hidden = app.accounts.length === 0;
-  nav.setAttribute("aria-label", t("navigation"));
-  fill(nav, ["requests", "codes", "history", "settings"].map((route) =>
-    el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null, on: { click: (e) => { e.preventDefault(); app.go(route); } } }, t(route))));
-}
+const drawNav = () => nav(app, document.getElementById("nav"));
 
 function syncPush() {
   return upkeep.tell().then(changed);
@@ -265,6 +259,7 @@ function message({ type }) {
 function seen() {
   look();
   if (document.hidden) return;
+  reread(); // a window that slept may not have heard
   upkeep.count();
   syncPush();
   changed();
@@ -278,7 +273,9 @@ async function restore() {
 
 /** reread takes over what another window of this browser has changed. */
 async function reread() {
-  if (!await takeOver(app)) return;
+  const { language } = app.settings;
+  if (!await takeOver(app).catch(() => false)) return;
+  if (app.settings.language !== language) await use(app.settings.language);
   look();
   drawNav();
   if (app.route === "join") return;
@@ -317,6 +314,7 @@ async function start() {
 
 function begin() {
   tellNotices = notices(app, document.getElementById("notices"));
+  accounts.onChange(reread);
   api.onContact(hear);
   clock.onChange((offset) => {
     accounts.set("clockOffset", offset).catch(() => {});
