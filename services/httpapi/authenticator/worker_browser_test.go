@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/page"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/internal/browsertest"
 )
 
 func TestAPushShowsWhatIsAskedAndAPressLeadsThere(t *testing.T) {
@@ -115,6 +117,34 @@ func TestASubscriptionIsToldAndItsLossToo(t *testing.T) {
 	p.Sees("#notices", "Notifications are off. Requests appear only while this page is open.")
 	s.asks(ana)
 	p.Sees("h1", "Is this you?")
+	p.Silent()
+}
+
+// The worker cannot be installed for now.
+func TestAPersonJoinsAlsoWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.webPush = map[string]string{"service": "browser", "public_key": serverKey}
+	b := browsertest.Start(t)
+	p := b.Tab(t).Speaks("en-GB")
+	b.Permit(t, s.URL, "notifications", browser.PermissionSettingGranted)
+	browsertest.Call(p, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `(register => { ServiceWorkerContainer.prototype.register = async function (...all) {
+				window.install = () => register.apply(this, all)
+				return new EventTarget()
+			} })(ServiceWorkerContainer.prototype.register)
+			PushManager.prototype.getSubscription = async () => null
+			PushManager.prototype.subscribe = async () => ({
+				options: {}, toJSON: () => ({ endpoint: "https://push.example/1", expirationTime: null, keys: { p256dh: "p", auth: "a" } }),
+			})`,
+	})
+	p.Open(s.page(""))
+	joins(p, s.invites("Example Bank", ana))
+	p.Sees("main", "Connected")
+	require.Empty(t, s.of(ana).token)
+	p.JS(`window.install().then(() => true)`)
+	require.Eventually(t, func() bool { return s.of(ana).token != "" }, patience, pause, "a worker that comes late is used")
+	p.Sees("main", "Notifications: on")
 	p.Silent()
 }
 

@@ -310,6 +310,7 @@ async function start() {
   await missed();
   updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
   await syncPush();
+  if (!navigator.serviceWorker?.controller) navigator.serviceWorker?.ready.then(syncPush); // a first worker may take long to install
 }
 
 function begin() {
