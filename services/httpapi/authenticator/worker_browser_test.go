@@ -235,3 +235,33 @@ func TestAnApprovalIsUnlocked(t *testing.T) {
 	p.Sees("#status", "Approving needs no unlock any more.")
 	p.Silent()
 }
+
+func TestAnUnlockThatIsLostEndsWithTheLastAccount(t *testing.T) {
+	t.Parallel()
+	s, _, p := open(t)
+	key := p.Passkey(true)
+	p.Click(`nav a[href="#settings"]`)
+	p.Click(`.settings a[href="#join"]`)
+	joins(p, s.invites("Shop", "a.k@example.com"))
+	p.Click(`nav a[href="#settings"]`)
+	p.Click("#unlock")
+	p.Sees("#status", "Approving now needs your unlock.")
+	key.Verified(false)
+
+	p.Click(`button[aria-label="Remove: Shop, a.k@example.com"]`)
+	p.Click(".account button.bad")
+	p.Gone(`button[aria-label="Rename: Shop, a.k@example.com"]`)
+	p.Holds(`document.getElementById("unlock")?.checked`) // the other account has it still
+	p.Click(`button[aria-label^="Remove"]`)
+	p.Click(".account button.bad")
+	joins(p, s.invites("Example Bank", "again@example.com"))
+	v := s.asks("again@example.com")
+	p.Sees("h1", "Is this you?")
+	p.Type("#number", "47")
+	p.Click("button.approve")
+	p.Sees("h1", "Approved")
+	require.Equal(t, api.StatusApproved, s.status(v))
+	p.Click(`nav a[href="#settings"]`)
+	p.Holds(`document.getElementById("unlock")?.checked === false`)
+	p.Silent()
+}

@@ -128,14 +128,17 @@ export async function save(account, change) {
   }
 }
 
+/** remove forgets an account. With the last one goes the unlock: whoever has lost what opens it could neither use nor end it. */
 export async function remove(id) {
-  await transact(["accounts", "keys", "settings"], "readwrite", (accounts, keys, settings) => {
+  const left = await transact(["accounts", "keys", "settings"], "readwrite", (accounts, keys, settings) => {
     keys.delete(id);
     settings.delete(`count ${id}`);
-    return accounts.delete(id);
+    accounts.delete(id);
+    const request = accounts.count();
+    request.onsuccess = () => { if (request.result === 0) settings.delete("unlock"); };
+    return request;
   });
   tell();
-  const left = await transact("accounts", "readonly", (store) => store.count());
   if (left === 0) await unmark();
 }
 
