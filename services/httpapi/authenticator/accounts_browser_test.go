@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/services/device"
@@ -399,6 +400,30 @@ func TestTheCameraReadsACode(t *testing.T) {
 	p.Click(".camera button")
 	p.Sees("h1", "You joined Example Bank")
 	require.Equal(t, "true", p.JS(`document.querySelector("video") === null`))
+	p.Silent()
+}
+
+// As where the service that reads them is missing on an Android phone.
+func TestACodeIsReadAlsoWhereTheBrowsersOwnReaderFails(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	code := s.invites("Example Bank", ana)
+	b := browsertest.Start(t, browsertest.Camera(t, qr(t, s, s.URL+"/authenticator/#join="+code)))
+	p := b.Tab(t).Speaks("en-GB")
+	browsertest.Call(p, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `window.tried = 0
+			window.BarcodeDetector = class {
+				static async getSupportedFormats() { return ["qr_code"] }
+				async detect() { window.tried++; throw new DOMException("Barcode detection service unavailable.", "NotSupportedError") }
+			}`,
+	})
+	p.Look(390, 844, false)
+	p.Open(s.page(""))
+	p.Sees("h1", "Join")
+	b.Permit(t, s.URL, "camera", browser.PermissionSettingGranted)
+	p.Click(".camera button")
+	p.Sees("h1", "You joined Example Bank")
+	require.Equal(t, "1", p.JS("window.tried"))
 	p.Silent()
 }
 
