@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/services/device"
@@ -116,6 +117,61 @@ func TestEveryCodeThatDoesNotJoinSaysWhy(t *testing.T) {
 	require.Len(t, s.devices, 1)
 	last := s.joinings[len(s.joinings)-3:]
 	require.Equal(t, []string{last[0], last[0], last[0]}, last, "all tries have one key")
+}
+
+// The server has taken the key, and the browser loses the answer or cannot store the account.
+func TestAJoinThatBrokeOffGoesOnAfterTheNextLoad(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]struct{ script, says string }{
+		"lost": {`true`, "You didn't join: the server can't be reached. Your code still works; try again."},
+		"full": {`(put => { IDBObjectStore.prototype.put = function (...all) {
+			if (this.name === "accounts") throw new DOMException("full", "QuotaExceededError")
+			return put.apply(this, all)
+		} })(IDBObjectStore.prototype.put)`, "This browser doesn't let the app keep a key."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t)
+			p := browsertest.Start(t).Tab(t).Speaks("en-GB")
+			p.Expect("ERR_", "status of 404")
+			code := s.invites("Example Bank", ana)
+			p.Open(s.page("join=" + code))
+			p.Sees("#code", code)
+			s.alter(func() { s.losing = name == "lost" })
+			p.JS(breaks.script)
+			p.Click("form button[type=submit]")
+			p.Sees("#join-fault", breaks.says)
+			s.alter(func() { s.losing = false })
+			p.Reload()
+			p.Sees("h1", "Join")
+			joins(p, code)
+			p.Sees("main", "Connected")
+			s.mu.Lock()
+			require.Len(t, s.devices, 1)
+			for _, key := range s.joinings {
+				require.Equal(t, s.joinings[0], key, "all tries have one key")
+			}
+			s.mu.Unlock()
+
+			// Attempts that came to nothing do not pile up.
+			s.alter(func() { s.losing = true })
+			for _, user := range []string{"b@example.com", "c@example.com"} {
+				p.Open(s.page("join=" + s.invites("Example Bank", user)))
+				p.Click("form button[type=submit]")
+				p.Sees("#join-fault", "You didn't join: the server can't be reached.")
+			}
+			const keys = `new Promise((resolve) => { indexedDB.open("assent-authenticator").onsuccess = ({ target: { result: db } }) => {
+				db.transaction("keys").objectStore("keys").getAllKeys().onsuccess = ({ target }) => { db.close(); resolve(target.result.length) }
+			} })`
+			require.Equal(t, "2", p.JS(keys))
+			s.alter(func() { s.losing = false })
+			p.Open(s.page("join=ABCD-EFGH-JKMN-PQRS"))
+			p.Click("form button[type=submit]")
+			p.Sees("#join-fault", "No device is waited for with this join code.")
+			p.Holds(keys + `.then((n) => n === 1)`)
+			p.Silent()
+		})
+	}
 }
 
 func TestCodesWithoutAConnection(t *testing.T) {
@@ -344,6 +400,30 @@ func TestTheCameraReadsACode(t *testing.T) {
 	p.Click(".camera button")
 	p.Sees("h1", "You joined Example Bank")
 	require.Equal(t, "true", p.JS(`document.querySelector("video") === null`))
+	p.Silent()
+}
+
+// As where the service that reads them is missing on an Android phone.
+func TestACodeIsReadAlsoWhereTheBrowsersOwnReaderFails(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	code := s.invites("Example Bank", ana)
+	b := browsertest.Start(t, browsertest.Camera(t, qr(t, s, s.URL+"/authenticator/#join="+code)))
+	p := b.Tab(t).Speaks("en-GB")
+	browsertest.Call(p, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `window.tried = 0
+			window.BarcodeDetector = class {
+				static async getSupportedFormats() { return ["qr_code"] }
+				async detect() { window.tried++; throw new DOMException("Barcode detection service unavailable.", "NotSupportedError") }
+			}`,
+	})
+	p.Look(390, 844, false)
+	p.Open(s.page(""))
+	p.Sees("h1", "Join")
+	b.Permit(t, s.URL, "camera", browser.PermissionSettingGranted)
+	p.Click(".camera button")
+	p.Sees("h1", "You joined Example Bank")
+	require.Equal(t, "1", p.JS("window.tried"))
 	p.Silent()
 }
 

@@ -49,11 +49,12 @@ type ticket struct {
 	brand, user string
 	problem     string // the code of a problem instead
 	device      string
+	renews      string // the device that gets another key
 }
 
 type joined struct {
 	id, brand, user, name string
-	public                []byte
+	public, former        []byte // keys
 	secret                []byte
 	token                 string
 	gone                  string // the cause
@@ -162,6 +163,14 @@ func (s *service) invites(brand, user string) string {
 	code := strings.NewReplacer("A", "0", "I", "1", "L", "2", "O", "3", "U", "4").Replace(rand.Text()[:16])
 	s.alter(func() { s.codes[code] = &ticket{brand: brand, user: user} })
 	return code[:4] + "-" + code[4:8] + "-" + code[8:12] + "-" + code[12:]
+}
+
+// renews gives out an activation code for the device of a user, as for a phone in the place of one.
+func (s *service) renews(user string) string {
+	s.t.Helper()
+	code, id := s.invites("Example Bank", user), s.of(user).id
+	s.alter(func() { s.codes[strings.ReplaceAll(code, "-", "")].renews = id })
+	return code
 }
 
 // asks puts a question to the device of a user.
@@ -280,6 +289,9 @@ func (s *service) join(w http.ResponseWriter, r *http.Request) {
 		if in.PushToken != nil {
 			d.token = *in.PushToken
 		}
+		if one.renews != "" {
+			d.id, d.former = one.renews, s.devices[one.renews].public
+		}
 		s.devices[d.id], one.device = d, d.id
 	}
 	if s.losing {
@@ -306,7 +318,15 @@ func (s *service) signed(w http.ResponseWriter, r *http.Request, purpose device.
 	signature, _ := base64.RawURLEncoding.DecodeString(given[2])
 	at, err := time.Parse(time.RFC3339, given[1])
 	asks := device.Request{Purpose: purpose, DeviceID: d.id, At: given[1], Body: string(body)}
-	if err != nil || time.Now().Add(s.skew).Sub(at).Abs() > 5*time.Minute || asks.Verify(d.public, signature) != nil {
+	if err != nil || time.Now().Add(s.skew).Sub(at).Abs() > 5*time.Minute {
+		refuse(w, http.StatusForbidden, "bad_signature")
+		return nil
+	}
+	if d.former != nil && asks.Verify(d.former, signature) == nil {
+		refuse(w, http.StatusGone, "device_removed", "removed_at", "2026-11-20T09:00:00Z", "cause", "replaced")
+		return nil
+	}
+	if asks.Verify(d.public, signature) != nil {
 		refuse(w, http.StatusForbidden, "bad_signature")
 		return nil
 	}

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/page"
 	"github.com/stretchr/testify/require"
 
 	"github.com/assent-io/assent/api"
+	"github.com/assent-io/assent/services/internal/browsertest"
 )
 
 func TestAPushShowsWhatIsAskedAndAPressLeadsThere(t *testing.T) {
@@ -118,6 +120,34 @@ func TestASubscriptionIsToldAndItsLossToo(t *testing.T) {
 	p.Silent()
 }
 
+// The worker cannot be installed for now.
+func TestAPersonJoinsAlsoWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.webPush = map[string]string{"service": "browser", "public_key": serverKey}
+	b := browsertest.Start(t)
+	p := b.Tab(t).Speaks("en-GB")
+	b.Permit(t, s.URL, "notifications", browser.PermissionSettingGranted)
+	browsertest.Call(p, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `(register => { ServiceWorkerContainer.prototype.register = async function (...all) {
+				window.install = () => register.apply(this, all)
+				return new EventTarget()
+			} })(ServiceWorkerContainer.prototype.register)
+			PushManager.prototype.getSubscription = async () => null
+			PushManager.prototype.subscribe = async () => ({
+				options: {}, toJSON: () => ({ endpoint: "https://push.example/1", expirationTime: null, keys: { p256dh: "p", auth: "a" } }),
+			})`,
+	})
+	p.Open(s.page(""))
+	joins(p, s.invites("Example Bank", ana))
+	p.Sees("main", "Connected")
+	require.Empty(t, s.of(ana).token)
+	p.JS(`window.install().then(() => true)`)
+	require.Eventually(t, func() bool { return s.of(ana).token != "" }, patience, pause, "a worker that comes late is used")
+	p.Sees("main", "Notifications: on")
+	p.Silent()
+}
+
 func TestAWorkerWithoutAPageTellsOfANewSubscription(t *testing.T) {
 	t.Parallel()
 	s, _, p := open(t)
@@ -203,5 +233,35 @@ func TestAnApprovalIsUnlocked(t *testing.T) {
 	key.Verified(true)
 	p.Click("#unlock")
 	p.Sees("#status", "Approving needs no unlock any more.")
+	p.Silent()
+}
+
+func TestAnUnlockThatIsLostEndsWithTheLastAccount(t *testing.T) {
+	t.Parallel()
+	s, _, p := open(t)
+	key := p.Passkey(true)
+	p.Click(`nav a[href="#settings"]`)
+	p.Click(`.settings a[href="#join"]`)
+	joins(p, s.invites("Shop", "a.k@example.com"))
+	p.Click(`nav a[href="#settings"]`)
+	p.Click("#unlock")
+	p.Sees("#status", "Approving now needs your unlock.")
+	key.Verified(false)
+
+	p.Click(`button[aria-label="Remove: Shop, a.k@example.com"]`)
+	p.Click(".account button.bad")
+	p.Gone(`button[aria-label="Rename: Shop, a.k@example.com"]`)
+	p.Holds(`document.getElementById("unlock")?.checked`) // the other account has it still
+	p.Click(`button[aria-label^="Remove"]`)
+	p.Click(".account button.bad")
+	joins(p, s.invites("Example Bank", "again@example.com"))
+	v := s.asks("again@example.com")
+	p.Sees("h1", "Is this you?")
+	p.Type("#number", "47")
+	p.Click("button.approve")
+	p.Sees("h1", "Approved")
+	require.Equal(t, api.StatusApproved, s.status(v))
+	p.Click(`nav a[href="#settings"]`)
+	p.Holds(`document.getElementById("unlock")?.checked === false`)
 	p.Silent()
 }

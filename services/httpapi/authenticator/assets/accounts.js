@@ -33,11 +33,26 @@ async function transact(stores, mode, work) {
   const db = await open();
   return new Promise((resolve, reject) => {
     const t = db.transaction(stores, mode, { durability: mode === "readwrite" ? "strict" : "default" }); // a key that is lost is gone
-    const request = work(...[stores].flat().map((store) => t.objectStore(store)));
+    let request;
+    try {
+      request = work(...[stores].flat().map((store) => t.objectStore(store)));
+    } catch (fault) {
+      t.abort(); // all of it or nothing
+      throw fault;
+    }
     t.oncomplete = () => resolve(Array.isArray(request) ? request.map(({ result }) => result) : request?.result);
     t.onabort = t.onerror = () => reject(t.error);
   });
 }
+
+const others = new BroadcastChannel(name); // the windows of this browser that are open beside this one
+
+/** onChange hears that another window has changed an account, or what a person has chosen. */
+export function onChange(listener) {
+  others.onmessage = listener;
+}
+
+const tell = () => others.postMessage("changed");
 
 /** all reads the accounts with their keys, the oldest first, and the settings. An account without its key is `keyless`. */
 export async function all() {
@@ -58,28 +73,72 @@ const kept = ["id", "deviceID", "brand", "user", "label", "createdAt", "totp", "
 
 const record = (account) => Object.fromEntries(kept.filter((k) => account[k] !== undefined).map((k) => [k, account[k]]));
 
-/** add stores an account and its keys, both or neither. */
-export async function add(account) {
+/** add stores an account and its keys, both or neither, and ends the attempt that it came from. */
+export async function add(account, attempt) {
   await transact(["accounts", "keys"], "readwrite", (accounts, keys) => {
     keys.put({ sign: account.key, codes: account.codes }, account.id);
+    if (attempt) end(keys, attempt);
     return accounts.put(record(account));
   });
+  tell();
   await mark();
 }
 
-/** save stores what changed of an account that is there; one that was removed meanwhile stays so. */
-export async function save(account) {
-  const there = await transact("accounts", "readonly", (store) => store.get(account.id));
-  if (there) await transact("accounts", "readwrite", (store) => store.put(record(account)));
+const joining = "joining"; // where the attempt to join lies, among the keys
+
+/** beginJoin keeps what a join is made with, before the server hears of it. One that is kept for the same code goes on instead. */
+export async function beginJoin(fresh) {
+  const kept = await transact("keys", "readwrite", (keys) => {
+    const request = keys.get(joining);
+    request.onsuccess = () => { if (request.result?.code !== fresh.code) keys.put(fresh, joining); };
+    return request;
+  });
+  return kept?.code === fresh.code ? kept : fresh;
 }
 
+/** endJoin forgets an attempt that the server has refused. */
+export async function endJoin(attempt) {
+  await transact("keys", "readwrite", (keys) => end(keys, attempt));
+}
+
+// Another window may have begun another attempt meanwhile.
+function end(keys, { idempotency }) {
+  const request = keys.get(joining);
+  request.onsuccess = () => { if (request.result?.idempotency === idempotency) keys.delete(joining); };
+}
+
+/** same tells whether two are one account from one joining: a device that is joined anew has another key. */
+export const same = (one, other) => one.id === other?.id && one.createdAt === other.createdAt;
+
+/**
+ * save makes a change to an account, and nothing else of what is stored: another window may have changed that. It tells
+ * whether the account is there still; one that was removed or joined anew meanwhile stays as it is.
+ */
+export async function save(account, change) {
+  try {
+    const found = await transact("accounts", "readwrite", (store) => {
+      const request = store.get(account.id);
+      request.onsuccess = () => { if (same(account, request.result)) store.put({ ...request.result, ...change }); };
+      return request;
+    });
+    tell();
+    return same(account, found);
+  } finally {
+    Object.assign(account, change); // the page goes by it also where it cannot be stored
+  }
+}
+
+/** remove forgets an account. With the last one goes the unlock: whoever has lost what opens it could neither use nor end it. */
 export async function remove(id) {
-  await transact(["accounts", "keys", "settings"], "readwrite", (accounts, keys, settings) => {
+  const left = await transact(["accounts", "keys", "settings"], "readwrite", (accounts, keys, settings) => {
     keys.delete(id);
     settings.delete(`count ${id}`);
-    return accounts.delete(id);
+    accounts.delete(id);
+    const request = accounts.count();
+    request.onsuccess = () => { if (request.result === 0) settings.delete("unlock"); };
+    return request;
   });
-  const left = await transact("accounts", "readonly", (store) => store.count());
+  tell();
   if (left === 0) await unmark();
 }
 
@@ -89,6 +148,12 @@ export async function setting(key) {
 
 export async function set(key, value) {
   await transact("settings", "readwrite", (store) => store.put(value, key));
+}
+
+/** choose keeps what a person has chosen, for every window. */
+export async function choose(key, value) {
+  await set(key, value);
+  tell();
 }
 
 /** history lists what was answered here, the newest first. */

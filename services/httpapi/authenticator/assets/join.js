@@ -65,33 +65,29 @@ function decode(text) {
   }
 }
 
-// A join whose answer was lost is repeated as it was: the server knows the key, and nobody else has it.
-let attempt;
-
-/** join makes this browser a device, and stores the account. What the server refuses is a Problem. */
+/**
+ * join makes this browser a device, and stores the account. What the server refuses is a Problem. A join whose answer was lost, or
+ * could not be stored, is repeated as it was, also by the page that is loaded next: the code is used up, and nobody else has the key.
+ */
 export async function join(code, name, pushToken) {
-  if (attempt?.code !== code) {
-    const { key, publicKey } = await makeKey();
-    const body = JSON.stringify({
-      code, name, platform: "webpush", public_key: publicKey, ...(pushToken ? { push_token: pushToken } : {}),
-    });
-    attempt = { code, key, body, pushToken, idempotency: random() };
-  }
-  const current = attempt;
+  const { key, publicKey } = await makeKey();
+  const body = JSON.stringify({
+    code, name, platform: "webpush", public_key: publicKey, ...(pushToken ? { push_token: pushToken } : {}),
+  });
+  const attempt = await accounts.beginJoin({ code, key, body, pushToken, idempotency: random() });
   let joined;
   try {
-    joined = await api.join(current.body, current.idempotency);
+    joined = await api.join(attempt.body, attempt.idempotency);
   } catch (problem) {
-    if (problem instanceof api.Problem) attempt = undefined;
+    if (problem instanceof api.Problem) await accounts.endJoin(attempt).catch(() => {}); // the refusal is what a person hears of
     throw problem;
   }
   const secret = readSecret(joined.secret);
   const account = {
     id: joined.device_id, deviceID: joined.device_id, brand: joined.brand ?? "", user: joined.user ?? "", label: "",
-    createdAt: Date.now(), key: current.key, codes: await codeKey(secret), totp: usual, pushToken: current.pushToken ?? "",
+    createdAt: Date.now(), key: attempt.key, codes: await codeKey(secret), totp: usual, pushToken: attempt.pushToken ?? "",
   };
-  await accounts.add(account);
-  attempt = undefined;
+  await accounts.add(account, attempt);
   return account;
 }
 

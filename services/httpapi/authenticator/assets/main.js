@@ -15,8 +15,10 @@ import { Upkeep } from "./upkeep.js";
 import { codes } from "./views/codes.js";
 import { history as historyView } from "./views/history.js";
 import { join } from "./views/join.js";
+import { nav } from "./views/nav.js";
 import { requests as requestsView } from "./views/requests.js";
 import { settings as settingsView } from "./views/settings.js";
+import { takeOver } from "./windows.js";
 import { t, use } from "./words.js";
 
 const views = { requests: requestsView, codes, history: historyView, settings: settingsView, join };
@@ -65,8 +67,7 @@ const app = {
   },
 
   async joined(account) {
-    const { accounts: all } = await accounts.all();
-    app.accounts = all.map((fresh) => (fresh.id === account.id ? undefined : app.accounts.find((known) => known.id === fresh.id)) ?? fresh);
+    await takeOver(app);
     app.cleared = false;
     app.joinCode = "";
     history.replaceState(null, "", "#requests"); // a reload does not look as if joining had failed
@@ -79,16 +80,14 @@ const app = {
   },
 
   async rename(account, label) {
-    account.label = label;
-    await accounts.save(account);
+    await accounts.save(account, { label });
     changed();
   },
 
   async remove(account) {
     if (account.deviceID && account.pushToken && !account.removed) push.tell(account, "").catch(() => {});
     await accounts.remove(account.id);
-    app.accounts = app.accounts.filter((a) => a !== account);
-    app.requests.drop(account);
+    await takeOver(app);
     announce(t("removed", { name: fullName(account) }));
     look();
     drawNav();
@@ -97,8 +96,8 @@ const app = {
   },
 
   async set(key, value) {
+    await accounts.choose(key, value);
     app.settings[key] = value;
-    await accounts.set(key, value);
     changed();
   },
 
@@ -148,18 +147,13 @@ function look() {
   else watcher.stop();
 }
 
-async function refused(account, problem) {
-  if (problem.code === "device_removed") {
-    account.removed = { at: problem.body.removed_at ?? new Date(clock.now()).toISOString(), cause: problem.body.cause ?? "removed" };
-    await accounts.save(account);
-  } else if (problem.code === "device_copied") {
-    account.copied = true;
-    await accounts.save(account);
-  } else if (problem.code === "bad_signature") {
-    account.unknown = true;
-  } else {
-    return;
-  }
+async function refused(account, { code, body }) {
+  const change = {};
+  if (code === "device_removed") change.removed = { at: body.removed_at ?? new Date(clock.now()).toISOString(), cause: body.cause ?? "removed" };
+  else if (code === "device_copied") change.copied = true;
+  else if (code === "bad_signature") account.unknown = true;
+  else return;
+  if (!await accounts.save(account, change)) return reread(); // another window joined anew: the key from before was refused
   app.requests.drop(account);
   look(); // without it
   if (["requests", "settings"].includes(app.route) && !editing()) refresh();
@@ -230,13 +224,7 @@ function refresh() {
   document.querySelector("#view h1")?.focus({ preventScroll: true });
 }
 
-function drawNav() {
-  const nav = document.getElementById("nav");
-  nav.hidden = app.accounts.length === 0;
-  nav.setAttribute("aria-label", t("navigation"));
-  fill(nav, ["requests", "codes", "history", "settings"].map((route) =>
-    el("a", { href: `#${route}`, "aria-current": route === app.route ? "page" : null, on: { click: (e) => { e.preventDefault(); app.go(route); } } }, t(route))));
-}
+const drawNav = () => nav(app, document.getElementById("nav"));
 
 function syncPush() {
   return upkeep.tell().then(changed);
@@ -271,15 +259,28 @@ function message({ type }) {
 function seen() {
   look();
   if (document.hidden) return;
+  reread(); // a window that slept may not have heard
   upkeep.count();
   syncPush();
   changed();
 }
 
 async function restore() {
-  ({ accounts: app.accounts, settings: app.settings } = await accounts.all());
+  await takeOver(app);
   app.lastContact = app.settings.lastContact;
   clock.restore(app.settings.clockOffset);
+}
+
+/** reread takes over what another window of this browser has changed. */
+async function reread() {
+  const { language } = app.settings;
+  if (!await takeOver(app).catch(() => false)) return;
+  if (app.settings.language !== language) await use(app.settings.language);
+  look();
+  drawNav();
+  if (app.route === "join") return;
+  if (app.accounts.length === 0) follow();
+  else if (app.route === "codes" || !editing()) refresh();
 }
 
 /** missed says what is gone, once the page is there: the browser takes long to look for it. */
@@ -309,10 +310,12 @@ async function start() {
   await missed();
   updates = await watch({ idle, message, ready: () => { app.newVersion = true; changed(); } });
   await syncPush();
+  if (!navigator.serviceWorker?.controller) navigator.serviceWorker?.ready.then(syncPush); // a first worker may take long to install
 }
 
 function begin() {
   tellNotices = notices(app, document.getElementById("notices"));
+  accounts.onChange(reread);
   api.onContact(hear);
   clock.onChange((offset) => {
     accounts.set("clockOffset", offset).catch(() => {});

@@ -5,6 +5,8 @@ import * as accounts from "./accounts.js";
 import * as api from "./api.js";
 import { digest, base64url, fromBase64url } from "./keys.js";
 
+const installs = 5000; // ms that a first worker is waited for
+
 /** permission is granted, denied, default, or unsupported. */
 export function permission() {
   const supported = "Notification" in window && "serviceWorker" in navigator && "PushManager" in window;
@@ -25,7 +27,7 @@ export async function token(webPush) {
   if (webPush === undefined) return undefined;
   if (webPush.service === "sandbox") return (await import("./sandboxpush.js")).token();
   try {
-    const registration = await navigator.serviceWorker.ready;
+    const registration = await registered();
     let subscription = await registration.pushManager.getSubscription();
     const used = subscription?.options.applicationServerKey;
     if (used && base64url(new Uint8Array(used)) !== webPush.public_key.replace(/=+$/, "")) {
@@ -42,6 +44,14 @@ export async function token(webPush) {
   }
 }
 
+// What has an active worker. Where none could be installed there is never one, and nothing says so.
+async function registered() {
+  const registration = await navigator.serviceWorker.getRegistration();
+  if (registration?.active) return registration;
+  const late = new Promise((_, reject) => { setTimeout(() => reject(new Error("no worker")), installs); });
+  return Promise.race([navigator.serviceWorker.ready, late]);
+}
+
 /** tell makes the server know what reaches an account; where it cannot be told it is at the next start. */
 export async function tell(account, pushToken) {
   if (pushToken === undefined || pushToken === account.pushToken) return;
@@ -51,8 +61,7 @@ export async function tell(account, pushToken) {
   await api.signed(account, text, "PUT", `phones/${encodeURIComponent(account.deviceID)}`, {
     body, headers: { "Content-Type": "application/json" },
   });
-  account.pushToken = pushToken;
-  await accounts.save(account);
+  await accounts.save(account, { pushToken });
 }
 
 /** clear takes the notification of a question away once it has ended. */

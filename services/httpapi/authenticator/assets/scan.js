@@ -24,14 +24,12 @@ export async function scan(video, found, signal) {
   signal.addEventListener("abort", stop, { once: true });
   video.srcObject = stream;
   try {
-    await video.play();
+    await video.play().catch((cause) => { throw new Refused("refused", { cause }); });
     while (!signal.aborted) {
       const text = video.videoWidth > 0 ? await read(video) : undefined;
       if (text && !signal.aborted && found(text)) return;
       await new Promise((resolve) => { setTimeout(resolve, every); });
     }
-  } catch (cause) {
-    if (!signal.aborted) throw new Refused("refused", { cause });
   } finally {
     stop();
   }
@@ -42,11 +40,22 @@ async function reader() {
   return (await native()) ?? library();
 }
 
+let broken = false; // the browser's own reader: some have one that reads nothing
+
 async function native() {
   try {
-    if (!(await BarcodeDetector.getSupportedFormats()).includes("qr_code")) return undefined;
+    if (broken || !(await BarcodeDetector.getSupportedFormats()).includes("qr_code")) return undefined;
     const detector = new BarcodeDetector({ formats: ["qr_code"] });
-    return async (video) => (await detector.detect(video))[0]?.rawValue;
+    let read = async (video) => {
+      try {
+        return (await detector.detect(video))[0]?.rawValue;
+      } catch {
+        broken = true;
+        read = await library();
+        return read(video);
+      }
+    };
+    return (video) => read(video);
   } catch {
     return undefined;
   }
