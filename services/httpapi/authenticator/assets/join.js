@@ -79,7 +79,8 @@ export async function join(code, name, pushToken) {
   try {
     joined = await api.join(attempt.body, attempt.idempotency);
   } catch (problem) {
-    if (problem instanceof api.Problem) await accounts.endJoin(attempt).catch(() => {}); // the refusal is what a person hears of
+    const refused = problem instanceof api.Problem && problem.status < 500 && problem.status !== 429;
+    if (refused) await accounts.endJoin(attempt).catch(() => {}); // the refusal is what a person hears of
     throw problem;
   }
   const secret = readSecret(joined.secret);
