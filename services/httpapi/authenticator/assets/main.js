@@ -60,6 +60,7 @@ const app = {
 
   async answer(request, decision) {
     await answer(request, decision, { settings: app.settings, changed });
+    if (app.requests.waiting.length > 0) look(); // the watcher may be at another one
     request.faults = (request.faults ?? 0) + 1;
     changed();
   },
@@ -133,7 +134,7 @@ app.requests = new Requests(changed);
 
 const watcher = new Watcher({
   accounts: active,
-  open: (account) => app.requests.openOf(account),
+  watched: (account) => app.requests.watched(account),
   listed: (account, found) => app.requests.listed(account, found),
   stands: (account, id, state) => app.requests.stands(account, id, state),
   refused,

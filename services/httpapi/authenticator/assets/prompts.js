@@ -10,8 +10,8 @@ const longestPause = 10_000; // ms between tries while the server is away and a 
 const emptyPause = 1000; // ms after a look that the server ended early: it is shutting down
 
 /**
- * Watcher looks for the questions of accounts. `accounts()` are those to look at, `open(account)` the question that
- * is known of one, or undefined. What is found goes to `listed(account, prompts)`, `stands(account, id, state)` and
+ * Watcher looks for the questions of accounts. `accounts()` are those to look at, `watched(account)` the open question
+ * of one whose state is asked for, or undefined. What is found goes to `listed(account, prompts)`, `stands(account, id, state)` and
  * `refused(account, problem)`.
  */
 export class Watcher {
@@ -69,7 +69,7 @@ export class Watcher {
   }
 
   async #look(account, wait, signal) {
-    const open = this.#hooks.open(account);
+    const open = this.#hooks.watched(account);
     if (!open) {
       const begun = performance.now();
       const found = await api.prompts(account, wait, signal);
@@ -87,7 +87,7 @@ export class Watcher {
     }
     if (signal.aborted) return;
     if (state) this.#hooks.stands(account, open.id, state);
-    if (this.#hooks.open(account)?.id !== open.id) return;
+    if (this.#hooks.watched(account)?.id !== open.id) return;
     if (state && !state.etag) await pause(emptyPause, signal);
     if (signal.aborted) return;
     this.#hooks.listed(account, await api.prompts(account, 0, signal)); // a newer one may have come
