@@ -153,10 +153,10 @@ export class Requests {
     this.#changed();
   }
 
-  /** expire closes what has ended by the clock, where the server cannot say so. */
+  /** expire closes what has ended by the clock, where the server cannot say so. What was sent may have been taken: only the server knows. */
   expire(reachable) {
     for (const request of this.#open()) {
-      if (!reachable && !request.busy && clock.now() > request.expiresAt.getTime() + 1000) this.close(request, { status: "expired" });
+      if (!reachable && !request.busy && !request.sent && clock.now() > request.expiresAt.getTime() + 1000) this.close(request, { status: "expired" });
     }
   }
 
