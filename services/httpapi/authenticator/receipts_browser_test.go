@@ -102,3 +102,55 @@ func TestAnAnswerWhoseReceiptIsLostIsInTheHistory(t *testing.T) {
 	p.Sees(".history", "You approved")
 	p.Silent()
 }
+
+// A number that does not match may be known before the failure of the call that brought it.
+func TestALateFailureTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	s, _, p := open(t)
+	// Of two answers the first arrives, and its receipt is lost once the test says so; the second is sent once the test says so.
+	p.JS(`(() => {
+		const real = window.fetch
+		window.held = []
+		window.letGo = async (n) => { held[n](); await new Promise((resolve) => setTimeout(resolve, 200)) }
+		window.fetch = async (url, options) => {
+			if (!String(url).endsWith("/responses")) return real(url, options)
+			const arrives = held.length % 2 === 0
+			const gate = new Promise((resolve) => held.push(resolve))
+			if (arrives) await real(url, options)
+			await gate
+			if (arrives) throw new TypeError("the receipt is lost")
+			return real(url, options)
+		}
+		return true
+	})()`)
+	wrong := func() {
+		s.asks(ana)
+		p.Sees("h1", "Is this you?")
+		p.Type("#number", "12")
+		p.Click("button.approve")
+		p.Sees("#fault", "That number doesn't match.")
+	}
+	wrong()
+	p.Type("#number", "4") // over what is selected
+	p.JS("letGo(0)")
+	p.Sees("#fault", "That number doesn't match.")
+	p.Press("7")
+	require.Equal(t, "47", p.JS(`document.getElementById("number").value`), "nobody is disturbed while they type")
+	p.Click("button.approve")
+	p.Sees(".progress", "Sending your answer…")
+	p.JS("letGo(1)")
+	p.Sees("h1", "Approved")
+	p.Click("#main .lower button")
+
+	wrong()
+	p.Type("#number", "47")
+	p.Click("button.approve")
+	p.Sees(".progress", "Sending your answer…")
+	p.JS("letGo(2)")
+	require.False(t, p.Has("#fault"))
+	p.Sees(".progress", "Sending your answer…")
+	p.JS("letGo(3)")
+	p.Sees("h1", "Approved")
+	require.Len(t, s.answered(), 4)
+	p.Silent()
+}

@@ -37,7 +37,10 @@ export async function answer(request, decision, { settings, changed }) {
   if (request.phase !== "asking") return;
   const number = decision === "approve" && request.asksNumber ? readDigits(request.typed) : "";
   request.fault = decision === "approve" ? hinders(request, number) : "";
-  if (request.fault) return changed();
+  if (request.fault) {
+    request.faults++;
+    return changed();
+  }
   if (decision === "approve" && settings.unlock) {
     request.phase = "unlocking";
     changed();
@@ -49,15 +52,18 @@ export async function answer(request, decision, { settings, changed }) {
     }
   }
   const entry = request.trial ? undefined : written(request, decision);
-  Object.assign(request, { phase: "sending", decision, trying: entry });
+  const attempt = request.attempt + 1;
+  // A receipt or a failure may come after the server has said what became of the answer, and the person has tried again.
+  const current = () => request.attempt === attempt && request.phase === "sending";
+  Object.assign(request, { phase: "sending", decision, trying: entry, attempt });
   changed();
   try {
     await send(request, decision, number);
     request.entry = entry;
     await note(request);
-    if (request.phase === "sending") request.phase = "sent";
+    if (current()) request.phase = "sent";
   } catch (problem) {
-    if (!request.open) return;
+    if (!current()) return;
     refused(request, problem);
   }
   changed();

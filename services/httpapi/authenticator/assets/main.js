@@ -61,8 +61,6 @@ const app = {
   async answer(request, decision) {
     await answer(request, decision, { settings: app.settings, changed });
     if (app.requests.waiting.length > 0) look(); // the watcher may be at another one
-    request.faults = (request.faults ?? 0) + 1;
-    changed();
   },
 
   async joined(account) {

@@ -8,6 +8,8 @@ class Request {
   phase = "asking";
   typed = "";
   fault = ""; // the sentence beside the number or the buttons
+  faults = 0; // how often a press was held back, so that the same sentence is said again
+  attempt = 0; // which time it is that an answer is sent
   decision = ""; // what was pressed here
   replaced = false; // it took the place of another that was shown, which has ended
   listed = true; // the server's last list of open questions had it

@@ -48,7 +48,7 @@ export function question(app, request) {
       if (number) number.enable(asks);
       progress.hidden = asks;
       if (!asks) setText(progress, t({ unlocking: "unlocking", sending: "sending", sent: "onItsWay" }[request.phase] ?? "onItsWay"));
-      const now = asks ? `${request.fault}/${request.faults ?? 0}` : "";
+      const now = asks ? `${request.fault}/${request.faults}` : "";
       if (now === said) return;
       said = now;
       fault.hidden = !asks || !request.fault;
