@@ -128,7 +128,7 @@ const app = {
   useUpdate: () => updates?.now(),
 };
 
-app.requests = new Requests(changed);
+app.requests = new Requests(changed, closed);
 
 const watcher = new Watcher({
   accounts: active,
@@ -180,12 +180,9 @@ let showing; // the open question that the page went to by itself
 
 function draw() {
   const { current } = app.requests;
-  if (current) {
-    current.onClose = closed;
-    if (current.open && current !== showing) {
-      showing = current;
-      if (app.route !== "requests" && app.route !== "join" && !editing()) return app.go("requests");
-    }
+  if (current?.open && current !== showing) {
+    showing = current;
+    if (app.route !== "requests" && app.route !== "join" && !editing()) return app.go("requests");
   }
   view?.update();
   tellNotices?.();
@@ -209,6 +206,7 @@ function follow() {
     }
     history.replaceState(null, "", "#join"); // a code is not kept where others look
   }
+  if (name === "requests" && value) app.requests.want(value);
   const route = app.accounts.length === 0 ? "join" : Object.hasOwn(views, name) ? name : "requests";
   if (route !== "join") app.joinCode = "";
   app.route = route;
@@ -258,10 +256,12 @@ function hear(reached) {
   if (before !== reached) changed();
 }
 
-function message({ type }) {
+function message({ type, verification }) {
   if (type === "subscription") syncPush();
+  if (type === "pushed" && app.requests.ended(verification)) push.clear(verification).catch(() => {}); // it came late
   if (type === "pushed" && !document.hidden) look();
   if (type === "open") {
+    app.requests.want(verification);
     app.go("requests");
     look();
   }

@@ -30,9 +30,9 @@ export class Watcher {
     this.stop();
     const run = this.#run = new AbortController();
     this.#failures = 0;
-    const busy = new Set();
+    const busy = new Set(), begun = new Set();
     const slots = Math.min(atOnce, this.#hooks.accounts().length);
-    for (let i = 0; i < slots; i++) this.#loop(run.signal, busy);
+    for (let i = 0; i < slots; i++) this.#loop(run.signal, busy, begun);
   }
 
   stop() {
@@ -44,7 +44,7 @@ export class Watcher {
     return this.#run !== undefined;
   }
 
-  async #loop(signal, busy) {
+  async #loop(signal, busy, begun) {
     while (!signal.aborted) {
       const accounts = this.#hooks.accounts();
       const free = accounts.filter((account) => !busy.has(account.id));
@@ -53,7 +53,8 @@ export class Watcher {
       this.#looked.set(account.id, ++this.#looks);
       busy.add(account.id);
       try {
-        await this.#look(account, accounts.length > atOnce ? shortWait : longWait, signal);
+        await this.#look(account, accounts.length > atOnce ? shortWait : longWait, !begun.has(account.id), signal);
+        begun.add(account.id);
         this.#failures = 0;
       } catch (problem) {
         if (signal.aborted) return;
@@ -68,7 +69,8 @@ export class Watcher {
     }
   }
 
-  async #look(account, wait, signal) {
+  // The first look of a run does not wait beside an open question: what made it begin anew may be a newer one.
+  async #look(account, wait, first, signal) {
     const open = this.#hooks.watched(account);
     if (!open) {
       const begun = performance.now();
@@ -80,7 +82,7 @@ export class Watcher {
     }
     let state;
     try {
-      state = await api.promptState(account, open.id, open.etag, open.etag ? shortWait : 0, signal);
+      state = await api.promptState(account, open.id, open.etag, open.etag && !first ? shortWait : 0, signal);
     } catch (problem) {
       if (!(problem instanceof api.Problem) || problem.status !== 404) throw problem;
       state = { status: "gone" };

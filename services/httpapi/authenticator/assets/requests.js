@@ -60,10 +60,13 @@ function readContext(text) {
 export class Requests {
   #known = new Map();
   #changed;
+  #closed;
+  #wanted; // the id of the one to show as soon as it is listed
   current; // the one that is shown, open or closed
 
-  constructor(changed) {
+  constructor(changed, closed) {
     this.#changed = changed;
+    this.#closed = closed;
   }
 
   /** openOf is the newest open question of an account. */
@@ -106,6 +109,7 @@ export class Requests {
       newest.replaced = !shown.listed; // a trial stays open beside a request
       this.current = newest;
     }
+    if (this.#wanted) this.want(this.#wanted);
     this.#choose();
     this.#changed();
   }
@@ -132,7 +136,7 @@ export class Requests {
     request.state = { ...state, at: state.closed_at ? new Date(state.closed_at) : new Date(clock.now()) };
     request.phase = "closed";
     request.closedAt = performance.now();
-    request.onClose?.(request);
+    this.#closed(request);
     const newer = state.reason === "replaced" && this.openOf(request.account);
     if (newer && (this.current === request || this.current === newer)) {
       newer.replaced = true;
@@ -146,6 +150,18 @@ export class Requests {
   show(request) {
     this.current = request;
     this.#changed();
+  }
+
+  /** want shows the one of an id, at once or as soon as it is listed. */
+  want(id) {
+    const request = this.#known.get(id);
+    this.#wanted = request ? undefined : id;
+    if (request) this.show(request);
+  }
+
+  /** ended tells whether the one of an id was open here and is so no more. */
+  ended(id) {
+    return this.#known.get(id)?.open === false;
   }
 
   /** done leaves the end of a question. */

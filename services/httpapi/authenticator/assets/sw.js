@@ -84,7 +84,7 @@ self.addEventListener("notificationclick", (event) => {
       page.postMessage({ type: "open", verification });
       await page.focus().catch(() => {}); // the page shows it all the same
     } else {
-      await self.clients.openWindow(`${self.registration.scope}#requests`);
+      await self.clients.openWindow(`${self.registration.scope}#requests${verification && `=${verification}`}`);
     }
   })());
 });
