@@ -43,6 +43,7 @@ type service struct {
 	between  func(http.ResponseWriter, *http.Request, http.Handler) // nil; or what stands in front of the page
 	public   string
 	joinings []string // idempotency keys
+	changing func()   // nil; or what a change of a phone waits for
 }
 
 type ticket struct {
@@ -346,6 +347,12 @@ func (s *service) change(w http.ResponseWriter, r *http.Request) {
 	d := s.signed(w, r, device.Change, body)
 	if d == nil {
 		return
+	}
+	s.mu.Lock()
+	changing := s.changing
+	s.mu.Unlock()
+	if changing != nil {
+		changing()
 	}
 	var in api.ChangePhone
 	_ = json.Unmarshal(body, &in)

@@ -3,6 +3,7 @@ package authenticator_test
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -155,6 +156,60 @@ func TestAWorkerWithoutAPageTellsOfANewSubscription(t *testing.T) {
 	worker.JS(`tell({ endpoint: "https://push.example/9", keys: { p256dh: "p", auth: "a" } }).then(() => true)`)
 	require.JSONEq(t, `{"endpoint":"https://push.example/9","keys":{"p256dh":"p","auth":"a"}}`, s.of(ana).token)
 	p.Silent()
+}
+
+// An enrolment or an answer page of the same origin cannot tell the server.
+func TestAPageOfAnotherKindDoesNotKeepTheWorkerFromTelling(t *testing.T) {
+	t.Parallel()
+	s, _, p := open(t)
+	worker := p.Worker()
+	p.Expect("script constructed ExtendableEvent", "status of 404")
+	p.Open(s.URL + "/enrol/")
+	worker.JS(`(() => {
+		const e = new ExtendableEvent("pushsubscriptionchange")
+		e.newSubscription = { toJSON: () => ({ endpoint: "https://push.example/9", keys: { p256dh: "p", auth: "a" } }) }
+		self.dispatchEvent(e)
+	})()`)
+	require.Eventually(t, func() bool { return s.of(ana).token != "" }, patience, pause)
+	require.JSONEq(t, `{"endpoint":"https://push.example/9","keys":{"p256dh":"p","auth":"a"}}`, s.of(ana).token)
+	p.Silent()
+}
+
+// The server refuses the second of two changes that were signed in the same moment.
+func TestOfTwoPagesOneTellsOfANewSubscription(t *testing.T) {
+	t.Parallel()
+	s, b, p := open(t)
+	q := b.Tab(t).Speaks("en-GB")
+	q.Open(s.page(""))
+	q.Sees("h1", "No requests right now.")
+	arrived, held := make(chan struct{}, 9), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(letGo)
+	s.alter(func() {
+		s.changing = func() {
+			arrived <- struct{}{}
+			<-held
+		}
+	})
+	tell := `(() => {
+		const base = document.querySelector("script[type=module]").src
+		window.told = Promise.all(["push.js", "accounts.js"].map((name) => import(new URL(name, base)))).then(async ([push, accounts]) => {
+			const [account] = (await accounts.all()).accounts
+			window.telling = true
+			await push.tell(account, "{}")
+			return account.pushToken
+		})
+		return true
+	})()`
+	p.JS(tell)
+	<-arrived
+	q.JS(tell)
+	q.Holds("window.telling && navigator.locks.query().then(({ pending }) => pending.length === 1)")
+	letGo()
+	require.Equal(t, []string{"{}", "{}"}, []string{p.JS("told"), q.JS("told")})
+	require.Empty(t, arrived, "it was told once")
+	p.Silent()
+	q.Silent()
 }
 
 func TestANewVersionTakesOverWithoutDisturbing(t *testing.T) {

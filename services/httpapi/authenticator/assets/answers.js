@@ -37,7 +37,10 @@ export async function answer(request, decision, { settings, changed }) {
   if (request.phase !== "asking") return;
   const number = decision === "approve" && request.asksNumber ? readDigits(request.typed) : "";
   request.fault = decision === "approve" ? hinders(request, number) : "";
-  if (request.fault) return changed();
+  if (request.fault) {
+    request.faults++;
+    return changed();
+  }
   if (decision === "approve" && settings.unlock) {
     request.phase = "unlocking";
     changed();
@@ -48,13 +51,19 @@ export async function answer(request, decision, { settings, changed }) {
       return changed();
     }
   }
-  Object.assign(request, { phase: "sending", decision });
+  const entry = request.trial ? undefined : written(request, decision);
+  const attempt = request.attempt + 1;
+  // A receipt or a failure may come after the server has said what became of the answer, and the person has tried again.
+  const current = () => request.attempt === attempt && request.phase === "sending";
+  Object.assign(request, { phase: "sending", decision, trying: entry, attempt });
   changed();
   try {
     await send(request, decision, number);
-    if (request.phase === "sending") request.phase = "sent";
+    request.entry = entry;
+    await note(request);
+    if (current()) request.phase = "sent";
   } catch (problem) {
-    if (!request.open) return;
+    if (!current()) return;
     refused(request, problem);
   }
   changed();
@@ -70,9 +79,7 @@ async function send(request, decision, number, again = false) {
     if (!late || again) throw problem;
     request.sent = undefined; // the answer told the right time
     await send(request, decision, number, true);
-    return;
   }
-  if (!request.trial) await keep(request, decision);
 }
 
 async function signed(request, decision, number) {
@@ -103,20 +110,20 @@ function refused(request, problem) {
 }
 
 // The history holds what was decided, and how it ended once that is known.
-async function keep(request, decision) {
-  const { shown, account } = request;
-  request.entry = {
-    id: request.id, at: clock.now(), account: account.id, brand: request.brand, user: account.user, decision,
+function written({ id, brand, account, shown }, decision) {
+  return {
+    id, at: clock.now(), account: account.id, brand, user: account.user, decision,
     action: shown.action ?? "", fields: shown.fields, place: shown.place ?? "", device: shown.device ?? "", ip: shown.ip ?? "",
   };
-  await note(request);
 }
 
-/** note writes the end of a question that was answered here. */
+/** note writes what was decided and how it ended. Where no receipt came, the end tells that an answer of here was taken, and which. */
 export async function note(request) {
-  if (!request.entry) return;
   const { status, reason, answered_here: here } = request.state ?? {};
+  const entry = request.entry ?? (here ? request.trying : undefined);
+  if (!entry) return;
+  const did = here && { approved: "approve", denied: reason ? { not_me: "not_me", wrong_number: "approve" }[reason] : "deny" }[status];
   try {
-    await accounts.note({ ...request.entry, status, reason, here });
+    await accounts.note({ ...entry, decision: did || entry.decision, status, reason, here });
   } catch { /* a history that cannot be written is no reason to lose an answer */ }
 }

@@ -21,8 +21,8 @@ export async function count(account) {
   }
 }
 
-// One tab at a time: two that count on from the same number would look like two browsers.
-function alone(name, work) {
+/** alone lets one tab at a time work: two that count on from the same number would look like two browsers. */
+export function alone(name, work) {
   return navigator.locks ? navigator.locks.request(name, work) : work();
 }
 

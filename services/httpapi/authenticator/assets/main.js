@@ -62,8 +62,7 @@ const app = {
 
   async answer(request, decision) {
     await answer(request, decision, { settings: app.settings, changed });
-    request.faults = (request.faults ?? 0) + 1;
-    changed();
+    if (app.requests.waiting.length > 0) look(); // the watcher may be at another one
   },
 
   async joined(account) {
@@ -128,11 +127,11 @@ const app = {
   useUpdate: () => updates?.now(),
 };
 
-app.requests = new Requests(changed);
+app.requests = new Requests(changed, closed);
 
 const watcher = new Watcher({
   accounts: active,
-  open: (account) => app.requests.openOf(account),
+  watched: (account) => app.requests.watched(account),
   listed: (account, found) => app.requests.listed(account, found),
   stands: (account, id, state) => app.requests.stands(account, id, state),
   refused,
@@ -175,12 +174,9 @@ let showing; // the open question that the page went to by itself
 
 function draw() {
   const { current } = app.requests;
-  if (current) {
-    current.onClose = closed;
-    if (current.open && current !== showing) {
-      showing = current;
-      if (app.route !== "requests" && app.route !== "join" && !editing()) return app.go("requests");
-    }
+  if (current?.open && current !== showing) {
+    showing = current;
+    if (app.route !== "requests" && app.route !== "join" && !editing()) return app.go("requests");
   }
   view?.update();
   tellNotices?.();
@@ -204,6 +200,7 @@ function follow() {
     }
     history.replaceState(null, "", "#join"); // a code is not kept where others look
   }
+  if (name === "requests" && value) app.requests.want(value);
   const route = app.accounts.length === 0 ? "join" : Object.hasOwn(views, name) ? name : "requests";
   if (route !== "join") app.joinCode = "";
   app.route = route;
@@ -247,10 +244,12 @@ function hear(reached) {
   if (before !== reached) changed();
 }
 
-function message({ type }) {
+function message({ type, verification }) {
   if (type === "subscription") syncPush();
+  if (type === "pushed" && app.requests.ended(verification)) push.clear(verification).catch(() => {}); // it came late
   if (type === "pushed" && !document.hidden) look();
   if (type === "open") {
+    app.requests.want(verification);
     app.go("requests");
     look();
   }

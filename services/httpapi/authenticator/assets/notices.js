@@ -1,19 +1,27 @@
 // The sentences above a view: what is wrong or waits, each with a way on.
 
-import { button, el, fill } from "./dom.js";
+import { button, el } from "./dom.js";
 import { permission } from "./push.js";
 import { trouble, troubleNote } from "./views/account.js";
 import { say, t } from "./words.js";
 
 /** notices keeps them up to date without touching those that stay as they are. */
 export function notices(app, node) {
-  let said = "";
+  let shown = new Map();
   return () => {
-    const all = present(app);
-    const now = all.map(({ key }) => key).join("\n");
-    if (now === said) return;
-    said = now;
-    fill(node, all.map(({ make }) => make()));
+    const before = shown;
+    shown = new Map(present(app).map(({ key, make }) => [key, before.get(key) ?? make()]));
+    for (const [key, old] of before) {
+      if (shown.has(key)) continue;
+      const held = old.contains(document.activeElement);
+      old.remove();
+      if (held) document.querySelector("#view h1")?.focus({ preventScroll: true });
+    }
+    let place = node.firstChild; // those that stay are not moved, or the focus in them would be lost
+    for (const one of shown.values()) {
+      if (one === place) place = place.nextSibling;
+      else node.insertBefore(one, place);
+    }
   };
 }
 

@@ -10,8 +10,8 @@ const longestPause = 10_000; // ms between tries while the server is away and a 
 const emptyPause = 1000; // ms after a look that the server ended early: it is shutting down
 
 /**
- * Watcher looks for the questions of accounts. `accounts()` are those to look at, `open(account)` the question that
- * is known of one, or undefined. What is found goes to `listed(account, prompts)`, `stands(account, id, state)` and
+ * Watcher looks for the questions of accounts. `accounts()` are those to look at, `watched(account)` the open question
+ * of one whose state is asked for, or undefined. What is found goes to `listed(account, prompts)`, `stands(account, id, state)` and
  * `refused(account, problem)`.
  */
 export class Watcher {
@@ -30,9 +30,9 @@ export class Watcher {
     this.stop();
     const run = this.#run = new AbortController();
     this.#failures = 0;
-    const busy = new Set();
+    const busy = new Set(), begun = new Set();
     const slots = Math.min(atOnce, this.#hooks.accounts().length);
-    for (let i = 0; i < slots; i++) this.#loop(run.signal, busy);
+    for (let i = 0; i < slots; i++) this.#loop(run.signal, busy, begun);
   }
 
   stop() {
@@ -44,7 +44,7 @@ export class Watcher {
     return this.#run !== undefined;
   }
 
-  async #loop(signal, busy) {
+  async #loop(signal, busy, begun) {
     while (!signal.aborted) {
       const accounts = this.#hooks.accounts();
       const free = accounts.filter((account) => !busy.has(account.id));
@@ -53,7 +53,8 @@ export class Watcher {
       this.#looked.set(account.id, ++this.#looks);
       busy.add(account.id);
       try {
-        await this.#look(account, accounts.length > atOnce ? shortWait : longWait, signal);
+        await this.#look(account, accounts.length > atOnce ? shortWait : longWait, !begun.has(account.id), signal);
+        begun.add(account.id);
         this.#failures = 0;
       } catch (problem) {
         if (signal.aborted) return;
@@ -68,8 +69,9 @@ export class Watcher {
     }
   }
 
-  async #look(account, wait, signal) {
-    const open = this.#hooks.open(account);
+  // The first look of a run does not wait beside an open question: what made it begin anew may be a newer one.
+  async #look(account, wait, first, signal) {
+    const open = this.#hooks.watched(account);
     if (!open) {
       const begun = performance.now();
       const found = await api.prompts(account, wait, signal);
@@ -80,14 +82,14 @@ export class Watcher {
     }
     let state;
     try {
-      state = await api.promptState(account, open.id, open.etag, open.etag ? shortWait : 0, signal);
+      state = await api.promptState(account, open.id, open.etag, open.etag && !first ? shortWait : 0, signal);
     } catch (problem) {
       if (!(problem instanceof api.Problem) || problem.status !== 404) throw problem;
       state = { status: "gone" };
     }
     if (signal.aborted) return;
     if (state) this.#hooks.stands(account, open.id, state);
-    if (this.#hooks.open(account)?.id !== open.id) return;
+    if (this.#hooks.watched(account)?.id !== open.id) return;
     if (state && !state.etag) await pause(emptyPause, signal);
     if (signal.aborted) return;
     this.#hooks.listed(account, await api.prompts(account, 0, signal)); // a newer one may have come

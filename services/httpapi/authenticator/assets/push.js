@@ -3,6 +3,7 @@
 
 import * as accounts from "./accounts.js";
 import * as api from "./api.js";
+import { alone } from "./counter.js";
 import { digest, base64url, fromBase64url } from "./keys.js";
 
 const installs = 5000; // ms that a first worker is waited for
@@ -55,6 +56,16 @@ async function registered() {
 /** tell makes the server know what reaches an account; where it cannot be told it is at the next start. */
 export async function tell(account, pushToken) {
   if (pushToken === undefined || pushToken === account.pushToken) return;
+  await alone(`push ${account.id}`, () => tellOnce(account, pushToken));
+}
+
+// Pages that are open side by side learn of a new subscription at once, and the server refuses whoever comes second.
+async function tellOnce(account, pushToken) {
+  const { accounts: all } = await accounts.all();
+  if (all.find(({ id }) => id === account.id)?.pushToken === pushToken) {
+    account.pushToken = pushToken;
+    return;
+  }
   const body = JSON.stringify({ push_token: pushToken });
   const sum = await digest(body);
   const text = (at) => `assent-phone-v1\n${account.deviceID}\n${at}\n${sum}`;

@@ -8,8 +8,11 @@ class Request {
   phase = "asking";
   typed = "";
   fault = ""; // the sentence beside the number or the buttons
+  faults = 0; // how often a press was held back, so that the same sentence is said again
+  attempt = 0; // which time it is that an answer is sent
   decision = ""; // what was pressed here
-  replaced = false; // it took the place of another that was shown
+  replaced = false; // it took the place of another that was shown, which has ended
+  listed = true; // the server's last list of open questions had it
 
   constructor(account, prompt) {
     this.account = account;
@@ -57,10 +60,13 @@ function readContext(text) {
 export class Requests {
   #known = new Map();
   #changed;
+  #closed;
+  #wanted; // the id of the one to show as soon as it is listed
   current; // the one that is shown, open or closed
 
-  constructor(changed) {
+  constructor(changed, closed) {
     this.#changed = changed;
+    this.#closed = closed;
   }
 
   /** openOf is the newest open question of an account. */
@@ -72,25 +78,38 @@ export class Requests {
     return [...this.#known.values()].filter((r) => r.open).sort((a, b) => b.createdAt - a.createdAt);
   }
 
+  /**
+   * watched is the open question of an account whose state is asked for. Of several, the one that the list lacks has
+   * ended, and how is still to be learnt; then one whose answer is on its way, the one that is shown, and the newest.
+   */
+  watched(account) {
+    const all = this.#open().filter((r) => r.account.id === account.id);
+    return all.find((r) => !r.listed) ?? all.find((r) => r.sent) ?? all.find((r) => r === this.current) ?? all[0];
+  }
+
   /** waiting are the open ones beside the one that is shown. */
   get waiting() {
-    return this.#open().filter((r) => r !== this.current);
+    return this.#open().filter((r) => r !== this.current && r.listed);
   }
 
   /** listed takes the open questions of an account as the server lists them. */
   listed(account, prompts) {
     const before = this.openOf(account);
+    const ids = new Set(prompts.map((prompt) => prompt.verification_id));
+    for (const request of this.#open()) {
+      if (request.account.id === account.id) request.listed = ids.has(request.id);
+    }
     for (const prompt of prompts) {
       const known = this.#known.get(prompt.verification_id);
       if (!known || known.state?.status === "gone") this.#known.set(prompt.verification_id, new Request(account, prompt));
       else if (known.open && !known.busy) known.update(prompt);
     }
-    const newest = this.openOf(account);
-    const shown = this.current;
-    if (newest && shown === before && before && newest !== before && before.open && !before.busy) {
-      newest.replaced = true;
+    const newest = this.openOf(account), shown = this.current;
+    if (before && newest !== before && shown?.open && shown.account.id === account.id && !shown.busy && !shown.sent) {
+      newest.replaced = !shown.listed; // a trial stays open beside a request
       this.current = newest;
     }
+    if (this.#wanted) this.want(this.#wanted);
     this.#choose();
     this.#changed();
   }
@@ -100,6 +119,7 @@ export class Requests {
     const request = this.#known.get(id);
     if (!request || !request.open) return;
     if (state.etag) request.etag = state.etag;
+    request.listed = true;
     if (state.status !== "pending") {
       this.close(request, state);
       return;
@@ -116,9 +136,9 @@ export class Requests {
     request.state = { ...state, at: state.closed_at ? new Date(state.closed_at) : new Date(clock.now()) };
     request.phase = "closed";
     request.closedAt = performance.now();
-    request.onClose?.(request);
+    this.#closed(request);
     const newer = state.reason === "replaced" && this.openOf(request.account);
-    if (newer && this.current === request) {
+    if (newer && (this.current === request || this.current === newer)) {
       newer.replaced = true;
       this.current = newer;
     }
@@ -132,6 +152,18 @@ export class Requests {
     this.#changed();
   }
 
+  /** want shows the one of an id, at once or as soon as it is listed. */
+  want(id) {
+    const request = this.#known.get(id);
+    this.#wanted = request ? undefined : id;
+    if (request) this.show(request);
+  }
+
+  /** ended tells whether the one of an id was open here and is so no more. */
+  ended(id) {
+    return this.#known.get(id)?.open === false;
+  }
+
   /** done leaves the end of a question. */
   done() {
     this.current = undefined;
@@ -139,10 +171,10 @@ export class Requests {
     this.#changed();
   }
 
-  /** expire closes what has ended by the clock, where the server cannot say so. */
+  /** expire closes what has ended by the clock, where the server cannot say so. What was sent may have been taken: only the server knows. */
   expire(reachable) {
     for (const request of this.#open()) {
-      if (!reachable && !request.busy && clock.now() > request.expiresAt.getTime() + 1000) this.close(request, { status: "expired" });
+      if (!reachable && !request.busy && !request.sent && clock.now() > request.expiresAt.getTime() + 1000) this.close(request, { status: "expired" });
     }
   }
 
@@ -158,7 +190,7 @@ export class Requests {
 
   // The end of one stays in view until the person has seen it, or another question comes.
   #choose() {
-    const newest = this.#open()[0];
+    const newest = this.#open().find((r) => r.listed);
     if (!newest) return;
     if (!this.current || (!this.current.open && newest.foundAt > this.current.closedAt)) {
       if (this.current?.state.reason === "replaced") newest.replaced = true;

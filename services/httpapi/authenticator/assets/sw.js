@@ -68,19 +68,23 @@ async function show(data) {
 
 const text = (value) => (typeof value === "string" ? value : "");
 
-const pages = () => self.clients.matchAll({ type: "window", includeUncontrolled: true });
+// Other pages of the origin are none of ours.
+async function pages() {
+  const all = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  return all.filter((client) => client.url.startsWith(self.registration.scope));
+}
 
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   const verification = event.notification.data?.verification ?? "";
   event.waitUntil((async () => {
-    const open = (await pages()).filter((client) => client.url.startsWith(self.registration.scope));
+    const open = await pages();
     const page = open.find((client) => client.focused) ?? open.find((client) => client.visibilityState === "visible") ?? open[0];
     if (page) {
       page.postMessage({ type: "open", verification });
       await page.focus().catch(() => {}); // the page shows it all the same
     } else {
-      await self.clients.openWindow(`${self.registration.scope}#requests`);
+      await self.clients.openWindow(`${self.registration.scope}#requests${verification && `=${verification}`}`);
     }
   })());
 });

@@ -7,8 +7,9 @@ import { say, t, day, time } from "../words.js";
 export function account(app, one) {
   const node = el("li", { class: "account" });
   const show = (part) => { fill(node, part); node.querySelector("[autofocus], h3")?.focus(); };
-  const rest = () => fill(node, card(app, one, { rename: () => show(naming(app, one, rest)), remove: () => show(removing(app, one, rest)) }));
-  rest();
+  const rest = () => card(app, one, { rename: () => show(naming(app, one, back)), remove: () => show(removing(app, one, back)) });
+  const back = () => show(rest());
+  fill(node, rest());
   return node;
 }
 

@@ -62,7 +62,7 @@ function filter(rows, empty, list, text, search) {
 function row(app, account) {
   const name = fullName(account);
   let now = { code: "", next: "", step: -1 }, shownUntil = 0;
-  const code = el("bdi", { dir: "ltr", class: account.totp.digits > 6 ? "code long" : "code" });
+  const code = el("bdi", { dir: "ltr", tabindex: "-1", class: account.totp.digits > 6 ? "code long" : "code" });
   const next = el("bdi", { dir: "ltr" });
   const seconds = el("span", { class: "seconds" });
   const circle = ring();
@@ -74,12 +74,14 @@ function row(app, account) {
   const following = el("div", { class: "next" }, el("span", {}, t("next"), " ", next), copyNext);
   const hidden = () => app.settings.hideCodes && Date.now() > shownUntil;
   const draw = () => {
+    const held = document.activeElement;
     reveal.hidden = !hidden();
     code.hidden = hidden();
     copy.hidden = hidden();
     following.hidden = hidden();
     setText(code, hidden() ? "" : grouped(now.code));
     setText(next, hidden() ? "" : grouped(now.next));
+    if (node.contains(held) && held.closest("[hidden]")) (hidden() ? reveal : code).focus();
   };
   const node = el("li", {},
     el("p", { class: "who" }, el("span", { class: "mark", "aria-hidden": "true" }, "◆"), " ", el("bdi", { class: "name" }, nameOf(account)),

@@ -20,6 +20,8 @@ function ended(request) {
       return ["○", "expired", "expiredText", ""];
     case "canceled":
       return ["○", "withdrawn", "withdrawnText", ""];
+    case "gone": // a yes that was sent may have been taken
+      return ["○", "closed", request.sent?.decision === "approve" ? "expiredText" : "closedText", ""];
     default:
       return ["○", "closed", "closedText", ""];
   }

@@ -26,11 +26,12 @@ export function question(app, request) {
     on: { submit: (event) => { event.preventDefault(); app.answer(request, "approve"); } },
   }, number?.node, fault, progress, buttons);
   const waiting = waitingNote(app);
+  const replaced = el("p", { class: "note replaced" }, t("replacedNote"));
   const node = el("section", { class: "question" },
     el("p", { class: "brand" }, el("span", { class: "mark", "aria-hidden": "true" }, "◆"), " ", el("bdi", {}, request.brand || nameOf(request.account)),
       request.account.user ? [" ", el("bdi", { class: "user" }, request.account.user)] : null),
     el("h1", { tabindex: "-1" }, t(request.trial ? "tryPrompt" : shown.fields.length > 0 ? "questionAgree" : "question")),
-    request.replaced ? el("p", { class: "note replaced" }, t("replacedNote")) : null,
+    replaced,
     waiting.node,
     bound(shown.fields), facts(request),
     el("div", { class: "lower" }, form,
@@ -41,12 +42,13 @@ export function question(app, request) {
     node,
     update() {
       waiting.update();
+      replaced.hidden = !request.replaced;
       const asks = request.phase === "asking";
       for (const b of buttons) b.disabled = !asks;
       if (number) number.enable(asks);
       progress.hidden = asks;
       if (!asks) setText(progress, t({ unlocking: "unlocking", sending: "sending", sent: "onItsWay" }[request.phase] ?? "onItsWay"));
-      const now = asks ? `${request.fault}/${request.faults ?? 0}` : "";
+      const now = asks ? `${request.fault}/${request.faults}` : "";
       if (now === said) return;
       said = now;
       fault.hidden = !asks || !request.fault;
