@@ -20,14 +20,14 @@ func beside(t *testing.T, s *service, b *browsertest.Browser, script string) *br
 	return p
 }
 
-// deaf keeps a tab from hearing of others, as one that sleeps.
-const deaf = `window.BroadcastChannel = class { postMessage() {} }`
+// alone keeps a tab from hearing of others, as one that sleeps.
+const alone = `window.BroadcastChannel = class { postMessage() {} }`
 
 // The other tab goes on asking with the key from before, and is told that the device was replaced.
 func TestATabLeavesAnAccountAloneThatWasJoinedAnewInAnother(t *testing.T) {
 	t.Parallel()
 	s, b, p := open(t)
-	other := beside(t, s, b, deaf)
+	other := beside(t, s, b, alone)
 	other.Expect("status of 410")
 	p.Open(s.page("join"))
 	joins(p, s.renews(ana))
@@ -72,6 +72,7 @@ func TestAWindowThatIsOpenTakesOverWhatAnotherChanges(t *testing.T) {
 	p.Click(".account button.bad")
 	other.Holds(`document.querySelectorAll(".codes li").length === 1`)
 
+	p.Holds(`document.querySelectorAll(".account").length === 1`)
 	p.Click("#unlock")
 	p.Sees("#status", "Approving now needs your unlock.")
 	s.asks(ana)
@@ -99,7 +100,7 @@ func TestAWindowThatIsOpenTakesOverWhatAnotherChanges(t *testing.T) {
 func TestAWindowThatSleptReadsAnewOnceItIsSeen(t *testing.T) {
 	t.Parallel()
 	s, b, p := open(t)
-	other := beside(t, s, b, deaf)
+	other := beside(t, s, b, alone)
 	other.Click(`nav a[href="#codes"]`)
 	other.Sees(".codes .code", " ")
 	p.Click(`nav a[href="#settings"]`)
