@@ -72,6 +72,7 @@ func TestAWindowThatIsOpenTakesOverWhatAnotherChanges(t *testing.T) {
 	p.Click(".account button.bad")
 	other.Holds(`document.querySelectorAll(".codes li").length === 1`)
 
+	p.Holds(`document.querySelectorAll(".account").length === 1`)
 	p.Click("#unlock")
 	p.Sees("#status", "Approving now needs your unlock.")
 	s.asks(ana)
