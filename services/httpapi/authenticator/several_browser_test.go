@@ -20,7 +20,7 @@ func TestARequestBesideATrialReplacesNothing(t *testing.T) {
 	s, _, p := open(t)
 	tried := s.asks(ana, trial)
 	p.Sees("h1", "Let's try it. Press Approve.")
-	real := s.asks(ana)
+	request := s.asks(ana)
 	p.Sees("h1", "Is this you?")
 	p.Sees(".note", "1 more request is waiting.")
 	require.False(t, p.Has(".note.replaced"), "the trial has not ended")
@@ -28,7 +28,7 @@ func TestARequestBesideATrialReplacesNothing(t *testing.T) {
 	p.Sees("h1", "Let's try it. Press Approve.")
 	approves(p)
 	p.Sees(".outcome", "It works. Requests look like this.")
-	require.Equal(t, []api.Status{api.StatusApproved, api.StatusPending}, []api.Status{s.status(tried), s.status(real)})
+	require.Equal(t, []api.Status{api.StatusApproved, api.StatusPending}, []api.Status{s.status(tried), s.status(request)})
 	p.Click("#main .lower button")
 	p.Sees("h1", "Is this you?")
 	p.Type("#number", "47")
@@ -100,18 +100,19 @@ func TestANotificationGoesWithItsQuestion(t *testing.T) {
 	worker.JS(`(show => { self.shown = 0; self.registration.showNotification = async (...all) => { await show(...all); self.shown++ } })(
 		self.registration.showNotification.bind(self.registration))`)
 	push := func(v *prompt, n string) {
-		p.Push(`{"verification_id":"` + v.VerificationID + `","title":"Are you signing in?"}`)
+		// With respond_to it stays until it is taken away.
+		p.Push(`{"verification_id":"` + v.VerificationID + `","title":"Are you signing in?","respond_to":"x"}`)
 		require.Eventually(t, func() bool { return worker.JS(`self.shown`) == n }, 30*time.Second, 20*time.Millisecond)
 	}
 	none := `navigator.serviceWorker.ready.then((r) => r.getNotifications()).then((all) => all.length === 0)`
 
-	tried := s.asks(ana, trial)
-	p.Sees("h1", "Let's try it.")
 	v := s.asks(ana)
 	p.Sees("h1", "Is this you?")
+	tried := s.asks(ana, trial, func(v *prompt) { v.CreatedAt = v.CreatedAt.Add(-time.Minute) })
+	p.Sees(".note", "1 more request is waiting.")
 	push(tried, "1")
 	require.Equal(t, "false", p.JS(none))
-	s.ends(tried, api.StatusExpired, "") // while another one is shown
+	s.ends(tried, api.StatusExpired, "") // it was never shown
 	p.Holds(none)
 	p.Type("#number", "47")
 	p.Click("button.approve")
