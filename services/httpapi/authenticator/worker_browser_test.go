@@ -70,9 +70,6 @@ const serverKey = "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-
 func TestASubscriptionIsToldAndItsLossToo(t *testing.T) {
 	t.Parallel()
 	s, b, p := open(t)
-	s.alter(func() {
-		s.webPush = map[string]string{"service": "browser", "public_key": serverKey}
-	})
 	subscriptions := `(() => {
 		window.keys = []
 		let current = null
@@ -89,9 +86,13 @@ func TestASubscriptionIsToldAndItsLossToo(t *testing.T) {
 		}
 		return true
 	})()`
+	p.Holds("navigator.serviceWorker.controller !== null") // it tells by itself once there is one
 	p.JS(subscriptions)
 	p.Click(`nav a[href="#settings"]`)
 	p.Sees(".settings", "This server sends no notifications to pages.")
+	s.alter(func() {
+		s.webPush = map[string]string{"service": "browser", "public_key": serverKey}
+	})
 	p.JS(`document.dispatchEvent(new Event("visibilitychange"))`)
 	p.Sees(".settings", "Notifications are off. Requests appear only while this page is open.")
 	require.Equal(t, "0", p.JS("window.keys.length"), "nothing is asked before a press")
