@@ -57,7 +57,12 @@ func (p *enrolling) rests() {
 	const still = `a[href*="still=1"]`
 	looks := p.Has(still)
 	if looks {
-		p.Open(p.Link(still)) // by its address: a click could hit the page that comes in between
+		to := p.Link(still) // by its address: a click could hit the page that comes in between
+		for range 5 {
+			if p.Open(to); !p.Has(still) {
+				break // the page that looks again did not take its place
+			}
+		}
 	}
 	p.Axe()
 	if looks {
